@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the data plane (bpf/) and the control plane (user/) share: the layouts of the pinned maps,
+ * the limits, the numbering. docs/ABI.md describes every map field by field; PCC_ABI_VERSION grows
+ * with every incompatible change and is checked whenever pins are opened.
+ *
+ * Only fixed-width types, explicit padding, no pointer, no bool, no enum inside a struct.
+ * __be16/__be32 are network byte order, everything else is host order.
+ */
+#ifndef PCCBPF_H
+#define PCCBPF_H
+
+#ifndef __VMLINUX_H__
+#include <linux/types.h>
+#endif
+
+#define PCC_MAGIC 0x70636362u /* "pccb" */
+#define PCC_ABI_VERSION 1u
+
+#define PCC_MAX_WANS 64u     /* WAN ids are 1..64; id 0 means "no WAN" everywhere */
+#define PCC_MAX_LANS 64u     /* LAN interfaces */
+#define PCC_WAN_SLOTS 65u    /* entries of pcc_wans and pcc_wan_stats: index == WAN id */
+#define PCC_MAX_WEIGHT 255u
+#define PCC_DEF_BUCKETS 1024u
+#define PCC_MIN_BUCKETS 64u
+#define PCC_MAX_BUCKETS 16384u /* >= 64 WANs x weight 255, so modulo always fits */
+#define PCC_NO_BUCKET 0xffffffffu
+#define PCC_IFNAMSIZ 16u
+
+#define PCC_DEF_MARK_MASK 0xff00u
+#define PCC_DEF_TABLE_BASE 100u
+#define PCC_DEF_RULE_PREF 10000u
+#define PCC_RTPROT 172u /* rtm_protocol / FRA_PROTOCOL of every route and rule that is ours */
+#define PCC_UNREACHABLE_METRIC 4278198272u
+
+/* Index of an address family in the per-family arrays. */
+enum pcc_family { PCC_V4 = 0, PCC_V6 = 1, PCC_FAMILIES = 2 };
+
+/* struct pcc_wan.state */
+enum pcc_wan_state { PCC_WAN_UNUSED = 0, PCC_WAN_UP = 1, PCC_WAN_DRAIN = 2, PCC_WAN_DOWN = 3 };
+
+/* struct pcc_wan.flags */
+#define PCC_WAN_V4 0x1u /* has a gateway (or is point-to-point) in IPv4: may own IPv4 buckets */
+#define PCC_WAN_V6 0x2u
+
+/* struct pcc_iface.role */
+enum pcc_role { PCC_ROLE_LAN = 1, PCC_ROLE_WAN = 2 };
+
+/* struct pcc_conn.origin */
+enum pcc_origin { PCC_ORIGIN_LAN = 0, PCC_ORIGIN_WAN = 1 };
+
+/* struct pcc_conn.flags */
+#define PCC_CONN_CT_MARKED 0x1u /* the conntrack entry carries the WAN id already */
+
+/* Hash input fields, in the order in which they are concatenated (DESIGN.md, Classifier). */
+#define PCC_F_SRC 0x1u
+#define PCC_F_DST 0x2u
+#define PCC_F_SPORT 0x4u
+#define PCC_F_DPORT 0x8u
+
+/*
+ * The nine classifiers of RouterOS: name as RouterOS spells it, fields.
+ * Source: RouterOS manual, "Per connection classifier".
+ */
+#define PCC_CLASSIFIERS(X)                                                                         \
+	X(SRC_ADDRESS, "src-address", PCC_F_SRC)                                                   \
+	X(DST_ADDRESS, "dst-address", PCC_F_DST)                                                   \
+	X(BOTH_ADDRESSES, "both-addresses", PCC_F_SRC | PCC_F_DST)                                 \
+	X(SRC_PORT, "src-port", PCC_F_SPORT)                                                       \
+	X(DST_PORT, "dst-port", PCC_F_DPORT)                                                       \
+	X(BOTH_PORTS, "both-ports", PCC_F_SPORT | PCC_F_DPORT)                                     \
+	X(SRC_ADDRESS_AND_PORT, "src-address-and-port", PCC_F_SRC | PCC_F_SPORT)                   \
+	X(DST_ADDRESS_AND_PORT, "dst-address-and-port", PCC_F_DST | PCC_F_DPORT)                   \
+	X(BOTH_ADDRESSES_AND_PORTS, "both-addresses-and-ports",                                    \
+	  PCC_F_SRC | PCC_F_DST | PCC_F_SPORT | PCC_F_DPORT)
+
+enum pcc_scheme { PCC_SCHEME_CONSISTENT = 0, PCC_SCHEME_MODULO = 1 };
+
+/*
+ * Every verdict of the data plane has a reason, and every reason a counter (map pcc_counters, in this
+ * order). X(symbol, name in `stats --json`, what it means)
+ */
+#define PCC_REASONS(X)                                                                             \
+	X(PINNED, "pinned", "LAN packets of a remembered connection")                              \
+	X(NEW, "new", "LAN connections classified by the hash")                                    \
+	X(ADOPTED, "adopted", "connections older than pccbpf, left on the WAN they use")           \
+	X(FROM_CTMARK, "from_ctmark", "connections put back on the WAN in their conntrack mark")   \
+	X(INBOUND, "inbound", "connections that came in through a WAN and were pinned to it")      \
+	X(HEALED, "healed", "LAN connections remembered again from a reply")                       \
+	X(REPINNED, "repinned", "remembered tuples used again by a new connection")                \
+	X(UNREMEMBERED, "unremembered", "classified, but the connection map took no entry")        \
+	X(NEXT_BEST, "next_best", "new connections whose WAN had no route, given the next one")    \
+	X(NO_WAN, "no_wan", "new connections for which no WAN was usable")                         \
+	X(BYPASS_LOCAL, "bypass_local", "LAN packets to the router itself")                        \
+	X(BYPASS_MULTICAST, "bypass_multicast", "multicast, broadcast, link-local, ND packets")    \
+	X(BYPASS_ROUTE, "bypass_route", "LAN packets that the main table does not send to a WAN")  \
+	X(BYPASS_FAMILY, "bypass_family", "LAN packets of a family in which no WAN has a gateway") \
+	X(BYPASS_CACHED, "bypass_cached", "LAN packets of a remembered bypass")                    \
+	X(NOT_IP, "not_ip", "packets that are neither IPv4 nor IPv6")                              \
+	X(VLAN, "vlan", "tagged packets, left to the VLAN interface")                              \
+	X(MALFORMED, "malformed", "packets with a broken header, left to the kernel")              \
+	X(FRAG_UNKNOWN, "frag_unknown", "fragments that came before their first fragment")         \
+	X(WAN_IN, "wan_in", "packets that arrived on a WAN and got its mark")                      \
+	X(WAN_IN_SKIPPED, "wan_in_skipped", "packets that arrived on a WAN and were not touched")  \
+	X(WAN_REPLY, "wan_reply", "packets from a WAN to the LAN of a remembered connection")      \
+	X(LAN_OUT_OTHER, "lan_out_other", "packets to the LAN that did not come from a WAN")       \
+	X(LEAK, "leak", "packets that left a WAN with the mark of another one")                    \
+	X(WAN_OUT_OTHER, "wan_out_other", "packets that left a WAN and carry no WAN's mark")       \
+	X(NO_CONFIG, "no_config", "packets seen while there was no valid configuration")
+
+enum pcc_reason {
+#define X(sym, name, text) PCC_R_##sym,
+	PCC_REASONS(X)
+#undef X
+	PCC_R_MAX
+};
+
+/*
+ * Key of pcc_conns: the connection as the LAN sees it, LAN side as source. IPv4 addresses are
+ * v4-mapped (RFC 4291, 2.5.5.2). Ports are 0 for protocols without ports.
+ */
+struct pcc_tuple {
+	__be32 src[4];
+	__be32 dst[4];
+	__be16 sport;
+	__be16 dport;
+	__u8 proto; /* IPPROTO_* */
+	__u8 pad[3];
+};
+
+/* Value of pcc_conns. Times are CLOCK_MONOTONIC, in ns, coarse. wan_id 0 is a remembered bypass. */
+struct pcc_conn {
+	__u32 wan_id;
+	__u32 bucket; /* PCC_NO_BUCKET for inbound and adopted connections and for bypasses */
+	__u32 mark;   /* the bits set in the skb mark: wan_id << shift */
+	__u8 origin;  /* enum pcc_origin */
+	__u8 flags;   /* PCC_CONN_* */
+	__u8 pad[2];
+	__u64 created_ns;
+	__u64 seen_ns;    /* last packet, either way */
+	__u64 checked_ns; /* last time the routing decision was checked */
+	__u64 tx_packets; /* LAN to WAN */
+	__u64 tx_bytes;
+	__u64 rx_packets; /* WAN to LAN */
+	__u64 rx_bytes;
+};
+
+/* Value of pcc_wans; the key is the WAN id, entry 0 is never used. */
+struct pcc_wan {
+	__u32 state; /* enum pcc_wan_state */
+	__u32 ifindex;
+	__u32 mark; /* id << shift */
+	__u32 weight;
+	__u32 table; /* routing table, table_base + id */
+	__u32 flags; /* PCC_WAN_* */
+	__u32 order; /* place in the order given, counts for --scheme modulo only */
+	__be32 gateway4;      /* 0: none, or on-link */
+	__be32 gateway6[4];   /* ::  none, or on-link */
+	char name[16];
+};
+
+/* Value of pcc_ifaces; the key is the ifindex. */
+struct pcc_iface {
+	__u32 role; /* enum pcc_role */
+	__u32 wan_id; /* 0 for a LAN */
+	__u8 mac[6];
+	__u8 pad[2];
+	char name[16];
+};
+
+/* Value of pcc_stats (per CPU); key: family * bucket_stride + bucket. */
+struct pcc_bucket_stats {
+	__u64 tx_packets;
+	__u64 tx_bytes;
+	__u64 rx_packets;
+	__u64 rx_bytes;
+	__u64 new_connections;
+};
+
+/* Value of pcc_wan_stats (per CPU); key: WAN id. */
+struct pcc_wan_stats {
+	__u64 tx_packets;
+	__u64 tx_bytes;
+	__u64 rx_packets;
+	__u64 rx_bytes;
+	__u64 new_connections;
+	__u64 fastpath_packets;
+};
+
+/* Key of pcc_local: an address of the router itself, v4-mapped. The value is a __u8 1. */
+struct pcc_addr {
+	__be32 a[4];
+};
+
+/* Key of pcc_frags: one fragmented datagram. */
+struct pcc_frag_key {
+	__be32 src[4];
+	__be32 dst[4];
+	__be32 id; /* IPv4: the 16-bit identification, zero-extended, in network order */
+	__u8 proto;
+	__u8 pad[3];
+};
+
+/* Value of pcc_frags: what only the first fragment says. */
+struct pcc_frag {
+	__be16 sport;
+	__be16 dport;
+	__u32 pad;
+	__u64 seen_ns;
+};
+
+/* What a new connection is classified with. There are two; pcc_meta.active_half names the valid one. */
+struct pcc_half {
+	__u32 nbuckets[2]; /* B, by enum pcc_family; 0: no WAN in this family */
+	__u32 fields;      /* PCC_F_* of the classifier */
+	__u32 seed;
+};
+
+/* pcc_meta.flags */
+#define PCC_META_NAT4 0x1u
+#define PCC_META_NAT6 0x2u
+#define PCC_META_SEED_GIVEN 0x4u /* --seed was used: show it as the user's */
+#define PCC_META_DIR_MADE 0x8u   /* attach made the pin directory: detach removes it */
+#define PCC_META_NO_TCX 0x10u    /* hooks are clsact filters */
+#define PCC_META_NO_CT 0x20u     /* no conntrack kfuncs: ct marks are written by nftables */
+
+/* The only value of pcc_meta. Size and offsets are checked whenever pins are opened. */
+struct pcc_meta {
+	__u32 magic;
+	__u32 abi_version;
+	__u32 tuple_size;
+	__u32 conn_size;
+	__u32 wan_size;
+	__u32 reasons;       /* PCC_R_MAX */
+	__u32 mark_mask;
+	__u32 mark_shift;
+	__u32 bucket_stride; /* buckets that pcc_buckets and pcc_stats have room for, per family */
+	__u32 active_half;   /* 0 or 1: one aligned store switches */
+	__u32 epoch;         /* grows with every change of configuration or WAN state */
+	__u32 buckets;       /* --buckets */
+	__u32 classifier;    /* place in PCC_CLASSIFIERS */
+	__u32 scheme;        /* enum pcc_scheme */
+	__u32 fastpath;      /* enum pcc_fastpath as asked for */
+	__u32 flags;         /* PCC_META_* */
+	__u32 table_base;
+	__u32 rule_pref;
+	__u32 max_conns;
+	__u32 pad;
+	__u64 netns_cookie;  /* SO_NETNS_COOKIE of the network namespace that it is attached in */
+	__u64 attached_ns;   /* CLOCK_MONOTONIC */
+	struct pcc_half half[2];
+	char version[16];
+};
+
+/* --fastpath */
+enum pcc_fastpath { PCC_FP_AUTO = 0, PCC_FP_XDP = 1, PCC_FP_TC = 2, PCC_FP_OFF = 3 };
+
+_Static_assert(sizeof(struct pcc_tuple) == 40, "pcc_conns key");
+_Static_assert(sizeof(struct pcc_conn) == 72, "pcc_conns value");
+_Static_assert(sizeof(struct pcc_wan) == 64, "pcc_wans value");
+_Static_assert(sizeof(struct pcc_iface) == 32, "pcc_ifaces value");
+_Static_assert(sizeof(struct pcc_bucket_stats) == 40, "pcc_stats value");
+_Static_assert(sizeof(struct pcc_wan_stats) == 48, "pcc_wan_stats value");
+_Static_assert(sizeof(struct pcc_frag_key) == 40, "pcc_frags key");
+_Static_assert(sizeof(struct pcc_frag) == 16, "pcc_frags value");
+_Static_assert(sizeof(struct pcc_half) == 16, "pcc_meta.half");
+_Static_assert(sizeof(struct pcc_meta) == 144, "pcc_meta value");
+
+#endif

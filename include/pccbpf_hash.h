@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The classifier's hash, one definition for the data plane and for `explain`.
+ *
+ * jhash() over the selected fields, concatenated in network byte order without padding. The function
+ * is Bob Jenkins' lookup3 as Linux has it (include/linux/jhash.h, public domain); RouterOS hashes the
+ * same bytes with it. The words are built from the fields directly: bytes that lie next to each other
+ * in memory are little-endian words to jhash(), so a 2-byte field shifts what follows by 16 bits.
+ */
+#ifndef PCCBPF_HASH_H
+#define PCCBPF_HASH_H
+
+#include "pccbpf.h"
+
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "the hash words are assembled for little-endian machines only"
+#endif
+
+#define PCC_JHASH_INITVAL 0xdeadbeefu
+#define PCC_HASH_MAX_WORDS 9 /* 16 + 16 + 2 + 2 bytes */
+
+static inline __attribute__((always_inline)) __u32 pcc_rol32(__u32 word, __u32 shift)
+{
+	return (word << shift) | (word >> (32 - shift));
+}
+
+#define PCC_JHASH_MIX(a, b, c)                                                                     \
+	do {                                                                                       \
+		a -= c;                                                                            \
+		a ^= pcc_rol32(c, 4);                                                              \
+		c += b;                                                                            \
+		b -= a;                                                                            \
+		b ^= pcc_rol32(a, 6);                                                              \
+		a += c;                                                                            \
+		c -= b;                                                                            \
+		c ^= pcc_rol32(b, 8);                                                              \
+		b += a;                                                                            \
+		a -= c;                                                                            \
+		a ^= pcc_rol32(c, 16);                                                             \
+		c += b;                                                                            \
+		b -= a;                                                                            \
+		b ^= pcc_rol32(a, 19);                                                             \
+		a += c;                                                                            \
+		c -= b;                                                                            \
+		c ^= pcc_rol32(b, 4);                                                              \
+		b += a;                                                                            \
+	} while (0)
+
+#define PCC_JHASH_FINAL(a, b, c)                                                                   \
+	do {                                                                                       \
+		c ^= b;                                                                            \
+		c -= pcc_rol32(b, 14);                                                             \
+		a ^= c;                                                                            \
+		a -= pcc_rol32(c, 11);                                                             \
+		b ^= a;                                                                            \
+		b -= pcc_rol32(a, 25);                                                             \
+		c ^= b;                                                                            \
+		c -= pcc_rol32(b, 16);                                                             \
+		a ^= c;                                                                            \
+		a -= pcc_rol32(c, 4);                                                              \
+		b ^= a;                                                                            \
+		b -= pcc_rol32(a, 14);                                                             \
+		c ^= b;                                                                            \
+		c -= pcc_rol32(b, 24);                                                             \
+	} while (0)
+
+/*
+ * Linux jhash() of len bytes that lie in w[] (zero-padded to a multiple of 12 bytes).
+ * len 0 gives the initial value, as in the kernel.
+ */
+static inline __attribute__((always_inline)) __u32 pcc_jhash_words(
+	const __u32 w[12], __u32 len, __u32 seed)
+{
+	__u32 a, b, c, i = 0;
+
+	a = b = c = PCC_JHASH_INITVAL + len + seed;
+#pragma unroll
+	for (__u32 blk = 0; blk < 3; blk++) {
+		if (len <= 12)
+			break;
+		a += w[i];
+		b += w[i + 1];
+		c += w[i + 2];
+		PCC_JHASH_MIX(a, b, c);
+		len -= 12;
+		i += 3;
+	}
+	if (len == 0)
+		return c;
+	a += w[i];
+	b += w[i + 1];
+	c += w[i + 2];
+	PCC_JHASH_FINAL(a, b, c);
+	return c;
+}
+
+/* Does the protocol have ports in its first four bytes? (RouterOS hashes them for these.) */
+static inline __attribute__((always_inline)) int pcc_proto_has_ports(__u8 proto)
+{
+	return proto == 6 /* TCP */ || proto == 17 /* UDP */ || proto == 136 /* UDP-Lite */ ||
+	       proto == 132 /* SCTP */ || proto == 33 /* DCCP */;
+}
+
+/* Is the tuple's family IPv4 (v4-mapped addresses)? The source address decides. */
+static inline __attribute__((always_inline)) int pcc_tuple_is_v4(const struct pcc_tuple *t)
+{
+	return t->src[0] == 0 && t->src[1] == 0 && t->src[2] == (__be32)0xffff0000u;
+}
+
+/*
+ * Hash of a tuple with the fields PCC_F_*. Where the protocol has no ports they contribute nothing;
+ * where then nothing is left, both addresses are hashed.
+ */
+static inline __attribute__((always_inline)) __u32 pcc_hash(
+	const struct pcc_tuple *t, __u32 fields, __u32 seed)
+{
+	__u32 w[12] = {0};
+	__u32 n = 0, len;
+	int v4 = pcc_tuple_is_v4(t);
+
+	if (!pcc_proto_has_ports(t->proto)) {
+		fields &= ~(PCC_F_SPORT | PCC_F_DPORT);
+		if (!fields)
+			fields = PCC_F_SRC | PCC_F_DST;
+	}
+	if (fields & PCC_F_SRC) {
+		if (v4) {
+			w[0] = t->src[3];
+			n = 1;
+		} else {
+			w[0] = t->src[0];
+			w[1] = t->src[1];
+			w[2] = t->src[2];
+			w[3] = t->src[3];
+			n = 4;
+		}
+	}
+	if (fields & PCC_F_DST) {
+		if (v4) {
+			w[n & 7] = t->dst[3];
+			n += 1;
+		} else {
+			w[n & 7] = t->dst[0];
+			w[(n + 1) & 7] = t->dst[1];
+			w[(n + 2) & 7] = t->dst[2];
+			w[(n + 3) & 7] = t->dst[3];
+			n += 4;
+		}
+	}
+	len = n * 4;
+	if ((fields & (PCC_F_SPORT | PCC_F_DPORT)) == (PCC_F_SPORT | PCC_F_DPORT)) {
+		w[n & 15] = (__u32)t->sport | (__u32)t->dport << 16;
+		len += 4;
+	} else if (fields & PCC_F_SPORT) {
+		w[n & 15] = t->sport;
+		len += 2;
+	} else if (fields & PCC_F_DPORT) {
+		w[n & 15] = t->dport;
+		len += 2;
+	}
+	return pcc_jhash_words(w, len, seed);
+}
+
+#endif

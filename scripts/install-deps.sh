@@ -1,0 +1,40 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# Installs the Debian 12 packages that building, testing and demonstrating pccbpf needs.
+# Does nothing, and does not touch the network, where all of them are installed already.
+set -euo pipefail
+
+build_packages=(
+	gcc make clang llvm libc6-dev libc6-dev-i386 linux-libc-dev pkg-config bpftool
+	libbpf-dev libxdp-dev libelf-dev zlib1g-dev
+	libmnl-dev libnftables-dev libnetfilter-conntrack-dev libjansson-dev
+)
+run_packages=(iproute2 nftables procps util-linux kmod)
+test_packages=(
+	libcmocka-dev valgrind clang-format cppcheck shellcheck jq python3
+	tcpdump ethtool conntrack man-db
+)
+
+missing() {
+	local package
+	for package in "$@"; do
+		dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' ||
+			printf '%s\n' "$package"
+	done
+}
+
+main() {
+	local wanted
+	mapfile -t wanted < <(missing "${build_packages[@]}" "${run_packages[@]}" "${test_packages[@]}")
+	[ ${#wanted[@]} -eq 0 ] && return 0
+	if [ "$(id -u)" -ne 0 ]; then
+		echo "install-deps: missing packages: ${wanted[*]} (run as root: apt-get install ${wanted[*]})" >&2
+		return 1
+	fi
+	echo "install-deps: installing ${wanted[*]}"
+	export DEBIAN_FRONTEND=noninteractive
+	apt-get update -qq
+	apt-get install -y -qq --no-install-recommends "${wanted[@]}"
+}
+
+main "$@"

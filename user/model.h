@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The configuration: what attach was told, as plain data. Knows neither text nor kernel. */
+#ifndef PCC_MODEL_H
+#define PCC_MODEL_H
+
+#include <linux/types.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "pccbpf.h"
+
+/* How the next hop of a WAN in one family was come by. */
+enum pcc_gw_source {
+	PCC_GW_NONE,   /* the WAN does not serve this family */
+	PCC_GW_AUTO,   /* to be found */
+	PCC_GW_GIVEN,  /* the user gave it */
+	PCC_GW_FOUND,  /* found in a routing table or a lease */
+	PCC_GW_ONLINK, /* point-to-point: no gateway needed */
+};
+
+/* The next hop of a WAN in one family. addr is valid for GIVEN and FOUND. */
+struct pcc_gateway {
+	enum pcc_gw_source source;
+	union {
+		struct in_addr v4;
+		struct in6_addr v6;
+	} addr;
+};
+
+/* Which members the user named (a member that was not named keeps its value on `wan set`). */
+#define PCC_WAN_SET_WEIGHT 0x1u
+#define PCC_WAN_SET_GW4 0x2u
+#define PCC_WAN_SET_GW6 0x4u
+#define PCC_WAN_SET_STATE 0x8u
+
+struct pcc_wan_cfg {
+	char name[PCC_IFNAMSIZ];
+	uint32_t id;      /* 1..64, 0 while none is assigned */
+	uint32_t ifindex; /* 0 while unknown */
+	uint32_t weight;  /* 1..255 */
+	enum pcc_wan_state state;
+	uint32_t order; /* place in the order given */
+	struct pcc_gateway gw[PCC_FAMILIES];
+	uint32_t given; /* PCC_WAN_SET_* */
+};
+
+struct pcc_lan_cfg {
+	char name[PCC_IFNAMSIZ];
+	uint32_t ifindex;
+};
+
+struct pcc_config {
+	struct pcc_lan_cfg lans[PCC_MAX_LANS];
+	uint32_t nlans;
+	struct pcc_wan_cfg wans[PCC_MAX_WANS + 1]; /* room for one too many, to say so */
+	uint32_t nwans;
+	uint32_t classifier; /* place in PCC_CLASSIFIERS */
+	enum pcc_scheme scheme;
+	uint32_t buckets;
+	uint32_t seed;
+	bool seed_given;
+	enum pcc_fastpath fastpath;
+	uint32_t mark_mask;
+	uint32_t table_base;
+	uint32_t rule_pref;
+	bool nat4, nat6;
+	uint32_t max_conns; /* 0: the kernel's nf_conntrack_max */
+};
+
+#endif
