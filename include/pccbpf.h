@@ -42,6 +42,8 @@ enum pcc_wan_state { PCC_WAN_UNUSED = 0, PCC_WAN_UP = 1, PCC_WAN_DRAIN = 2, PCC_
 /* struct pcc_wan.flags */
 #define PCC_WAN_V4 0x1u /* has a gateway (or is point-to-point) in IPv4: may own IPv4 buckets */
 #define PCC_WAN_V6 0x2u
+#define PCC_WAN_GW4_GIVEN 0x4u /* the user gave the gateway; else it was found */
+#define PCC_WAN_GW6_GIVEN 0x8u
 
 /* struct pcc_iface.role */
 enum pcc_role { PCC_ROLE_LAN = 1, PCC_ROLE_WAN = 2 };
@@ -97,6 +99,7 @@ enum pcc_scheme { PCC_SCHEME_CONSISTENT = 0, PCC_SCHEME_MODULO = 1 };
 	X(BYPASS_FAMILY, "bypass_family", "LAN packets of a family in which no WAN has a gateway") \
 	X(BYPASS_CACHED, "bypass_cached", "LAN packets of a remembered bypass")                    \
 	X(NOT_IP, "not_ip", "packets that are neither IPv4 nor IPv6")                              \
+	X(OTHERHOST, "otherhost", "frames addressed to another machine's MAC")                     \
 	X(VLAN, "vlan", "tagged packets, left to the VLAN interface")                              \
 	X(MALFORMED, "malformed", "packets with a broken header, left to the kernel")              \
 	X(FRAG_UNKNOWN, "frag_unknown", "fragments that came before their first fragment")         \
@@ -117,7 +120,8 @@ enum pcc_reason {
 
 /*
  * Key of pcc_conns: the connection as the LAN sees it, LAN side as source. IPv4 addresses are
- * v4-mapped (RFC 4291, 2.5.5.2). Ports are 0 for protocols without ports.
+ * v4-mapped (RFC 4291, 2.5.5.2). Ports are 0 for protocols without ports, except that an ICMP echo has
+ * its identifier in both: every ping is a connection of its own, as it is to conntrack.
  */
 struct pcc_tuple {
 	__be32 src[4];
@@ -164,8 +168,21 @@ struct pcc_iface {
 	__u32 role; /* enum pcc_role */
 	__u32 wan_id; /* 0 for a LAN */
 	__u8 mac[6];
-	__u8 pad[2];
+	__u8 flags; /* PCC_IFACE_* */
+	__u8 order; /* place in the order given */
 	char name[16];
+};
+
+/* struct pcc_iface.flags */
+#define PCC_IFACE_QDISC_MADE 0x1u /* attach made the clsact qdisc: detach removes it when it is empty */
+
+/* pcc_sysctls: what a sysctl was before attach. Key: path below /proc/sys, value: its text. */
+struct pcc_sysctl_key {
+	char path[96];
+};
+
+struct pcc_sysctl_old {
+	char value[32];
 };
 
 /* Value of pcc_stats (per CPU); key: family * bucket_stride + bucket. */
@@ -187,7 +204,10 @@ struct pcc_wan_stats {
 	__u64 fastpath_packets;
 };
 
-/* Key of pcc_local: an address of the router itself, v4-mapped. The value is a __u8 1. */
+/*
+ * Key of pcc_local: an address of the router itself (broadcast addresses too), v4-mapped. The value is a
+ * __u32: the id of the WAN that has the address, 0 for any other interface.
+ */
 struct pcc_addr {
 	__be32 a[4];
 };

@@ -71,25 +71,28 @@ static inline __attribute__((always_inline)) __u32 pcc_rol32(__u32 word, __u32 s
 static inline __attribute__((always_inline)) __u32 pcc_jhash_words(
 	const __u32 w[12], __u32 len, __u32 seed)
 {
-	__u32 a, b, c, i = 0;
+	__u32 a, b, c;
 
 	a = b = c = PCC_JHASH_INITVAL + len + seed;
-#pragma unroll
-	for (__u32 blk = 0; blk < 3; blk++) {
-		if (len <= 12)
-			break;
-		a += w[i];
-		b += w[i + 1];
-		c += w[i + 2];
+	if (len > 12) {
+		a += w[0];
+		b += w[1];
+		c += w[2];
 		PCC_JHASH_MIX(a, b, c);
-		len -= 12;
-		i += 3;
+		w += 3;
 	}
-	if (len == 0)
+	if (len > 24) {
+		a += w[0];
+		b += w[1];
+		c += w[2];
+		PCC_JHASH_MIX(a, b, c);
+		w += 3;
+	}
+	if (!len)
 		return c;
-	a += w[i];
-	b += w[i + 1];
-	c += w[i + 2];
+	a += w[0];
+	b += w[1];
+	c += w[2];
 	PCC_JHASH_FINAL(a, b, c);
 	return c;
 }
@@ -107,15 +110,24 @@ static inline __attribute__((always_inline)) int pcc_tuple_is_v4(const struct pc
 	return t->src[0] == 0 && t->src[1] == 0 && t->src[2] == (__be32)0xffff0000u;
 }
 
+static inline __attribute__((always_inline)) void pcc_hash_addr6(__u32 *w, const __be32 addr[4])
+{
+	w[0] = addr[0];
+	w[1] = addr[1];
+	w[2] = addr[2];
+	w[3] = addr[3];
+}
+
 /*
  * Hash of a tuple with the fields PCC_F_*. Where the protocol has no ports they contribute nothing;
- * where then nothing is left, both addresses are hashed.
+ * where then nothing is left, both addresses are hashed. Every word is stored at a constant place: the
+ * verifier wants that of a stack.
  */
 static inline __attribute__((always_inline)) __u32 pcc_hash(
 	const struct pcc_tuple *t, __u32 fields, __u32 seed)
 {
 	__u32 w[12] = {0};
-	__u32 n = 0, len;
+	__u32 ports = 0, len = 0, addrs;
 	int v4 = pcc_tuple_is_v4(t);
 
 	if (!pcc_proto_has_ports(t->proto)) {
@@ -123,40 +135,35 @@ static inline __attribute__((always_inline)) __u32 pcc_hash(
 		if (!fields)
 			fields = PCC_F_SRC | PCC_F_DST;
 	}
-	if (fields & PCC_F_SRC) {
-		if (v4) {
-			w[0] = t->src[3];
-			n = 1;
-		} else {
-			w[0] = t->src[0];
-			w[1] = t->src[1];
-			w[2] = t->src[2];
-			w[3] = t->src[3];
-			n = 4;
-		}
+	if (fields & PCC_F_DPORT) {
+		ports = t->dport;
+		len = 2;
 	}
-	if (fields & PCC_F_DST) {
-		if (v4) {
-			w[n & 7] = t->dst[3];
-			n += 1;
-		} else {
-			w[n & 7] = t->dst[0];
-			w[(n + 1) & 7] = t->dst[1];
-			w[(n + 2) & 7] = t->dst[2];
-			w[(n + 3) & 7] = t->dst[3];
-			n += 4;
-		}
+	if (fields & PCC_F_SPORT) {
+		ports = ports << 16 | t->sport;
+		len += 2;
 	}
-	len = n * 4;
-	if ((fields & (PCC_F_SPORT | PCC_F_DPORT)) == (PCC_F_SPORT | PCC_F_DPORT)) {
-		w[n & 15] = (__u32)t->sport | (__u32)t->dport << 16;
+	addrs = fields & (PCC_F_SRC | PCC_F_DST);
+	if (!addrs) {
+		w[0] = ports;
+	} else if (v4 && addrs == (PCC_F_SRC | PCC_F_DST)) {
+		w[0] = t->src[3];
+		w[1] = t->dst[3];
+		w[2] = ports;
+		len += 8;
+	} else if (v4) {
+		w[0] = addrs == PCC_F_SRC ? t->src[3] : t->dst[3];
+		w[1] = ports;
 		len += 4;
-	} else if (fields & PCC_F_SPORT) {
-		w[n & 15] = t->sport;
-		len += 2;
-	} else if (fields & PCC_F_DPORT) {
-		w[n & 15] = t->dport;
-		len += 2;
+	} else if (addrs == (PCC_F_SRC | PCC_F_DST)) {
+		pcc_hash_addr6(w, t->src);
+		pcc_hash_addr6(w + 4, t->dst);
+		w[8] = ports;
+		len += 32;
+	} else {
+		pcc_hash_addr6(w, addrs == PCC_F_SRC ? t->src : t->dst);
+		w[4] = ports;
+		len += 16;
 	}
 	return pcc_jhash_words(w, len, seed);
 }

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Conntrack through its kfuncs (net/netfilter/nf_conntrack_bpf.c). Only TCP and UDP, as there. Where the
+ * kernel lacks them pcc_have_ct is 0, the verifier drops these branches and nftables writes the marks.
+ */
+#ifndef PCC_CONNTRACK_BPF_H
+#define PCC_CONNTRACK_BPF_H
+
+/* Set before loading. */
+const volatile __u32 pcc_have_ct = 1;
+
+/* The first 12 bytes of struct bpf_ct_opts: what 6.1 has, and what later kernels still take. */
+struct pcc_ct_opts {
+	__s32 netns_id;
+	__s32 error;
+	__u8 l4proto;
+	__u8 dir;
+	__u8 reserved[2];
+};
+
+extern struct nf_conn *bpf_skb_ct_lookup(struct __sk_buff *skb, struct bpf_sock_tuple *tuple,
+	__u32 tuple_len, struct pcc_ct_opts *opts, __u32 opts_len) __ksym __weak;
+extern void bpf_ct_release(struct nf_conn *ct) __ksym __weak;
+
+#define PCC_TCP_CONNTRACK_ESTABLISHED 3
+
+/* What was learned of a conntrack entry. */
+struct pcc_ct_info {
+	__u32 found;
+	__u32 mark;
+	__u32 reply_dir;   /* the tuple that was asked for is the entry's reply direction */
+	__u32 established; /* TCP: in state ESTABLISHED; UDP: replied to */
+	__u32 nat;         /* the outside knows the LAN side by another address: */
+	__be32 nat_addr[4]; /* this one, v4-mapped */
+};
+
+static __always_inline __u32 ct_tuple(
+	struct bpf_sock_tuple *to, const struct pcc_tuple *t, __u32 family)
+{
+	if (family == PCC_V4) {
+		to->ipv4.saddr = t->src[3];
+		to->ipv4.daddr = t->dst[3];
+		to->ipv4.sport = t->sport;
+		to->ipv4.dport = t->dport;
+		return sizeof(to->ipv4);
+	}
+	addr_copy6(to->ipv6.saddr, t->src);
+	addr_copy6(to->ipv6.daddr, t->dst);
+	to->ipv6.sport = t->sport;
+	to->ipv6.dport = t->dport;
+	return sizeof(to->ipv6);
+}
+
+static __always_inline union nf_inet_addr *ct_other_dst(struct nf_conn *ct, __u32 dir)
+{
+	return dir ? &ct->tuplehash[0].tuple.dst.u3 : &ct->tuplehash[1].tuple.dst.u3;
+}
+
+static __always_inline void ct_read(
+	struct nf_conn *ct, const struct pcc_tuple *t, __u32 family, __u32 dir, struct pcc_ct_info *info)
+{
+	info->found = 1;
+	info->mark = ct->mark;
+	info->reply_dir = dir;
+	if (t->proto == IPPROTO_TCP)
+		info->established = ct->proto.tcp.state == PCC_TCP_CONNTRACK_ESTABLISHED;
+	else
+		info->established = !!(ct->status & IPS_SEEN_REPLY);
+	/*
+	 * The destination of the other direction is the address that the outside sends to: what source NAT
+	 * gave to a connection from the LAN, what the client asked for before a port-forward.
+	 */
+	if (family == PCC_V4) {
+		addr_map4(info->nat_addr, ct_other_dst(ct, dir)->ip);
+	} else {
+		info->nat_addr[0] = ct_other_dst(ct, dir)->ip6[0];
+		info->nat_addr[1] = ct_other_dst(ct, dir)->ip6[1];
+		info->nat_addr[2] = ct_other_dst(ct, dir)->ip6[2];
+		info->nat_addr[3] = ct_other_dst(ct, dir)->ip6[3];
+	}
+	info->nat = info->nat_addr[0] != t->src[0] || info->nat_addr[1] != t->src[1] ||
+		    info->nat_addr[2] != t->src[2] || info->nat_addr[3] != t->src[3];
+}
+
+/*
+ * Looks the LAN-side tuple up. With mark != 0 it also writes the mark's bits of mask into the entry.
+ * Fills info; info->found 0 where there is no entry or no conntrack.
+ */
+static __noinline int ct_lookup(struct __sk_buff *skb, const struct pcc_tuple *t,
+	struct pcc_ct_info *info, __u32 mask, __u32 mark)
+{
+	struct pcc_ct_opts opts = {.netns_id = -1};
+	struct bpf_sock_tuple tuple = {};
+	struct nf_conn *ct;
+	__u32 family, len;
+
+	if (!skb || !t || !info)
+		return 0;
+	__builtin_memset(info, 0, sizeof(*info));
+	if (!pcc_have_ct || (t->proto != IPPROTO_TCP && t->proto != IPPROTO_UDP))
+		return 0;
+	family = pcc_tuple_is_v4(t) ? PCC_V4 : PCC_V6;
+	len = ct_tuple(&tuple, t, family);
+	opts.l4proto = t->proto;
+	ct = bpf_skb_ct_lookup(skb, &tuple, len, &opts, sizeof(opts));
+	if (!ct)
+		return 0;
+	ct_read(ct, t, family, opts.dir, info);
+	/* One whole 32-bit store: the verifier takes nothing smaller for this field. */
+	if (mark && (info->mark & mask) != mark)
+		*(volatile __u32 *)&ct->mark = (info->mark & ~mask) | mark;
+	bpf_ct_release(ct);
+	return 0;
+}
+
+#endif

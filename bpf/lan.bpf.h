@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What happens to a packet that comes from the LAN, and to one that goes to it. */
+#ifndef PCC_LAN_BPF_H
+#define PCC_LAN_BPF_H
+
+#define PCC_RECHECK_NS (2ull * 1000 * 1000 * 1000)
+#define PCC_IDLE_NS (30ull * 1000 * 1000 * 1000)       /* nf_conntrack_udp_timeout */
+#define PCC_IDLE_NO_CT_NS (180ull * 1000 * 1000 * 1000) /* beyond nf_conntrack_udp_timeout_stream */
+
+/* May pinned connections stay on this WAN? */
+static __always_inline int wan_keeps(__u32 id)
+{
+	struct pcc_wan *wan = bpf_map_lookup_elem(&pcc_wans, &id);
+
+	return id && wan && (wan->state == PCC_WAN_UP || wan->state == PCC_WAN_DRAIN);
+}
+
+static __always_inline void mark_set(struct __sk_buff *skb, const struct pcc_meta *meta, __u32 wan_id)
+{
+	__u32 mark = (skb->mark & ~meta->mark_mask) |
+		     ((wan_id << (meta->mark_shift & 31)) & meta->mark_mask);
+
+	if (skb->mark != mark)
+		skb->mark = mark;
+}
+
+static __always_inline void conn_count_tx(struct pcc_conn *conn, __u32 bytes, __u64 now)
+{
+	conn->seen_ns = now;
+	__sync_fetch_and_add(&conn->tx_packets, 1);
+	__sync_fetch_and_add(&conn->tx_bytes, bytes);
+}
+
+static __always_inline void conn_count_rx(struct pcc_conn *conn, __u32 bytes, __u64 now)
+{
+	conn->seen_ns = now;
+	__sync_fetch_and_add(&conn->rx_packets, 1);
+	__sync_fetch_and_add(&conn->rx_bytes, bytes);
+}
+
+/*
+ * Writes the WAN id into the connection's conntrack entry. The entry is not there yet when the first
+ * packet passes; so it is tried again with the packets whose number is a power of two, and whenever the
+ * routing decision is checked.
+ */
+static __always_inline void conn_mark_ct(struct __sk_buff *skb, const struct pcc_tuple *key,
+	const struct pcc_meta *meta, struct pcc_conn *conn)
+{
+	struct pcc_ct_info info;
+
+	if (ct_lookup(skb, key, &info, meta->mark_mask, conn->mark), info.found)
+		conn->flags |= PCC_CONN_CT_MARKED;
+}
+
+static __always_inline int conn_wants_ct_mark(const struct pcc_conn *conn, __u64 packets)
+{
+	return pcc_have_ct && !(conn->flags & PCC_CONN_CT_MARKED) && !(packets & (packets - 1));
+}
+
+static __always_inline __u8 conn_first_flags(__u8 proto)
+{
+	return proto == IPPROTO_TCP || proto == IPPROTO_UDP ? 0 : PCC_CONN_CT_MARKED;
+}
+
+/* A SYN on a remembered tuple: does the connection still stand (then it stays), or is this a new one? */
+static __noinline int syn_belongs(
+	struct __sk_buff *skb, const struct pcc_tuple *key, const struct pcc_conn *conn, __u64 now)
+{
+	struct pcc_ct_info info;
+
+	if (!skb || !key || !conn)
+		return 0;
+	if (!pcc_have_ct)
+		return now - conn->seen_ns < PCC_IDLE_NO_CT_NS;
+	ct_lookup(skb, key, &info, 0, 0);
+	return info.found && info.established;
+}
+
+/* Has conntrack forgotten the connection? Then the next packet opens a new one. TCP opens with SYN. */
+static __always_inline int conn_expired(
+	struct __sk_buff *skb, const struct pcc_tuple *key, const struct pcc_conn *conn, __u64 now)
+{
+	__u64 idle = now - conn->seen_ns;
+	struct pcc_ct_info info;
+
+	if (key->proto == IPPROTO_TCP || idle < PCC_IDLE_NS)
+		return 0;
+	if (key->proto != IPPROTO_UDP || !pcc_have_ct)
+		return key->proto != IPPROTO_UDP || idle >= PCC_IDLE_NO_CT_NS;
+	ct_lookup(skb, key, &info, 0, 0);
+	return !info.found;
+}
+
+/* Every two seconds of a pinned connection's life: is it still to be balanced, and still the same one? */
+static __noinline int conn_recheck(struct __sk_buff *skb, const struct pcc_packet *p,
+	const struct pcc_meta *meta, struct pcc_conn *conn, __u64 now)
+{
+	int route;
+
+	if (!skb || !p || !meta || !conn)
+		return 0;
+	if (conn_expired(skb, &p->tuple, conn, now))
+		return 0;
+	route = route_unmarked(skb, p);
+	if (route == ROUTE_LOCAL || route == ROUTE_OTHER)
+		return 0;
+	if (pcc_have_ct && !(conn->flags & PCC_CONN_CT_MARKED))
+		conn_mark_ct(skb, &p->tuple, meta, conn);
+	conn->checked_ns = now;
+	return 1;
+}
+
+/* Does what is remembered of this LAN packet's connection still hold? */
+static __always_inline int conn_holds(struct __sk_buff *skb, const struct pcc_packet *p,
+	const struct pcc_meta *meta, struct pcc_conn *conn, __u64 now)
+{
+	if (!conn->wan_id)
+		return now - conn->checked_ns < PCC_RECHECK_NS;
+	if (!wan_keeps(conn->wan_id))
+		return 0;
+	if (packet_is_syn(p))
+		return syn_belongs(skb, &p->tuple, conn, now);
+	if (now - conn->checked_ns >= PCC_RECHECK_NS)
+		return conn_recheck(skb, p, meta, conn, now);
+	return 1;
+}
+
+/*
+ * The WAN that an existing conntrack entry belongs to: by its mark, or, for a connection that is older
+ * than its mark, by the WAN address that NAT gave it. 0 for none.
+ */
+static __always_inline __u32 ct_wan(
+	const struct pcc_meta *meta, const struct pcc_ct_info *info, __u32 *reason)
+{
+	__u32 id = (info->mark & meta->mark_mask) >> (meta->mark_shift & 31);
+	struct pcc_addr addr;
+	__u32 *owner;
+
+	*reason = PCC_R_FROM_CTMARK;
+	if (id)
+		return id;
+	*reason = PCC_R_ADOPTED;
+	if (!info->nat)
+		return 0;
+	addr_copy6(addr.a, info->nat_addr);
+	owner = bpf_map_lookup_elem(&pcc_local, &addr);
+	return owner ? *owner : 0;
+}
+
+/* Decides about a LAN packet whose connection is not remembered. Reads only. Returns the origin. */
+static __noinline int decide(struct __sk_buff *skb, const struct pcc_packet *p,
+	const struct pcc_meta *meta, struct pcc_decision *d)
+{
+	struct pcc_ct_info info;
+	__u32 base, n, id, reason;
+
+	if (!skb || !p || !meta || !d)
+		return PCC_ORIGIN_LAN;
+	switch (route_unmarked(skb, p)) {
+	case ROUTE_LOCAL:
+		d->reason = PCC_R_BYPASS_LOCAL;
+		return PCC_ORIGIN_LAN;
+	case ROUTE_OTHER:
+		d->reason = PCC_R_BYPASS_ROUTE;
+		return PCC_ORIGIN_LAN;
+	}
+	if (!packet_is_syn(p)) {
+		ct_lookup(skb, &p->tuple, &info, 0, 0);
+		id = info.found ? ct_wan(meta, &info, &reason) : 0;
+		if (id && wan_keeps(id)) {
+			classify_bucket(meta, &p->tuple, p->family, d, &base, &n);
+			if (info.reply_dir)
+				d->bucket = PCC_NO_BUCKET;
+			d->wan_id = id;
+			d->reason = reason;
+			return info.reply_dir ? PCC_ORIGIN_WAN : PCC_ORIGIN_LAN;
+		}
+	}
+	classify(skb, p, meta, d);
+	return PCC_ORIGIN_LAN;
+}
+
+/* Is the decision the start of a connection, to be counted as one? */
+static __always_inline int decision_is_new(const struct pcc_decision *d)
+{
+	return d->reason == PCC_R_NEW || d->reason == PCC_R_NEXT_BEST;
+}
+
+static __always_inline void conn_fill(struct pcc_conn *conn, const struct pcc_meta *meta,
+	const struct pcc_decision *d, __u8 origin, __u8 proto, __u64 now)
+{
+	conn->wan_id = d->wan_id;
+	conn->bucket = d->wan_id ? d->bucket : PCC_NO_BUCKET;
+	conn->mark = (d->wan_id << (meta->mark_shift & 31)) & meta->mark_mask;
+	conn->origin = origin;
+	conn->flags = conn_first_flags(proto);
+	conn->created_ns = now;
+	conn->seen_ns = now;
+	conn->checked_ns = now;
+	conn->tx_packets = 0;
+	conn->tx_bytes = 0;
+	conn->rx_packets = 0;
+	conn->rx_bytes = 0;
+}
+
+/*
+ * Remembers a decision: in place where the tuple was known (`conn`), else as a new entry. Returns the
+ * entry, which is another CPU's if that one was first, or NULL where the map took none.
+ */
+static __noinline struct pcc_conn *conn_remember(const struct pcc_tuple *key,
+	const struct pcc_meta *meta, const struct pcc_decision *d, __u32 origin, struct pcc_conn *conn)
+{
+	__u64 now = bpf_ktime_get_coarse_ns();
+	struct pcc_conn fresh = {};
+	long err;
+
+	if (!key || !meta || !d)
+		return NULL;
+	if (conn) {
+		/* A SYN sent again is the same connection: it keeps its age and its counters. */
+		if (conn->wan_id == d->wan_id && !conn->rx_packets && d->wan_id)
+			return conn;
+		if (decision_is_new(d)) {
+			count_reason(PCC_R_REPINNED);
+			count_new(meta, d->wan_id, pcc_tuple_is_v4(key) ? PCC_V4 : PCC_V6, d->bucket);
+		}
+		conn_fill(conn, meta, d, origin, key->proto, now);
+		return conn;
+	}
+	conn_fill(&fresh, meta, d, origin, key->proto, now);
+	err = bpf_map_update_elem(&pcc_conns, key, &fresh, BPF_NOEXIST);
+	if (err && err != -PCC_EEXIST)
+		count_reason(PCC_R_UNREMEMBERED);
+	if (!err && decision_is_new(d))
+		count_new(meta, d->wan_id, pcc_tuple_is_v4(key) ? PCC_V4 : PCC_V6, d->bucket);
+	return bpf_map_lookup_elem(&pcc_conns, key);
+}
+
+/* A LAN packet of a connection that is not remembered, or no longer right. */
+static __noinline int lan_in_new(struct __sk_buff *skb, const struct pcc_packet *p,
+	const struct pcc_meta *meta, struct pcc_conn *conn)
+{
+	struct pcc_decision d = {.bucket = PCC_NO_BUCKET};
+	__u32 origin;
+
+	if (!skb || !p || !meta)
+		return PCC_R_NO_CONFIG;
+	origin = decide(skb, p, meta, &d);
+	/* An ICMP error opens no connection, and a dead end is not worth remembering. */
+	if (!(p->flags & PCC_P_QUOTED) && d.reason != PCC_R_NO_WAN && d.reason != PCC_R_BYPASS_FAMILY)
+		conn = conn_remember(&p->tuple, meta, &d, origin, conn);
+	else
+		conn = NULL;
+	if (conn) {
+		d.wan_id = conn->wan_id;
+		conn_count_tx(conn, skb->len, conn->seen_ns);
+	}
+	mark_set(skb, meta, d.wan_id);
+	if (d.wan_id)
+		count_bucket_tx(meta, p->family, d.bucket, skb->len);
+	return d.reason;
+}
+
+/* pcc_lan_in: a packet from the LAN. Returns the reason to count. */
+static __always_inline int lan_in(struct __sk_buff *skb, const struct pcc_meta *meta)
+{
+	struct pcc_packet p = {};
+	struct pcc_conn *conn;
+	__u64 now;
+	int err;
+
+	err = parse_packet(skb, &p);
+	if (err < 0)
+		return -err;
+	if (packet_is_link_scope(&p))
+		return PCC_R_BYPASS_MULTICAST;
+	now = bpf_ktime_get_coarse_ns();
+	conn = bpf_map_lookup_elem(&pcc_conns, &p.tuple);
+	if (!conn || !conn_holds(skb, &p, meta, conn, now))
+		return lan_in_new(skb, &p, meta, conn);
+	conn_count_tx(conn, skb->len, now);
+	mark_set(skb, meta, conn->wan_id);
+	if (!conn->wan_id)
+		return PCC_R_BYPASS_CACHED;
+	if (conn_wants_ct_mark(conn, conn->tx_packets))
+		conn_mark_ct(skb, &p.tuple, meta, conn);
+	count_bucket_tx(meta, p.family, conn->bucket, skb->len);
+	return PCC_R_PINNED;
+}
+
+/*
+ * A packet from a WAN to the LAN whose connection is pinned to another WAN, or not remembered. It is
+ * an inbound connection, which gets pinned to the WAN that it came in on, or a reply whose entry was
+ * evicted, which is put back.
+ */
+static __noinline int lan_out_new(struct __sk_buff *skb, const struct pcc_packet *p,
+	const struct pcc_meta *meta, struct pcc_conn *conn, __u32 wan_id)
+{
+	struct pcc_decision d = {.bucket = PCC_NO_BUCKET, .wan_id = wan_id};
+	__u32 origin = PCC_ORIGIN_WAN, base, n, reason, id;
+	struct pcc_ct_info info;
+	struct pcc_tuple key;
+
+	if (!skb || !p || !meta)
+		return PCC_R_NO_CONFIG;
+	tuple_reverse(&key, &p->tuple);
+	d.reason = PCC_R_INBOUND;
+	ct_lookup(skb, &key, &info, 0, 0);
+	if (conn && conn->wan_id && !packet_is_syn(p) && (!info.found || !info.reply_dir || info.established))
+		goto count; /* an answer that came another way: the pin stands */
+	if (info.found && !info.reply_dir) {
+		if (conn && !conn->wan_id)
+			return PCC_R_LAN_OUT_OTHER;
+		id = ct_wan(meta, &info, &reason);
+		d.wan_id = id && wan_keeps(id) ? id : wan_id;
+		d.reason = PCC_R_HEALED;
+		origin = PCC_ORIGIN_LAN;
+		classify_bucket(meta, &key, p->family, &d, &base, &n);
+	}
+	conn = conn_remember(&key, meta, &d, origin, conn);
+	if (conn && d.reason == PCC_R_INBOUND)
+		count_new(meta, d.wan_id, p->family, PCC_NO_BUCKET);
+count:
+	if (conn) {
+		conn_count_rx(conn, skb->len, bpf_ktime_get_coarse_ns());
+		count_bucket_rx(meta, p->family, conn->bucket, skb->len);
+	}
+	count_wan_rx(wan_id, skb->len);
+	return d.reason;
+}
+
+/* pcc_lan_out: a packet to the LAN. Returns the reason to count. */
+static __always_inline int lan_out(struct __sk_buff *skb, const struct pcc_meta *meta)
+{
+	__u32 ifindex = skb->ingress_ifindex;
+	struct pcc_packet p = {};
+	struct pcc_iface *iface;
+	struct pcc_conn *conn;
+	struct pcc_tuple key;
+	int err;
+
+	/* 0: from the router itself. */
+	iface = ifindex ? bpf_map_lookup_elem(&pcc_ifaces, &ifindex) : NULL;
+	if (!iface || iface->role != PCC_ROLE_WAN)
+		return PCC_R_LAN_OUT_OTHER;
+	err = parse_packet(skb, &p);
+	if (err < 0)
+		return -err;
+	if (packet_is_link_scope(&p))
+		return PCC_R_BYPASS_MULTICAST;
+	tuple_reverse(&key, &p.tuple);
+	conn = bpf_map_lookup_elem(&pcc_conns, &key);
+	if (!conn && (p.flags & PCC_P_QUOTED)) {
+		count_wan_rx(iface->wan_id, skb->len);
+		return PCC_R_WAN_REPLY;
+	}
+	if (!conn || conn->wan_id != iface->wan_id || (packet_is_syn(&p) && conn->tx_packets))
+		return lan_out_new(skb, &p, meta, conn, iface->wan_id);
+	conn_count_rx(conn, skb->len, bpf_ktime_get_coarse_ns());
+	if (conn_wants_ct_mark(conn, conn->rx_packets))
+		conn_mark_ct(skb, &key, meta, conn);
+	count_bucket_rx(meta, p.family, conn->bucket, skb->len);
+	count_wan_rx(conn->wan_id, skb->len);
+	return PCC_R_WAN_REPLY;
+}
+
+#endif

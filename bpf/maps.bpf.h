@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The maps: who writes, who reads, what happens when one is full. docs/ABI.md has the fields. */
+#ifndef PCC_MAPS_BPF_H
+#define PCC_MAPS_BPF_H
+
+/*
+ * Connections. Written by pcc_lan_in and pcc_lan_out (inserted with BPF_NOEXIST, changed in place after
+ * that: an update of an existing key may evict another one), deleted by user space when a WAN goes down.
+ * Full: the least recently used entries go; the conntrack mark or the NAT address brings them back.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 262144); /* --max-conns */
+	__type(key, struct pcc_tuple);
+	__type(value, struct pcc_conn);
+} pcc_conns SEC(".maps");
+
+/* WANs by id. Written by user space only. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, PCC_WAN_SLOTS);
+	__type(key, __u32);
+	__type(value, struct pcc_wan);
+} pcc_wans SEC(".maps");
+
+/*
+ * Bucket tables, two halves of two families of bucket_stride entries: WAN id, 0 for none. User space
+ * writes the half that is not active and then switches with pcc_meta.active_half.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 4 * PCC_DEF_BUCKETS);
+	__type(key, __u32);
+	__type(value, __u32);
+} pcc_buckets SEC(".maps");
+
+/* Interfaces that are ours, by ifindex. Written by user space only. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 256);
+	__type(key, __u32);
+	__type(value, struct pcc_iface);
+} pcc_ifaces SEC(".maps");
+
+/* Per-bucket counters, family * bucket_stride + bucket. Written by the data plane. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 2 * PCC_DEF_BUCKETS);
+	__type(key, __u32);
+	__type(value, struct pcc_bucket_stats);
+} pcc_stats SEC(".maps");
+
+/* Per-WAN counters by id. Written by the data plane; user space clears an id before it is used again. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, PCC_WAN_SLOTS);
+	__type(key, __u32);
+	__type(value, struct pcc_wan_stats);
+} pcc_wan_stats SEC(".maps");
+
+/* One counter per enum pcc_reason. Written by the data plane. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, PCC_R_MAX);
+	__type(key, __u32);
+	__type(value, __u64);
+} pcc_counters SEC(".maps");
+
+/*
+ * The router's own and broadcast addresses -> WAN id that has the address, or 0. Written by user space.
+ * An address that is missing costs a wrong count, not a wrong way: the kernel's local table comes first.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct pcc_addr);
+	__type(value, __u32);
+} pcc_local SEC(".maps");
+
+/*
+ * Ports of fragmented datagrams, learned from their first fragment. Full: the oldest go, and what is
+ * left of their fragments follows conntrack's reassembly, as without this map.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, struct pcc_frag_key);
+	__type(value, struct pcc_frag);
+} pcc_frags SEC(".maps");
+
+/* What sysctls were before attach. Written and read by user space only, so that detach knows. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct pcc_sysctl_key);
+	__type(value, struct pcc_sysctl_old);
+} pcc_sysctls SEC(".maps");
+
+/* Configuration and layout. Written by user space only; active_half with one store, through mmap. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct pcc_meta);
+} pcc_meta SEC(".maps");
+
+#endif

@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The parser: one for Ethernet, L3 devices and out-of-band VLAN tags, both families. It reads relative to
+ * the network header, which the kernel has set whatever the device is. What it does not understand gets
+ * a negative reason and goes to the kernel untouched.
+ */
+#ifndef PCC_PACKET_BPF_H
+#define PCC_PACKET_BPF_H
+
+#define PCC_FRAG_MAX_AGE_NS (30ull * 1000 * 1000 * 1000) /* net.ipv4.ipfrag_time */
+#define PCC_MAX_EXT_HEADERS 6
+
+#define PCC_TCP_FIN 0x01
+#define PCC_TCP_SYN 0x02
+#define PCC_TCP_RST 0x04
+#define PCC_TCP_ACK 0x10
+
+/* struct pcc_packet.flags */
+#define PCC_P_FRAG_FIRST 0x1u
+#define PCC_P_FRAG_LATER 0x2u
+#define PCC_P_QUOTED 0x4u /* an ICMP error: the tuple is the reverse of the packet that it quotes */
+
+/*
+ * A packet as far as pccbpf looks into it. The tuple is the packet's own (source = sender), except for
+ * an ICMP error, which gets the tuple that an answer to the quoted packet would have: so it belongs to the
+ * connection that it is about.
+ */
+struct pcc_packet {
+	struct pcc_tuple tuple;
+	__u32 family; /* enum pcc_family */
+	__u32 l4_off; /* from the network header */
+	__u32 flags;  /* PCC_P_* */
+	__u8 tcp_flags;
+	__u8 dscp_ecn; /* the whole TOS / traffic class byte */
+	__u16 pad;
+	struct in6_addr dst; /* on-wire destination, v4-mapped: routing and "is it the router" go by it */
+	struct in6_addr src;
+};
+
+static __always_inline int load_net(struct __sk_buff *skb, __u32 off, void *to, __u32 len)
+{
+	return bpf_skb_load_bytes_relative(skb, off, to, len, BPF_HDR_START_NET);
+}
+
+static __always_inline void addr_map4(__be32 to[4], __be32 addr)
+{
+	to[0] = 0;
+	to[1] = 0;
+	to[2] = bpf_htonl(0xffff);
+	to[3] = addr;
+}
+
+static __always_inline void addr_copy6(__be32 to[4], const __be32 from[4])
+{
+	to[0] = from[0];
+	to[1] = from[1];
+	to[2] = from[2];
+	to[3] = from[3];
+}
+
+static __always_inline void tuple_reverse(struct pcc_tuple *to, const struct pcc_tuple *from)
+{
+	addr_copy6(to->src, from->dst);
+	addr_copy6(to->dst, from->src);
+	to->sport = from->dport;
+	to->dport = from->sport;
+	to->proto = from->proto;
+	to->pad[0] = to->pad[1] = to->pad[2] = 0;
+}
+
+/* Never balanced, never marked: multicast, broadcast, link-local (RFC 1112, 3927, 4291). */
+static __always_inline int packet_is_link_scope(const struct pcc_packet *p)
+{
+	if (p->family == PCC_V4) {
+		__u32 d = bpf_ntohl(p->dst.in6_u.u6_addr32[3]);
+
+		return d >= 0xe0000000u || (d & 0xffff0000u) == 0xa9fe0000u || d == 0;
+	}
+	return (p->dst.in6_u.u6_addr8[0] == 0xff) ||
+	       (p->dst.in6_u.u6_addr8[0] == 0xfe && (p->dst.in6_u.u6_addr8[1] & 0xc0) == 0x80) ||
+	       (p->src.in6_u.u6_addr8[0] == 0xfe && (p->src.in6_u.u6_addr8[1] & 0xc0) == 0x80);
+}
+
+static __always_inline int packet_is_syn(const struct pcc_packet *p)
+{
+	return (p->tcp_flags & (PCC_TCP_SYN | PCC_TCP_ACK | PCC_TCP_RST | PCC_TCP_FIN)) == PCC_TCP_SYN;
+}
+
+/* IPv4 header at off -> tuple addresses and protocol, offset of the next header. */
+static __always_inline int parse_ip4(
+	struct __sk_buff *skb, __u32 off, struct pcc_tuple *t, struct iphdr *ip, __u32 *l4_off)
+{
+	if (load_net(skb, off, ip, sizeof(*ip)))
+		return -PCC_R_MALFORMED;
+	if (ip->version != 4 || ip->ihl < 5 || bpf_ntohs(ip->tot_len) < ip->ihl * 4u)
+		return -PCC_R_MALFORMED;
+	addr_map4(t->src, ip->saddr);
+	addr_map4(t->dst, ip->daddr);
+	t->proto = ip->protocol;
+	*l4_off = off + ip->ihl * 4u;
+	return 0;
+}
+
+/* What the chain of IPv6 extension headers said. */
+struct ip6_chain {
+	__u8 proto;
+	__u8 pad;
+	__be16 frag_off; /* of the fragment header, network order; 0 when there is none */
+	__be32 frag_id;
+	__u32 fragmented;
+};
+
+/* Walks the extension headers from *off (RFC 8200, 4), at most PCC_MAX_EXT_HEADERS of them. */
+static __always_inline int walk_ip6(struct __sk_buff *skb, __u32 *off, struct ip6_chain *chain)
+{
+	for (int i = 0; i < PCC_MAX_EXT_HEADERS; i++) {
+		__u8 h[8];
+
+		switch (chain->proto) {
+		case IPPROTO_HOPOPTS:
+		case IPPROTO_ROUTING:
+		case IPPROTO_DSTOPTS:
+		case IPPROTO_FRAGMENT:
+		case IPPROTO_AH:
+			break;
+		default:
+			return 0;
+		}
+		if (load_net(skb, *off, h, sizeof(h)))
+			return -PCC_R_MALFORMED;
+		if (chain->proto == IPPROTO_FRAGMENT) {
+			chain->frag_off = *(__be16 *)(h + 2);
+			chain->frag_id = *(__be32 *)(h + 4);
+			chain->fragmented = 1;
+			*off += 8;
+		} else if (chain->proto == IPPROTO_AH) {
+			*off += (h[1] + 2u) * 4u;
+		} else {
+			*off += (h[1] + 1u) * 8u;
+		}
+		chain->proto = h[0];
+		if (chain->fragmented && (chain->frag_off & bpf_htons(0xfff8)))
+			return 0; /* what follows is in the first fragment only */
+	}
+	return -PCC_R_MALFORMED;
+}
+
+/* Ports, TCP flags or the ICMP echo identifier at l4_off. A header that is cut off is malformed. */
+static __always_inline int parse_l4(
+	struct __sk_buff *skb, struct pcc_tuple *t, __u32 l4_off, __u8 *tcp_flags)
+{
+	__be16 ports[2];
+	__u8 icmp[8];
+
+	t->sport = 0;
+	t->dport = 0;
+	if (pcc_proto_has_ports(t->proto)) {
+		if (load_net(skb, l4_off, ports, sizeof(ports)))
+			return -PCC_R_MALFORMED;
+		t->sport = ports[0];
+		t->dport = ports[1];
+		if (t->proto == IPPROTO_TCP && tcp_flags && load_net(skb, l4_off + 13, tcp_flags, 1))
+			return -PCC_R_MALFORMED;
+	} else if (t->proto == IPPROTO_ICMP || t->proto == IPPROTO_ICMPV6) {
+		if (load_net(skb, l4_off, icmp, sizeof(icmp)))
+			return 0;
+		if ((t->proto == IPPROTO_ICMP && (icmp[0] == 8 || icmp[0] == 0)) ||
+			(t->proto == IPPROTO_ICMPV6 && (icmp[0] == 128 || icmp[0] == 129))) {
+			t->sport = *(__be16 *)(icmp + 4);
+			t->dport = t->sport;
+		}
+	}
+	return 0;
+}
+
+/* Ports of a fragment that is not the first: what the first one said, if it came before. */
+static __always_inline int frag_ports(struct pcc_packet *p, struct pcc_frag_key *key, __u64 now)
+{
+	struct pcc_frag *f = bpf_map_lookup_elem(&pcc_frags, key);
+
+	if (!f || now - f->seen_ns > PCC_FRAG_MAX_AGE_NS)
+		return -PCC_R_FRAG_UNKNOWN;
+	p->tuple.sport = f->sport;
+	p->tuple.dport = f->dport;
+	return 0;
+}
+
+/* Remembers the ports of a first fragment. The identification may come round again: overwrite. */
+static __noinline int frag_remember(struct pcc_packet *p, struct pcc_frag_key *key, __u64 now)
+{
+	struct pcc_frag f = {
+		.sport = p->tuple.sport,
+		.dport = p->tuple.dport,
+		.seen_ns = now,
+	};
+
+	return bpf_map_update_elem(&pcc_frags, key, &f, BPF_ANY);
+}
+
+static __noinline int parse_fragment(struct __sk_buff *skb, struct pcc_packet *p, __be32 id)
+{
+	struct pcc_frag_key key = {.id = id, .proto = p->tuple.proto};
+	__u64 now = bpf_ktime_get_coarse_ns();
+	int err;
+
+	if (!skb || !p)
+		return -PCC_R_MALFORMED;
+	addr_copy6(key.src, p->tuple.src);
+	addr_copy6(key.dst, p->tuple.dst);
+	if (p->flags & PCC_P_FRAG_LATER)
+		return frag_ports(p, &key, now);
+	err = parse_l4(skb, &p->tuple, p->l4_off, &p->tcp_flags);
+	if (!err)
+		frag_remember(p, &key, now);
+	return err;
+}
+
+/* Is it an ICMP error, which quotes the packet that it is about? (RFC 792, RFC 4443) */
+static __always_inline int icmp_is_error(__u8 proto, __u8 type)
+{
+	if (proto == IPPROTO_ICMP)
+		return type == 3 || type == 4 || type == 5 || type == 11 || type == 12;
+	return proto == IPPROTO_ICMPV6 && type >= 1 && type <= 4;
+}
+
+/* The tuple of the packet quoted at off, reversed, into p->tuple. */
+static __noinline int parse_quoted(struct __sk_buff *skb, struct pcc_packet *p)
+{
+	struct pcc_tuple quoted = {};
+	__u32 off, l4_off;
+
+	if (!skb || !p)
+		return -PCC_R_MALFORMED;
+	off = p->l4_off + 8;
+	if (p->family == PCC_V4) {
+		struct iphdr ip;
+
+		if (parse_ip4(skb, off, &quoted, &ip, &l4_off))
+			return -PCC_R_MALFORMED;
+		if (ip.frag_off & bpf_htons(0x1fff))
+			return -PCC_R_FRAG_UNKNOWN;
+	} else {
+		struct ip6_chain chain = {};
+		struct ipv6hdr ip6;
+
+		if (load_net(skb, off, &ip6, sizeof(ip6)) || ip6.version != 6)
+			return -PCC_R_MALFORMED;
+		addr_copy6(quoted.src, ip6.saddr.in6_u.u6_addr32);
+		addr_copy6(quoted.dst, ip6.daddr.in6_u.u6_addr32);
+		chain.proto = ip6.nexthdr;
+		l4_off = off + sizeof(ip6);
+		if (walk_ip6(skb, &l4_off, &chain))
+			return -PCC_R_MALFORMED;
+		if (chain.frag_off & bpf_htons(0xfff8))
+			return -PCC_R_FRAG_UNKNOWN;
+		quoted.proto = chain.proto;
+	}
+	if (parse_l4(skb, &quoted, l4_off, NULL))
+		return -PCC_R_MALFORMED;
+	tuple_reverse(&p->tuple, &quoted);
+	p->flags |= PCC_P_QUOTED;
+	return 0;
+}
+
+/* Ports of whatever is not a fragment; ICMP errors follow the connection that they quote. */
+static __always_inline int parse_transport(struct __sk_buff *skb, struct pcc_packet *p)
+{
+	__u8 type;
+
+	if (p->tuple.proto == IPPROTO_ICMP || p->tuple.proto == IPPROTO_ICMPV6) {
+		if (load_net(skb, p->l4_off, &type, 1))
+			return -PCC_R_MALFORMED;
+		/* Where the quotation cannot be read the error goes by its own addresses. */
+		if (icmp_is_error(p->tuple.proto, type) && !parse_quoted(skb, p))
+			return 0;
+	}
+	return parse_l4(skb, &p->tuple, p->l4_off, &p->tcp_flags);
+}
+
+static __always_inline int parse_packet4(struct __sk_buff *skb, struct pcc_packet *p)
+{
+	struct iphdr ip;
+	int err;
+
+	p->family = PCC_V4;
+	err = parse_ip4(skb, 0, &p->tuple, &ip, &p->l4_off);
+	if (err)
+		return err;
+	p->dscp_ecn = ip.tos;
+	addr_copy6(p->dst.in6_u.u6_addr32, p->tuple.dst);
+	addr_copy6(p->src.in6_u.u6_addr32, p->tuple.src);
+	if (ip.frag_off & bpf_htons(0x3fff)) {
+		p->flags |= ip.frag_off & bpf_htons(0x1fff) ? PCC_P_FRAG_LATER : PCC_P_FRAG_FIRST;
+		return parse_fragment(skb, p, bpf_htonl(bpf_ntohs(ip.id)));
+	}
+	return parse_transport(skb, p);
+}
+
+static __always_inline int parse_packet6(struct __sk_buff *skb, struct pcc_packet *p)
+{
+	struct ip6_chain chain = {};
+	struct ipv6hdr ip6;
+	int err;
+
+	p->family = PCC_V6;
+	if (load_net(skb, 0, &ip6, sizeof(ip6)) || ip6.version != 6)
+		return -PCC_R_MALFORMED;
+	addr_copy6(p->tuple.src, ip6.saddr.in6_u.u6_addr32);
+	addr_copy6(p->tuple.dst, ip6.daddr.in6_u.u6_addr32);
+	p->dst = ip6.daddr;
+	p->src = ip6.saddr;
+	p->dscp_ecn = ip6.priority << 4 | ip6.flow_lbl[0] >> 4;
+	p->l4_off = sizeof(ip6);
+	chain.proto = ip6.nexthdr;
+	err = walk_ip6(skb, &p->l4_off, &chain);
+	if (err)
+		return err;
+	p->tuple.proto = chain.proto;
+	/* An atomic fragment (RFC 6946) is a whole packet. */
+	if (chain.frag_off & bpf_htons(0xfff9)) {
+		p->flags |= chain.frag_off & bpf_htons(0xfff8) ? PCC_P_FRAG_LATER : PCC_P_FRAG_FIRST;
+		return parse_fragment(skb, p, chain.frag_id);
+	}
+	return parse_transport(skb, p);
+}
+
+/* Fills p (zeroed by the caller). 0, or minus the reason for which the packet is not ours to treat. */
+static __always_inline int parse_packet(struct __sk_buff *skb, struct pcc_packet *p)
+{
+	/* A tagged frame belongs to the VLAN interface above; tag 0 carries a priority only (802.1Q). */
+	if (skb->vlan_present && (skb->vlan_tci & 0x0fff))
+		return -PCC_R_VLAN;
+	if (skb->pkt_type == PCC_PACKET_OTHERHOST)
+		return -PCC_R_OTHERHOST;
+	if (skb->protocol == bpf_htons(PCC_ETH_P_IP))
+		return parse_packet4(skb, p);
+	if (skb->protocol == bpf_htons(PCC_ETH_P_IPV6))
+		return parse_packet6(skb, p);
+	return -PCC_R_NOT_IP;
+}
+
+#endif

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The programs. One packet's way:
+ *
+ *   LAN host -> pcc_lan_in -> conntrack, NAT, ip rules, FORWARD -> pcc_wan_out -> ISP
+ *   ISP      -> pcc_wan_in -> conntrack, NAT, routing,  FORWARD -> pcc_lan_out -> LAN host
+ *
+ * Each of them looks, sets a mark, counts one reason, and lets the next program run. None drops, and
+ * none changes a byte.
+ */
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_core_read.h>
+
+#include "pccbpf.h"
+#include "pccbpf_hash.h"
+
+/* Constants that vmlinux.h does not have, being macros. */
+#define PCC_ETH_P_IP 0x0800
+#define PCC_ETH_P_IPV6 0x86dd
+#define PCC_AF_INET 2
+#define PCC_AF_INET6 10
+#define PCC_PACKET_OTHERHOST 3
+#define PCC_EEXIST 17
+#define IPPROTO_HOPOPTS 0
+#define IPPROTO_ROUTING 43
+#define IPPROTO_FRAGMENT 44
+#define IPPROTO_ICMPV6 58
+#define IPPROTO_DSTOPTS 60
+
+/* TC_ACT_UNSPEC and TCX_NEXT alike: other people's programs run after ours. */
+#define PCC_NEXT (-1)
+
+#include "maps.bpf.h"
+#include "stats.bpf.h"
+#include "packet.bpf.h"
+#include "conntrack.bpf.h"
+#include "route.bpf.h"
+#include "classify.bpf.h"
+#include "lan.bpf.h"
+#include "wan.bpf.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+static __always_inline const struct pcc_meta *meta_get(void)
+{
+	const struct pcc_meta *meta;
+	__u32 zero = 0;
+
+	meta = bpf_map_lookup_elem(&pcc_meta, &zero);
+	return meta && meta->magic == PCC_MAGIC ? meta : NULL;
+}
+
+/* The one exit: counts the reason (PCC_R_MAX: counted elsewhere) and goes on. */
+static __always_inline int leave(__u32 reason)
+{
+	if (reason < PCC_R_MAX)
+		count_reason(reason);
+	return PCC_NEXT;
+}
+
+SEC("tc")
+int pcc_lan_in(struct __sk_buff *skb)
+{
+	const struct pcc_meta *meta = meta_get();
+
+	return leave(meta ? lan_in(skb, meta) : PCC_R_NO_CONFIG);
+}
+
+SEC("tc")
+int pcc_lan_out(struct __sk_buff *skb)
+{
+	const struct pcc_meta *meta = meta_get();
+
+	return leave(meta ? lan_out(skb, meta) : PCC_R_NO_CONFIG);
+}
+
+SEC("tc")
+int pcc_wan_in(struct __sk_buff *skb)
+{
+	const struct pcc_meta *meta = meta_get();
+
+	return leave(meta ? wan_in(skb, meta) : PCC_R_NO_CONFIG);
+}
+
+SEC("tc")
+int pcc_wan_out(struct __sk_buff *skb)
+{
+	const struct pcc_meta *meta = meta_get();
+
+	return leave(meta ? wan_out(skb, meta) : PCC_R_NO_CONFIG);
+}
+
+/*
+ * For `pccbpf explain`: what pcc_lan_in would do with this packet, without doing it. It is only ever run
+ * with a test packet. cb[0] hash, cb[1] bucket, cb[2] WAN id, cb[3] reason, cb[4] 1 if a pin decided.
+ */
+SEC("tc")
+int pcc_explain(struct __sk_buff *skb)
+{
+	const struct pcc_meta *meta = meta_get();
+	struct pcc_decision d = {.bucket = PCC_NO_BUCKET};
+	struct pcc_packet p = {};
+	struct pcc_conn *conn;
+	__u32 base, n, hash, bucket;
+	int err;
+
+	if (!meta)
+		return PCC_R_NO_CONFIG;
+	err = parse_packet(skb, &p);
+	if (err < 0)
+		return -err;
+	classify_bucket(meta, &p.tuple, p.family, &d, &base, &n);
+	hash = d.hash;
+	bucket = d.bucket;
+	conn = bpf_map_lookup_elem(&pcc_conns, &p.tuple);
+	if (packet_is_link_scope(&p)) {
+		d.reason = PCC_R_BYPASS_MULTICAST;
+	} else if (conn && conn->wan_id && wan_keeps(conn->wan_id) &&
+		   route_unmarked(skb, &p) <= ROUTE_NONE) {
+		d.reason = PCC_R_PINNED;
+		d.wan_id = conn->wan_id;
+		bucket = conn->bucket;
+		skb->cb[4] = 1;
+	} else {
+		decide(skb, &p, meta, &d);
+	}
+	skb->cb[0] = hash;
+	skb->cb[1] = bucket;
+	skb->cb[2] = d.wan_id;
+	skb->cb[3] = d.reason;
+	return 0;
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Counters. A counter that cannot be found never changes a verdict. */
+#ifndef PCC_STATS_BPF_H
+#define PCC_STATS_BPF_H
+
+static __always_inline void count_reason(__u32 reason)
+{
+	__u64 *n = bpf_map_lookup_elem(&pcc_counters, &reason);
+
+	if (n)
+		*n += 1;
+}
+
+static __always_inline struct pcc_bucket_stats *bucket_stats(
+	const struct pcc_meta *meta, __u32 family, __u32 bucket)
+{
+	__u32 key = family * meta->bucket_stride + bucket;
+
+	if (bucket >= meta->bucket_stride)
+		return NULL;
+	return bpf_map_lookup_elem(&pcc_stats, &key);
+}
+
+static __always_inline void count_bucket_tx(
+	const struct pcc_meta *meta, __u32 family, __u32 bucket, __u32 bytes)
+{
+	struct pcc_bucket_stats *s = bucket_stats(meta, family, bucket);
+
+	if (s) {
+		s->tx_packets += 1;
+		s->tx_bytes += bytes;
+	}
+}
+
+static __always_inline void count_bucket_rx(
+	const struct pcc_meta *meta, __u32 family, __u32 bucket, __u32 bytes)
+{
+	struct pcc_bucket_stats *s = bucket_stats(meta, family, bucket);
+
+	if (s) {
+		s->rx_packets += 1;
+		s->rx_bytes += bytes;
+	}
+}
+
+static __always_inline void count_wan_tx(__u32 wan_id, __u32 bytes)
+{
+	struct pcc_wan_stats *s = bpf_map_lookup_elem(&pcc_wan_stats, &wan_id);
+
+	if (s) {
+		s->tx_packets += 1;
+		s->tx_bytes += bytes;
+	}
+}
+
+static __always_inline void count_wan_rx(__u32 wan_id, __u32 bytes)
+{
+	struct pcc_wan_stats *s = bpf_map_lookup_elem(&pcc_wan_stats, &wan_id);
+
+	if (s) {
+		s->rx_packets += 1;
+		s->rx_bytes += bytes;
+	}
+}
+
+static __always_inline void count_new(
+	const struct pcc_meta *meta, __u32 wan_id, __u32 family, __u32 bucket)
+{
+	struct pcc_wan_stats *w = bpf_map_lookup_elem(&pcc_wan_stats, &wan_id);
+	struct pcc_bucket_stats *b = bucket_stats(meta, family, bucket);
+
+	if (w)
+		w->new_connections += 1;
+	if (b)
+		b->new_connections += 1;
+}
+
+#endif

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The door to the BPF maps and programs. The pins are the state: a directory in a BPF file system holds
+ * the maps, the programs and the links, and every command starts from it.
+ */
+#ifndef PCC_DATAPLANE_H
+#define PCC_DATAPLANE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "err.h"
+#include "model.h"
+#include "pccbpf.h"
+
+#define PCC_DEF_PIN_DIR "/sys/fs/bpf/pccbpf"
+
+/* The pinned maps. X(symbol, pin name) */
+#define PCC_MAPS(X)                                                                                \
+	X(META, pcc_meta)                                                                          \
+	X(SYSCTLS, pcc_sysctls)                                                                    \
+	X(CONNS, pcc_conns)                                                                        \
+	X(WANS, pcc_wans)                                                                          \
+	X(BUCKETS, pcc_buckets)                                                                    \
+	X(IFACES, pcc_ifaces)                                                                      \
+	X(STATS, pcc_stats)                                                                        \
+	X(WAN_STATS, pcc_wan_stats)                                                                \
+	X(COUNTERS, pcc_counters)                                                                  \
+	X(LOCAL, pcc_local)                                                                        \
+	X(FRAGS, pcc_frags)
+
+enum pcc_map {
+#define X(sym, name) PCC_MAP_##sym,
+	PCC_MAPS(X)
+#undef X
+	PCC_MAP_MAX
+};
+
+/* The pinned programs. X(symbol, pin name) */
+#define PCC_PROGS(X)                                                                               \
+	X(LAN_IN, pcc_lan_in)                                                                      \
+	X(LAN_OUT, pcc_lan_out)                                                                    \
+	X(WAN_IN, pcc_wan_in)                                                                      \
+	X(WAN_OUT, pcc_wan_out)                                                                    \
+	X(EXPLAIN, pcc_explain)
+
+enum pcc_prog {
+#define X(sym, name) PCC_PROG_##sym,
+	PCC_PROGS(X)
+#undef X
+	PCC_PROG_MAX
+};
+
+/* What is found in a pin directory. */
+enum pcc_dp_state {
+	PCC_DP_ABSENT,     /* nothing: not attached */
+	PCC_DP_INCOMPLETE, /* an attach or detach was interrupted */
+	PCC_DP_ATTACHED,
+	PCC_DP_DAMAGED, /* not ours, another version's, or parts are missing or wrong: error says what */
+};
+
+/* An open pin directory. The empty value is made by pcc_dp_init(). */
+struct pcc_dp {
+	char dir[256];
+	int lock_fd;
+	bool dir_made; /* by this process */
+	int map_fd[PCC_MAP_MAX];
+	int prog_fd[PCC_PROG_MAX];
+	struct pcc_meta *meta; /* the live map, shared with the kernel */
+	int ncpus;
+	bool no_tcx, no_ct; /* features that the kernel lacks or that PCCBPF_DISABLE names */
+};
+
+void pcc_dp_init(struct pcc_dp *dp, const char *dir);
+void pcc_dp_close(struct pcc_dp *dp);
+
+/*
+ * Takes the lock that every changing command holds, waiting wait_s seconds at most; makes the directory
+ * if create. The lock goes with the process. Errors: -EBUSY, -ENOENT (no directory and not create),
+ * -EMEDIUMTYPE (no BPF file system), -EPERM.
+ */
+int pcc_dp_lock(struct pcc_dp *dp, bool create, unsigned int wait_s, struct pcc_err *err);
+
+/*
+ * Opens what is pinned and says what it is; fills err for PCC_DP_DAMAGED and PCC_DP_INCOMPLETE. Checks
+ * types, sizes, ABI version and the network namespace before anything is read from a map.
+ */
+enum pcc_dp_state pcc_dp_open(struct pcc_dp *dp, struct pcc_err *err);
+
+/*
+ * Loads the programs for cfg and pins them. Maps that are pinned already and fit are used again, so
+ * connections and counters live on; the connection map is copied where its size changes. Returns 0 or
+ * a negative errno with err filled; then the pins are as before.
+ */
+int pcc_dp_load(struct pcc_dp *dp, const struct pcc_config *cfg, struct pcc_err *err);
+
+/* Removes every pin that is ours, and the directory if attach made it. */
+void pcc_dp_remove(struct pcc_dp *dp);
+
+/* Reads the configuration back from the maps. */
+int pcc_dp_config(struct pcc_dp *dp, struct pcc_config *cfg, struct pcc_err *err);
+
+/* Addresses for pcc_local. */
+struct pcc_dp_local {
+	struct pcc_addr addr;
+	uint32_t wan_id;
+};
+
+/*
+ * Makes cfg what the data plane works by: WANs, interfaces, local addresses, then the bucket tables in
+ * the half that is not active, and one store that switches. Returns 0 or a negative errno.
+ */
+int pcc_dp_commit(struct pcc_dp *dp, const struct pcc_config *cfg, const struct pcc_dp_local *locals,
+	uint32_t nlocals, struct pcc_err *err);
+
+/* Owner table and number of buckets now in force for a family. table has PCC_MAX_BUCKETS entries. */
+uint32_t pcc_dp_buckets(struct pcc_dp *dp, enum pcc_family family, uint8_t *table);
+
+/* Counters, summed over the CPUs. */
+int pcc_dp_wan_stats(struct pcc_dp *dp, uint32_t wan_id, struct pcc_wan_stats *sum);
+int pcc_dp_bucket_stats(struct pcc_dp *dp, enum pcc_family family, uint32_t bucket,
+	struct pcc_bucket_stats *sum);
+int pcc_dp_counter(struct pcc_dp *dp, enum pcc_reason reason, uint64_t *sum);
+
+/* Calls fn for every connection; fn returns 0 to go on, 1 to have the entry deleted, <0 to stop. */
+typedef int (*pcc_conn_fn)(const struct pcc_tuple *key, const struct pcc_conn *conn, void *arg);
+int pcc_dp_conns(struct pcc_dp *dp, pcc_conn_fn fn, void *arg, struct pcc_err *err);
+
+/* Forgets the connections of a WAN; their number goes to *n. */
+int pcc_dp_release(struct pcc_dp *dp, uint32_t wan_id, uint64_t *n, struct pcc_err *err);
+
+/* pcc_sysctls: remembers an old value unless one is remembered already; forgets one; reads one. */
+int pcc_dp_sysctl_remember(struct pcc_dp *dp, const char *path, const char *value);
+int pcc_dp_sysctl_old(struct pcc_dp *dp, const char *path, char value[32]);
+int pcc_dp_sysctl_forget(struct pcc_dp *dp, const char *path);
+/* The next remembered path after prev ("" for the first); -ENOENT at the end. */
+int pcc_dp_sysctl_next(struct pcc_dp *dp, const char *prev, char path[96]);
+
+/* Records a flag of an interface that only the hooks know (PCC_IFACE_*). */
+int pcc_dp_iface_flag(struct pcc_dp *dp, uint32_t ifindex, uint8_t flag);
+
+/* What pcc_lan_in would do with a packet that arrives on the interface. */
+struct pcc_dp_verdict {
+	uint32_t hash;
+	uint32_t bucket;
+	uint32_t wan_id;
+	enum pcc_reason reason;
+	bool pinned;
+};
+int pcc_dp_explain(struct pcc_dp *dp, uint32_t lan_ifindex, const struct pcc_tuple *tuple,
+	struct pcc_dp_verdict *verdict, struct pcc_err *err);
+
+/* Name of a counter as in JSON, and what it counts. */
+const char *pcc_reason_name(enum pcc_reason reason);
+const char *pcc_reason_text(enum pcc_reason reason);
+
+#endif
