@@ -108,10 +108,10 @@ static __always_inline int classify_bucket(const struct pcc_meta *meta, const st
 
 	/* Everything below comes from this half: a switch in between changes the next packet. */
 	*nbuckets = meta->half[half].nbuckets[family & 1];
-	*base = (half * PCC_FAMILIES + family) * meta->bucket_stride;
+	*base = meta->half[half].base[family & 1];
 	d->hash = hash_tuple(t, meta->half[half].fields, meta->half[half].seed);
 	d->bucket = PCC_NO_BUCKET;
-	if (!*nbuckets || *nbuckets > meta->bucket_stride)
+	if (!*nbuckets)
 		return 0;
 	d->bucket = d->hash % *nbuckets;
 	return 1;

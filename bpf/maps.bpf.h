@@ -24,8 +24,8 @@ struct {
 } pcc_wans SEC(".maps");
 
 /*
- * Bucket tables, two halves of two families of bucket_stride entries: WAN id, 0 for none. User space
- * writes the half that is not active and then switches with pcc_meta.active_half.
+ * Bucket tables, two halves of two families: WAN id, 0 for none; pcc_half.base says where each begins. User
+ * space writes the half that is not active and then switches with pcc_meta.active_half.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

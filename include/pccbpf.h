@@ -232,6 +232,7 @@ struct pcc_frag {
 /* What a new connection is classified with. There are two; pcc_meta.active_half names the valid one. */
 struct pcc_half {
 	__u32 nbuckets[2]; /* B, by enum pcc_family; 0: no WAN in this family */
+	__u32 base[2];     /* first entry in pcc_buckets, by enum pcc_family */
 	__u32 fields;      /* PCC_F_* of the classifier */
 	__u32 seed;
 };
@@ -254,7 +255,7 @@ struct pcc_meta {
 	__u32 reasons;       /* PCC_R_MAX */
 	__u32 mark_mask;
 	__u32 mark_shift;
-	__u32 bucket_stride; /* buckets that pcc_buckets and pcc_stats have room for, per family */
+	__u32 bucket_stride; /* entries of pcc_stats per family */
 	__u32 active_half;   /* 0 or 1: one aligned store switches */
 	__u32 epoch;         /* grows with every change of configuration or WAN state */
 	__u32 buckets;       /* --buckets */
@@ -268,6 +269,7 @@ struct pcc_meta {
 	__u32 pad;
 	__u64 netns_cookie;  /* SO_NETNS_COOKIE of the network namespace that it is attached in */
 	__u64 attached_ns;   /* CLOCK_MONOTONIC */
+	__u64 object_hash;   /* of the BPF object that the programs were loaded from */
 	struct pcc_half half[2];
 	char version[16];
 };
@@ -283,7 +285,7 @@ _Static_assert(sizeof(struct pcc_bucket_stats) == 40, "pcc_stats value");
 _Static_assert(sizeof(struct pcc_wan_stats) == 48, "pcc_wan_stats value");
 _Static_assert(sizeof(struct pcc_frag_key) == 40, "pcc_frags key");
 _Static_assert(sizeof(struct pcc_frag) == 16, "pcc_frags value");
-_Static_assert(sizeof(struct pcc_half) == 16, "pcc_meta.half");
-_Static_assert(sizeof(struct pcc_meta) == 144, "pcc_meta value");
+_Static_assert(sizeof(struct pcc_half) == 24, "pcc_meta.half");
+_Static_assert(sizeof(struct pcc_meta) == 168, "pcc_meta value");
 
 #endif

@@ -94,6 +94,15 @@ enum pcc_dp_state pcc_dp_open(struct pcc_dp *dp, struct pcc_err *err);
  */
 int pcc_dp_load(struct pcc_dp *dp, const struct pcc_config *cfg, struct pcc_err *err);
 
+/*
+ * Must the programs be loaded again for cfg: are they another build's, or loaded for other sizes or kernel
+ * features?
+ */
+bool pcc_dp_wants_load(struct pcc_dp *dp, const struct pcc_config *cfg);
+
+/* Writes the rest of pcc_meta for the first time: from here on it counts as attached. */
+void pcc_dp_finish(struct pcc_dp *dp);
+
 /* Removes every pin that is ours, and the directory if attach made it. */
 void pcc_dp_remove(struct pcc_dp *dp);
 
@@ -138,6 +147,10 @@ int pcc_dp_sysctl_next(struct pcc_dp *dp, const char *prev, char path[96]);
 
 /* Records a flag of an interface that only the hooks know (PCC_IFACE_*). */
 int pcc_dp_iface_flag(struct pcc_dp *dp, uint32_t ifindex, uint8_t flag);
+bool pcc_dp_iface_has(struct pcc_dp *dp, uint32_t ifindex, uint8_t flag);
+
+/* max_entries of a map, 0 where it cannot be asked. */
+uint32_t pcc_dp_map_entries(int fd);
 
 /* What pcc_lan_in would do with a packet that arrives on the interface. */
 struct pcc_dp_verdict {

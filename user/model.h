@@ -68,4 +68,41 @@ struct pcc_config {
 	uint32_t max_conns; /* 0: the kernel's nf_conntrack_max */
 };
 
+/* The classifier of the guide that MikroTik users start from. */
+#define PCC_DEF_CLASSIFIER 6u /* src-address-and-port */
+
+/* The highest preference that leaves every rule before the main table's (32766). */
+#define PCC_MAX_RULE_PREF 32000u
+
+struct pcc_err;
+
+/* The configuration of `attach` without any option: no LAN, no WAN. */
+void pcc_config_defaults(struct pcc_config *cfg);
+
+/*
+ * Can this be attached? LANs, WANs, their number, names given twice, weights, ids (where they are
+ * assigned) against the mark mask and the routing tables, the ranges of all numbers. Looks at cfg
+ * only, not at the machine. Returns 0 or -EINVAL with the error filled.
+ */
+int pcc_config_validate(const struct pcc_config *cfg, struct pcc_err *err);
+
+/*
+ * Gives every WAN an id: the one that prev (may be NULL) has for its name, else the lowest that is
+ * free. The order of the WANs stays. Returns 0, or -ENOSPC, with cfg unchanged, for more than
+ * PCC_MAX_WANS.
+ */
+int pcc_config_assign_ids(struct pcc_config *cfg, const struct pcc_config *prev);
+
+/* The WAN of that name or id, the LAN of that name; NULL if there is none. */
+struct pcc_wan_cfg *pcc_config_find_wan(struct pcc_config *cfg, const char *name);
+const struct pcc_wan_cfg *pcc_config_find_wan_const(const struct pcc_config *cfg, const char *name);
+const struct pcc_wan_cfg *pcc_config_find_wan_id(const struct pcc_config *cfg, uint32_t id);
+const struct pcc_lan_cfg *pcc_config_find_lan(const struct pcc_config *cfg, const char *name);
+
+/* Bits to the right of the mask: id << shift is the WAN's mark. 0 for the mask 0. */
+uint32_t pcc_mark_shift(uint32_t mask);
+
+/* Does the WAN serve the family: a gateway is given or found, or none is needed? */
+bool pcc_wan_serves(const struct pcc_wan_cfg *wan, enum pcc_family family);
+
 #endif

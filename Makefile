@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# make            build build/pccbpf
+# make test       install what is missing, build, run every test
+# make demo       install what is missing, build, show it on a lab of namespaces
+# make bench      packet rates against nftables and others
+# make install    PREFIX=/usr/local, DESTDIR=
+# V=1 shows the commands.
+
+VERSION  := 0.1.0
+BUILD    := build
+PREFIX   ?= /usr/local
+SBINDIR  ?= $(PREFIX)/sbin
+MANDIR   ?= $(PREFIX)/share/man
+
+CC       ?= gcc
+CLANG    ?= clang
+BPFTOOL  ?= $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
+LIBS     := -lbpf -lmnl -lnftables -lnetfilter_conntrack -ljansson
+WARN     := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
+	    -Wwrite-strings -Wvla -Wformat -Wundef
+CFLAGS   ?= -O2 -g
+CPPFLAGS += -Iinclude -Iuser -I$(BUILD)/bpf -D_GNU_SOURCE -DPCC_VERSION='"$(VERSION)"'
+CSTD     := -std=gnu11 -fno-strict-aliasing
+# The lists of warnings differ for BPF: clang checks more, and programs are not called by anybody.
+BPFWARN  := -Wall -Wextra -Werror -Wshadow -Wno-unused-parameter -Wno-unused-function
+BPFFLAGS := -g -O2 -target bpf -mcpu=v3 $(BPFWARN) -I$(BUILD)/bpf -Iinclude -Ibpf
+
+USER_SRC := $(filter-out user/main.c,$(wildcard user/*.c))
+USER_OBJ := $(USER_SRC:user/%.c=$(BUILD)/user/%.o)
+UNIT_SRC := $(wildcard tests/unit/test_*.c)
+UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/%)
+PROG_SRC := $(wildcard tests/prog/test_*.c)
+PROG_BIN := $(PROG_SRC:tests/prog/%.c=$(BUILD)/tests/%)
+TOOL_SRC := $(wildcard tests/tools/*.c)
+TOOL_BIN := $(TOOL_SRC:tests/tools/%.c=$(BUILD)/%)
+
+ifeq ($(V),1)
+Q :=
+say = @:
+else
+Q := @
+say = @printf '  %-8s %s\n'
+endif
+
+.PHONY: all tools unit install uninstall deps test check lint demo clean
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+all: $(BUILD)/pccbpf $(BUILD)/pccbpf.8
+
+$(BUILD)/pccbpf: $(BUILD)/user/main.o $(USER_OBJ)
+	$(say) LINK $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(LIBS)
+
+$(BUILD)/user/%.o: user/%.c $(BUILD)/bpf/pccbpf.skel.h $(BUILD)/flags
+	$(say) CC $@
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CSTD) $(WARN) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+
+# Objects depend on what they are compiled with.
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(CC) $(CFLAGS) $(CPPFLAGS)' | cmp -s - $@ || echo '$(CC) $(CFLAGS) $(CPPFLAGS)' > $@
+FORCE:
+
+$(BUILD)/bpf/vmlinux.h:
+	$(say) BTF $@
+	@mkdir -p $(@D)
+	$(Q)$(BPFTOOL) btf dump file /sys/kernel/btf/vmlinux format c > $@
+
+$(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c $(BUILD)/bpf/vmlinux.h
+	$(say) BPF $@
+	$(Q)$(CLANG) $(BPFFLAGS) -MMD -MP -MF $(@:.o=.d) -MT $@ -c $< -o $@.tmp
+	$(Q)$(BPFTOOL) gen object $@ $@.tmp && rm $@.tmp
+
+$(BUILD)/bpf/%.skel.h: $(BUILD)/bpf/%.bpf.o
+	$(say) SKEL $@
+	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf > $@
+
+$(BUILD)/pccbpf.8: docs/pccbpf.8.in $(BUILD)/pccbpf
+	$(say) MAN $@
+	$(Q)sed 's/@VERSION@/$(VERSION)/' $< > $@
+
+tools: $(TOOL_BIN)
+
+$(TOOL_BIN): $(BUILD)/%: tests/tools/%.c
+	$(say) TOOL $@
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CSTD) $(WARN) $(CPPFLAGS) $(CFLAGS) -MMD -MP $< -o $@
+
+unit: $(UNIT_BIN) $(PROG_BIN)
+
+$(BUILD)/tests/%: tests/unit/%.c $(USER_OBJ)
+	$(say) TEST $@
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CSTD) $(WARN) $(CPPFLAGS) -Itests $(CFLAGS) -MMD -MP $< $(USER_OBJ) -o $@ -lcmocka $(LIBS)
+
+$(BUILD)/tests/%: tests/prog/%.c $(USER_OBJ)
+	$(say) TEST $@
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CSTD) $(WARN) $(CPPFLAGS) -Itests $(CFLAGS) -MMD -MP $< $(USER_OBJ) -o $@ -lcmocka $(LIBS)
+
+install: all
+	install -D -m 0755 $(BUILD)/pccbpf $(DESTDIR)$(SBINDIR)/pccbpf
+	install -D -m 0644 $(BUILD)/pccbpf.8 $(DESTDIR)$(MANDIR)/man8/pccbpf.8
+
+uninstall:
+	rm -f $(DESTDIR)$(SBINDIR)/pccbpf $(DESTDIR)$(MANDIR)/man8/pccbpf.8
+
+deps:
+	@scripts/install-deps.sh
+
+# The two commands of the README install first, then build with what was installed.
+test: deps
+	@$(MAKE) --no-print-directory check
+
+check: all tools unit
+	@tests/run.sh
+
+demo: deps
+	@$(MAKE) --no-print-directory all tools
+	@scripts/demo.sh
+
+lint:
+	@scripts/lint.sh
+
+clean:
+	rm -rf $(BUILD)
+
+-include bench/bench.mk
+-include $(wildcard $(BUILD)/user/*.d $(BUILD)/bpf/*.d $(BUILD)/tests/*.d $(BUILD)/*.d)

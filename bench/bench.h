@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* pccbench: what its files share. Functions return 0 or -errno unless they say otherwise. */
+#ifndef BENCH_H
+#define BENCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+#define BENCH_MAX_WANS 64
+#define BENCH_MAX_FLOW_COUNTS 8
+#define BENCH_MAX_WAN_COUNTS 4
+#define BENCH_MAX_ROUNDS 50
+#define BENCH_MAX_VARIANTS 64
+#define BENCH_WHY 200
+
+/* ---- util.c: processes, sysctls ---- */
+
+/* Text that grows; text is always terminated. text_free() accepts the empty value. */
+struct text {
+	FILE *file;
+	char *data;
+	size_t length;
+};
+int text_open(struct text *t);
+const char *text_get(struct text *t);
+void text_free(struct text *t);
+
+/*
+ * Runs argv in the network namespace netns_fd (-1: this one) with input on its stdin. Returns the
+ * exit status, or -errno. What it wrote to stderr is in why (at least BENCH_WHY bytes, may be
+ * NULL).
+ */
+int run_in(int netns_fd, const char *input, char *const argv[], char *why);
+
+int ns_enter(int netns_fd);
+int sysctl_write(const char *path, const char *value);
+long sysctl_read_long(const char *path);
+uint64_t now_ns(void);
+int compare_double(const void *a, const void *b);
+double median(const double *values, int count);
+
+/* ---- topo.c: one router with its LAN host and ISPs ---- */
+
+struct topo {
+	int lan_fd, router_fd, isp_fd; /* network namespaces; -1: not there */
+	int wans;
+	int family;	 /* 4 or 6 */
+	int lan_ifindex; /* the LAN host's end, in its namespace */
+	int router_lan_ifindex;
+	int router_wan_ifindex[BENCH_MAX_WANS];
+	int isp_ifindex[BENCH_MAX_WANS];
+};
+
+/* owner names everything: namespaces pccb-OWNER-{lan,router,isp}. */
+int topo_create(struct topo *t, pid_t owner, int wans, int family, char *why);
+void topo_destroy(struct topo *t, pid_t owner);
+/* Removes what an earlier process with this pid left, too. */
+void topo_clean(pid_t owner);
+/* The next hop of WAN i (from 0) as text. */
+void topo_gateway(const struct topo *t, int i, char *text, size_t size);
+
+/* ---- variant.c: ways to balance ---- */
+
+enum variant_kind { KIND_STACK, KIND_TC, KIND_XDP };
+
+struct variant {
+	const char *name;
+	const char *help;
+	unsigned int flags;
+	enum variant_kind kind;
+	const char *fastpath; /* pccbpf attach --fastpath */
+	bool standard;	      /* part of the default set */
+};
+
+#define VAR_MASQUERADE 0x1u
+#define VAR_ECMP 0x2u
+#define VAR_NFT_PCC 0x4u
+#define VAR_MWAN3 0x8u
+#define VAR_RULES 0x10u
+#define VAR_MARK 0x20u	   /* path_mark on the LAN */
+#define VAR_CONST 0x40u	   /* ... that always takes the first WAN */
+#define VAR_CLSACT 0x80u   /* ... through clsact instead of tcx */
+#define VAR_WAN_OUT 0x100u /* empty programs on other hooks */
+#define VAR_NO_SUPPRESS 0x200u
+#define VAR_UNREACHABLE 0x400u
+#define VAR_FROM 0x800u
+#define VAR_REVERSE 0x1000u
+#define VAR_CONNTRACK 0x2000u
+#define VAR_BARE 0x4000u /* path_tc or path_xdp instead of the stack */
+#define VAR_DROP 0x8000u /* nothing leaves the router: the generator alone */
+#define VAR_PCCBPF 0x10000u
+#define VAR_ONE_WAN 0x20000u /* sends everything to the first WAN */
+#define VAR_MASKED 0x40000u  /* marks in rules carry a mask */
+#define VAR_JUMP 0x80000u    /* PCC rules in MikroTik's order, without a map */
+#define VAR_WAN_IN 0x100000u
+#define VAR_LAN_OUT 0x200000u
+#define VAR_HOOKS (VAR_WAN_OUT | VAR_WAN_IN | VAR_LAN_OUT)
+#define VAR_MAP 0x400000u /* path_mark looks up a connection map */
+#define VAR_ACCEPT_LOCAL 0x800000u
+#define VAR_HASH 0x1000000u	 /* path_mark sets the packet's hash, too */
+#define VAR_HASH_RULE 0x2000000u /* one fwmark rule to one multipath table */
+#define VAR_LAST 0x4000000u	 /* VAR_CONST takes the last WAN */
+
+extern const struct variant variants[];
+const struct variant *variant_find(const char *name);
+
+struct path; /* the yardstick programs of one topology */
+struct setup {
+	struct path *path;
+	int links[2 * BENCH_MAX_WANS + 2]; /* tcx */
+	int link_count;
+	char bpffs[80];
+	bool attached; /* pccbpf is */
+};
+
+struct options;
+/* 0, or -ENOENT when the variant cannot run here (skip), or another error; why says what. */
+int variant_setup(const struct variant *v, const struct topo *t, const struct options *o,
+	struct setup *s, char *why);
+void variant_teardown(const struct topo *t, const struct options *o, struct setup *s);
+/* Runs "pccbpf WORDS... --bpffs DIR" in the router; words ends with NULL. Exit status or -errno. */
+int pccbpf_run(const struct topo *t, const struct options *o, const struct setup *s,
+	const char *const *words, char *why);
+
+/* ---- traffic.c: generator and sinks ---- */
+
+struct traffic;
+int traffic_open(struct traffic **out, const struct topo *t, int cpu, char *why);
+void traffic_close(struct traffic *tr);
+/* Flows first .. first + count - 1, in a cycle from the first. */
+void traffic_flows(struct traffic *tr, uint32_t first, uint32_t count);
+/*
+ * Sends packets and waits until as many have reached the ISPs. expected < packets: the router keeps
+ * the rest. Returns ns per packet, or -1 with why.
+ */
+double traffic_run(struct traffic *tr, uint32_t packets, bool expect_arrival, char *why);
+/* passes times: every flow once, each answered. masked: sources must have been translated. */
+int traffic_warm_up(struct traffic *tr, uint32_t first, uint32_t count, int passes, bool bidir,
+	bool masked, char *why);
+/* Frames that have reached WAN i since the last call of traffic_run or traffic_warm_up began. */
+uint64_t traffic_wan_frames(struct traffic *tr, int i);
+
+/* ---- measure.c, report.c ---- */
+
+enum measurement { MEASURE_RATE, MEASURE_CONNECTIONS };
+
+struct options {
+	pid_t owner;
+	enum measurement measurement;
+	int flow_counts[BENCH_MAX_FLOW_COUNTS];
+	int flow_count;
+	int wan_counts[BENCH_MAX_WAN_COUNTS];
+	int wan_count;
+	const struct variant *chosen[BENCH_MAX_VARIANTS];
+	int chosen_count;
+	uint32_t packets;
+	uint32_t connections;
+	int rounds;
+	int family;
+	int cpu;
+	bool bidir;
+	bool verbose;
+	double min_ratio; /* exit status 1 when pccbpf-off is below; 0: none */
+	const char *json_path;
+	const char *pccbpf;
+	const char *bpffs; /* a bpffs of our own */
+};
+
+struct result {
+	const struct variant *variant;
+	int wans;
+	int flows;
+	double ns[BENCH_MAX_ROUNDS]; /* per packet, by round; < 0: invalid */
+	int rounds;
+	int valid;
+	bool skipped;
+	char why[BENCH_WHY]; /* the last reason for skipping or invalidity */
+};
+
+struct results {
+	struct result *rows;
+	int count;
+};
+
+int measure_all(const struct options *o, struct results *out);
+int measure_wan_add(const struct options *o);
+double result_ns(const struct result *r);
+/* Median over the rounds of base's time / r's time; < 0: not known. */
+double result_ratio(const struct result *r, const struct result *base);
+const struct result *results_find(
+	const struct results *all, const char *variant, int wans, int flows);
+void report_table(const struct options *o, const struct results *all);
+/* add_ms, del_ms: one value per round. */
+int report_wan_add(
+	const struct options *o, long conntracks, const double *add_ms, const double *del_ms);
+int report_json(const struct options *o, const struct results *all);
+
+#endif

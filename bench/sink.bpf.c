@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Sinks: sink_isp stands on the far end of every WAN, sink_lan on the LAN host. Both count the
+ * generator's frames (and nothing else) and drop them; while sink_mode is SINK_REFLECT the ISP end
+ * answers each frame with its mirror image, so that conntrack sees a reply of every flow.
+ */
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/udp.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+#include "frame.h"
+
+volatile __u32 sink_mode = SINK_DROP; /* written by the benchmark between runs */
+
+/* Frames that arrived, by ifindex. The programs write, the benchmark reads and clears. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, SINK_SLOTS);
+	__type(key, __u32);
+	__type(value, __u64);
+} isp_frames SEC(".maps"), lan_frames SEC(".maps");
+
+/* Frames that arrived at an ISP with a LAN source address, seen only while reflecting. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} isp_unmasked SEC(".maps");
+
+static __always_inline void count(void *map, __u32 slot)
+{
+	__u64 *value = bpf_map_lookup_elem(map, &slot);
+
+	if (value)
+		(*value)++;
+}
+
+#define SWAP(a, b)                                                                                 \
+	do {                                                                                       \
+		__typeof__(a) tmp_ = (a);                                                          \
+		(a) = (b);                                                                         \
+		(b) = tmp_;                                                                        \
+	} while (0)
+
+/*
+ * Sent back with a redirect to the same device: veth wakes its peer after XDP_TX only if the peer
+ * has an XDP program, which the router need not have.
+ */
+static __always_inline int reflect(struct ethhdr *eth, __u32 ifindex)
+{
+	struct ipv6hdr *ip6 = (void *)(eth + 1);
+	struct iphdr *ip4 = (void *)(eth + 1);
+	struct udphdr *udp;
+	__u8 mac[ETH_ALEN];
+
+	if (eth->h_proto == bpf_htons(ETH_P_IP)) {
+		udp = (void *)(ip4 + 1);
+		if ((bpf_ntohl(ip4->saddr) & V4_LAN_MASK) == V4_LAN_NET)
+			count(&isp_unmasked, 0);
+		SWAP(ip4->saddr, ip4->daddr);
+	} else {
+		udp = (void *)(ip6 + 1);
+		if (ip6->saddr.in6_u.u6_addr32[0] == bpf_htonl(V6_LAN_WORD0))
+			count(&isp_unmasked, 0);
+		SWAP(ip6->saddr, ip6->daddr);
+	}
+	SWAP(udp->source, udp->dest);
+	__builtin_memcpy(mac, eth->h_dest, ETH_ALEN);
+	__builtin_memcpy(eth->h_dest, eth->h_source, ETH_ALEN);
+	__builtin_memcpy(eth->h_source, mac, ETH_ALEN);
+	return bpf_redirect(ifindex, 0);
+}
+
+static __always_inline int is_ours(struct ethhdr *eth)
+{
+	const struct ipv6hdr *ip6 = (const void *)(eth + 1);
+	const struct iphdr *ip4 = (const void *)(eth + 1);
+
+	if (eth->h_proto == bpf_htons(ETH_P_IP))
+		return ip4->protocol == IPPROTO_UDP;
+	return eth->h_proto == bpf_htons(ETH_P_IPV6) && ip6->nexthdr == IPPROTO_UDP;
+}
+
+SEC("xdp")
+int sink_isp(struct xdp_md *ctx)
+{
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+
+	if (data + FRAME_BYTES > end || !is_ours(data))
+		return XDP_DROP;
+	count(&isp_frames, ctx->ingress_ifindex % SINK_SLOTS);
+	return sink_mode == SINK_REFLECT ? reflect(data, ctx->ingress_ifindex) : XDP_DROP;
+}
+
+SEC("xdp")
+int sink_lan(struct xdp_md *ctx)
+{
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+
+	if (data + FRAME_BYTES > end || !is_ours(data))
+		return XDP_DROP;
+	count(&lan_frames, ctx->ingress_ifindex % SINK_SLOTS);
+	return XDP_DROP;
+}
+
+char LICENSE[] SEC("license") = "GPL";

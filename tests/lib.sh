@@ -1,0 +1,393 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+#
+# lib.sh: what the end-to-end tests have in common. Source it; it sets an EXIT trap that ends the
+# last test, undoes what was deferred, checks that nothing is left and prints the summary.
+#
+#   . "$(dirname "$0")/../lib.sh"
+#   require_root
+#   lab_up --isps 2                     # a lab of its own; sets LAB RT INET BPFFS WANS ...
+#   t_begin 'a sentence that says which property is shown'
+#   t_assert_eq "$(lan 1 ...)" 198.18.1.2 'source seen'
+#
+# A test ends at the next t_begin; it has passed if nothing failed in it. t_ok is optional.
+# Exit status: 0, or 1 if a test failed. Last line: "N passed, N failed, N skipped".
+
+set -u
+export LC_ALL=C
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+LAB_SH=$ROOT/scripts/lab.sh
+LABTOOL=${LABTOOL:-$ROOT/build/labtool}
+PCCBPF=${PCCBPF:-$ROOT/build/pccbpf}
+LAB_RUN=/run/pccbpf-lab
+
+T_PASSED=0
+T_FAILED=0
+T_SKIPPED=0
+T_NAME=''
+T_STATE=''
+T_DEFERRED=()
+T_LABS=0
+T_PID=$BASHPID
+T_DIR=$(mktemp -d "${TMPDIR:-/tmp}/pccbpf-test-$$.XXXXXX")
+
+# ---------------------------------------------------------------- tests
+
+# Ends the test that is running.
+t_end() {
+	[[ -n $T_NAME ]] || return 0
+	case $T_STATE in
+	failed) T_FAILED=$((T_FAILED + 1)) ;;
+	skipped) T_SKIPPED=$((T_SKIPPED + 1)) ;;
+	*)
+		T_PASSED=$((T_PASSED + 1))
+		echo "ok   $T_NAME"
+		;;
+	esac
+	T_NAME=''
+	T_STATE=''
+}
+
+t_begin() {
+	t_end
+	T_NAME=$1
+	T_STATE=running
+}
+
+t_ok() {
+	t_end
+}
+
+# t_fail REASON: the test goes on, so that one run shows all that is wrong.
+t_fail() {
+	echo "FAIL ${T_NAME:-(outside of a test)}: $*"
+	if [[ -n $T_NAME ]]; then
+		T_STATE=failed
+	else
+		T_FAILED=$((T_FAILED + 1))
+	fi
+	return 0
+}
+
+# t_skip REASON: ends the test; what it still does is not counted, so leave it after this.
+t_skip() {
+	[[ $T_STATE == failed ]] || T_STATE=skipped
+	echo "skip $T_NAME: $*"
+	t_end
+}
+
+# t_assert_eq ACTUAL EXPECTED [WHAT]
+t_assert_eq() {
+	[[ $1 == "$2" ]] && return 0
+	t_fail "${3:-value}: got '$1', expected '$2'"
+	return 1
+}
+
+# t_assert WHAT COMMAND...: the command succeeds.
+t_assert() {
+	local what=$1
+	shift
+	"$@" && return 0
+	t_fail "$what"
+	return 1
+}
+
+# t_assert_status EXPECTED COMMAND...: the exit status; output goes to $T_DIR/out and $T_DIR/err.
+t_assert_status() {
+	local expected=$1 status=0
+	shift
+	"$@" >"$T_DIR/out" 2>"$T_DIR/err" || status=$?
+	[[ $status == "$expected" ]] && return 0
+	t_fail "'$*': exit status $status, expected $expected: $(head -n 3 "$T_DIR/err")"
+	return 1
+}
+
+# t_assert_le VALUE LIMIT [WHAT]: integers.
+t_assert_le() {
+	(($1 <= $2)) && return 0
+	t_fail "${3:-value}: $1 is more than $2"
+	return 1
+}
+
+# t_bail REASON: the rest of the file makes no sense.
+t_bail() {
+	t_fail "$*"
+	exit 1
+}
+
+# t_defer COMMAND...: done at the end, last one first.
+t_defer() {
+	T_DEFERRED+=("$(printf '%q ' "$@")")
+}
+
+t_finish() {
+	local status=$? i
+	[[ $BASHPID == "$T_PID" ]] || return 0
+	trap - EXIT
+	trap '' INT TERM HUP
+	# A script that ended early, by an error or a signal, has not shown what it was to show.
+	if ((status != 0)) && [[ $T_STATE != failed && $T_FAILED == 0 ]]; then
+		t_fail "ended early with status $status"
+	fi
+	t_end
+	for ((i = ${#T_DEFERRED[@]} - 1; i >= 0; i--)); do
+		eval "${T_DEFERRED[i]}" || t_fail "clean-up: ${T_DEFERRED[i]}"
+	done
+	rm -rf "$T_DIR"
+	echo "$T_PASSED passed, $T_FAILED failed, $T_SKIPPED skipped"
+	exit $((T_FAILED != 0))
+}
+trap t_finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+# Ends the file, as skipped, where it cannot run.
+skip_all() {
+	t_begin "${0##*/}"
+	t_skip "$*"
+	exit 0
+}
+
+require_root() {
+	((EUID == 0)) || skip_all "needs root"
+}
+
+# require_tools NAME...
+require_tools() {
+	local tool
+	for tool in "$@"; do
+		command -v "$tool" >/dev/null || skip_all "needs $tool"
+	done
+}
+
+# ---------------------------------------------------------------- time and numbers
+
+now_ms() {
+	local us=${EPOCHREALTIME/[.,]/}
+	echo $((us / 1000))
+}
+
+# poll_until SECONDS COMMAND...: repeats the command until it succeeds; 1 when the time is over.
+poll_until() {
+	local deadline
+	deadline=$(($(now_ms) + $(awk -v s="$1" 'BEGIN { printf "%d", s * 1000 }')))
+	shift
+	until "$@"; do
+		(($(now_ms) < deadline)) || return 1
+		sleep 0.03
+	done
+}
+
+# within_4_sigma COUNT TOTAL PROBABILITY: a fair draw gives this but once in 16,000 times.
+within_4_sigma() {
+	awk -v k="$1" -v n="$2" -v p="$3" 'BEGIN {
+		d = k - n * p
+		exit !(d * d <= 16 * n * p * (1 - p))
+	}'
+}
+
+# ---------------------------------------------------------------- the lab
+
+# lab_use NAME: the lab that rt, lan, inet, isp and pcc mean from now on.
+lab_use() {
+	local env
+	env=$("$LAB_SH" env --name "$1") || return 1
+	eval "$env"
+}
+
+# lab_up [OPTIONS of lab.sh up]: a new lab, removed and checked at the end.
+lab_up() {
+	local name
+	T_LABS=$((T_LABS + 1))
+	name=pcct-$$-$T_LABS
+	t_defer lab_down "$name"
+	"$LAB_SH" up --name "$name" "$@" >/dev/null || t_bail "lab.sh up failed"
+	lab_use "$name"
+}
+
+# Processes inside the lab's namespaces that `down` will not end because it did not start them.
+lab_strangers() {
+	local name=$1 ns inodes=' ' pid inode
+	for ns in "/run/netns/$name"-*; do
+		[[ -e $ns ]] && inodes+="net:[$(stat -Lc %i "$ns")] "
+	done
+	[[ $inodes != ' ' ]] || return 0
+	for pid in /proc/[0-9]*; do
+		inode=$(readlink "$pid/ns/net" 2>/dev/null) || continue
+		[[ $inodes == *" $inode "* ]] || continue
+		pid=${pid#/proc/}
+		[[ -e $LAB_RUN/$name/pids/$pid ]] || echo "process $pid: $(tr '\0' ' ' <"/proc/$pid/cmdline")"
+	done 2>/dev/null
+	return 0
+}
+
+# What of a lab is still there: one line each.
+lab_leftovers() {
+	local name=$1 path
+	for path in "/run/netns/$name"-*; do
+		[[ ! -e $path ]] || echo "namespace ${path##*/}"
+	done
+	grep -o " $LAB_RUN/$name/[^ ]* " /proc/self/mounts | sed 's/^/mount/'
+	[[ ! -e $LAB_RUN/$name ]] || echo "directory $LAB_RUN/$name"
+	return 0
+}
+
+# lab_down NAME: removes it; anything left, or started and forgotten, is a failure.
+lab_down() {
+	local name=$1 left pids pid
+	[[ -e $LAB_RUN/$name || -n $(lab_leftovers "$name") ]] || return 0
+	left=$(lab_strangers "$name")
+	[[ -z $left ]] || t_fail "lab $name: still running: $left"
+	pids=$(cat "$LAB_RUN/$name"/pids/* 2>/dev/null)
+	"$LAB_SH" down --name "$name" || t_fail "lab $name: down failed"
+	left=$(lab_leftovers "$name")
+	[[ -z $left ]] || t_fail "lab $name: left behind: $left"
+	while read -r pid _; do
+		[[ -z $pid ]] || ! lab_is_labtool "$pid" || t_fail "lab $name: process $pid is left"
+	done <<<"$pids"
+}
+
+lab_is_labtool() {
+	[[ $(readlink "/proc/$1/exe" 2>/dev/null) == "$LABTOOL" ]]
+}
+
+# in_lab NS COMMAND...: NS is rt, inet, lan1, isp2 ...
+in_lab() {
+	local ns=$1
+	shift
+	nsenter --net="/run/netns/$LAB-$ns" -- "$@"
+}
+
+rt() {
+	in_lab rt "$@"
+}
+
+inet() {
+	in_lab inet "$@"
+}
+
+# lan K COMMAND...
+lan() {
+	local k=$1
+	shift
+	in_lab "lan$k" "$@"
+}
+
+# isp K COMMAND...
+isp() {
+	local k=$1
+	shift
+	in_lab "isp$k" "$@"
+}
+
+# pcc COMMAND [OPTIONS]: the product in the router, with the lab's own pins.
+pcc() {
+	rt "$PCCBPF" "$@" --bpffs "$BPFFS/pccbpf"
+}
+
+# spawn_to FILE NS COMMAND...: in the background, output to FILE. The process id is in SPAWNED.
+# `lab_down` ends it; `stop` ends it sooner.
+spawn_to() {
+	local file=$1 ns=$2
+	shift 2
+	# shellcheck disable=SC2016
+	SPAWNED=$("$LAB_SH" spawn --name "$LAB" "$ns" bash -c 'exec "$@" >"$0"' "$file" "$@")
+}
+
+spawn() {
+	spawn_to /dev/null "$@"
+}
+
+process_gone() {
+	[[ ! -e /proc/$1 ]] || grep -q '^State:.Z' "/proc/$1/status" 2>/dev/null
+}
+
+# stop PID [SECONDS]: SIGTERM to a spawned process, waits for its end.
+stop() {
+	[[ -e $LAB_RUN/$LAB/pids/$1 ]] || {
+		t_fail "stop $1: not a process of lab $LAB"
+		return 1
+	}
+	process_gone "$1" || kill -TERM "$1"
+	poll_until "${2:-10}" process_gone "$1" || {
+		t_fail "process $1 does not end"
+		return 1
+	}
+	rm -f "$LAB_RUN/$LAB/pids/$1"
+}
+
+# sniff_start NS IF[,IF] [OPTIONS]: counts source addresses; sniff_stop prints "IF SOURCE COUNT".
+sniff_start() {
+	local ns=$1 ifs=$2
+	shift 2
+	SNIFF_FILE=$T_DIR/sniff.$RANDOM$RANDOM
+	spawn "$ns" "$LABTOOL" sniff --if "$ifs" --out "$SNIFF_FILE" --ready "$SNIFF_FILE.ready" "$@"
+	SNIFF_PID=$SPAWNED
+	poll_until 5 test -s "$SNIFF_FILE.ready" || t_fail "sniff does not start"
+}
+
+sniff_stop() {
+	stop "$SNIFF_PID"
+	cat "$SNIFF_FILE"
+}
+
+# hold_start NS OPTIONS of labtool hold: long-lived connections, sets HOLD_PID. hold_report prints
+# their state as JSON, hold_stop ends them and prints the last report. One at a time.
+hold_start() {
+	local ns=$1
+	shift
+	HOLD_FILE=$T_DIR/hold.$RANDOM$RANDOM
+	spawn_to "$HOLD_FILE" "$ns" "$LABTOOL" hold --ready "$HOLD_FILE.ready" "$@"
+	HOLD_PID=$SPAWNED
+	# A signal that comes before it is expected would end the process.
+	poll_until 5 test -s "$HOLD_FILE.ready" || t_fail "hold does not start"
+}
+
+hold_lines_over() {
+	(($(wc -l <"$HOLD_FILE") > $1))
+}
+
+hold_report() {
+	local lines
+	lines=$(wc -l <"$HOLD_FILE")
+	kill -USR1 "$HOLD_PID" 2>/dev/null && poll_until 5 hold_lines_over "$lines" || return 1
+	tail -n 1 "$HOLD_FILE"
+}
+
+# hold_is JQ-CONDITION: of the present state.
+hold_is() {
+	[[ $(hold_report | jq "$1" 2>/dev/null) == true ]]
+}
+
+hold_stop() {
+	stop "$HOLD_PID"
+	tail -n 1 "$HOLD_FILE"
+}
+
+# The masquerade that people without a load balancer have.
+plain_masquerade() {
+	rt nft -f - <<-'END'
+	table inet labnat {
+		chain post {
+			type nat hook postrouting priority srcnat;
+			oifname "wan*" masquerade
+		}
+	}
+	END
+}
+
+# udp_query ADDRESS PORT WORD: one datagram from lan1, prints the answer.
+udp_query() {
+	# shellcheck disable=SC2016
+	lan 1 bash -c 'exec 3<>"/dev/udp/$0/$1"; printf %s "$2" >&3; timeout 2 head -n 1 <&3' "$@"
+}
+
+# leaks_total: packets that all ISPs together have dropped for a foreign source address.
+leaks_total() {
+	"$LAB_SH" leaks --name "$LAB" | awk '$1 == "total" { print $2 }'
+}
+
+leaks_reset() {
+	"$LAB_SH" leaks --name "$LAB" --reset
+}

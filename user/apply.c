@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "apply.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "conntrack.h"
+#include "observe.h"
+
+int pcc_session_open(struct pcc_session *s, const char *dir, enum pcc_session_mode mode,
+	unsigned int wait_s, struct pcc_err *err)
+{
+	int ret;
+
+	memset(s, 0, sizeof(*s));
+	pcc_dp_init(&s->dp, dir);
+	if (geteuid()) {
+		pcc_err_set(err, -EPERM, "permission", "pccbpf must run as root");
+		return pcc_err_hint(err, -EPERM, "sudo pccbpf ...");
+	}
+	ret = pcc_nl_open(&s->nl, NETLINK_ROUTE);
+	if (ret)
+		return pcc_err_set(err, ret, "netlink", "%s", strerror(-ret));
+	if (mode != PCC_SESSION_READ) {
+		ret = pcc_dp_lock(&s->dp, mode == PCC_SESSION_CREATE, wait_s, err);
+		if (ret && ret != -ENOENT)
+			return ret;
+	}
+	s->state = pcc_dp_open(&s->dp, &s->why);
+	if (s->state != PCC_DP_ATTACHED)
+		return 0;
+	ret = pcc_dp_config(&s->dp, &s->cfg, err);
+	if (!ret)
+		return 0;
+	s->state = PCC_DP_DAMAGED;
+	s->why = *err;
+	return 0;
+}
+
+void pcc_session_close(struct pcc_session *s)
+{
+	pcc_nl_close(&s->nl);
+	if (s->dp.dir[0])
+		pcc_dp_close(&s->dp);
+}
+
+/* What the steps of a plan need. */
+struct work {
+	struct pcc_session *s;
+	const struct pcc_config *cfg;
+	const struct pcc_config *old; /* NULL where nothing was attached */
+	struct pcc_dp_local *locals;
+	uint32_t nlocals;
+	uint32_t old_mask;
+};
+
+static int do_sysctl(struct work *w, const struct pcc_op *op, struct pcc_err *err)
+{
+	int ret = pcc_dp_sysctl_remember(&w->s->dp, op->sysctl.path, op->sysctl.old);
+
+	if (ret)
+		return pcc_err_set(err, ret, op->sysctl.path, "cannot be remembered: %s",
+			strerror(-ret));
+	return pcc_sysctl_write(op->sysctl.path, op->sysctl.value, err);
+}
+
+static int do_sysctl_back(struct work *w, const struct pcc_op *op)
+{
+	/* Of an interface that is gone: nothing to restore. */
+	pcc_sysctl_write(op->sysctl.path, op->sysctl.value, NULL);
+	return pcc_dp_sysctl_forget(&w->s->dp, op->sysctl.path);
+}
+
+static int do_nat(struct work *w, bool with_old, struct pcc_err *err)
+{
+	struct pcc_nat_cfg nat;
+
+	pcc_plan_nat(w->cfg, with_old ? w->old : NULL, w->s->dp.no_ct, &nat);
+	return pcc_nat_apply(&nat, NULL, err);
+}
+
+static int do_release(struct work *w, const struct pcc_op *op, struct pcc_err *err)
+{
+	uint32_t mask = w->s->dp.meta->mark_mask;
+	int ret;
+
+	ret = pcc_dp_release(&w->s->dp, op->wan_id, NULL, err);
+	if (!ret)
+		ret = pcc_ct_flush_mark(op->wan_id << w->s->dp.meta->mark_shift, mask, NULL, err);
+	return ret;
+}
+
+static bool is_gone(int ret)
+{
+	return ret == -ENOENT || ret == -ESRCH || ret == -ENODEV;
+}
+
+static int do_op(struct work *w, const struct pcc_op *op, struct pcc_err *err)
+{
+	struct pcc_session *s = w->s;
+	int ret;
+
+	switch (op->kind) {
+	case PCC_OP_SYSCTL:
+		return do_sysctl(w, op, err);
+	case PCC_OP_ROUTE_ADD:
+		return op->replaces ? pcc_route_replace(&s->nl, &op->route, err) :
+				      pcc_route_add(&s->nl, &op->route, err);
+	case PCC_OP_RULE_ADD:
+		return pcc_rule_add(&s->nl, &op->rule, err);
+	case PCC_OP_NAT_FIRST:
+		return do_nat(w, true, err);
+	case PCC_OP_NAT_LAST:
+		return do_nat(w, false, err);
+	case PCC_OP_HOOK_ON:
+		return pcc_hook_attach(&s->dp, op->hook.ifindex, op->hook.ifname, op->hook.dir,
+			op->hook.prog, err);
+	case PCC_OP_HOOK_OFF:
+		return pcc_hook_detach(&s->dp, op->hook.ifindex, op->hook.dir);
+	case PCC_OP_COMMIT:
+		return pcc_dp_commit(&s->dp, w->cfg, w->locals, w->nlocals, err);
+	case PCC_OP_RELEASE:
+		return do_release(w, op, err);
+	case PCC_OP_RULE_DEL:
+		ret = pcc_rule_del(&s->nl, &op->rule, err);
+		return is_gone(ret) ? 0 : ret;
+	case PCC_OP_ROUTE_DEL:
+		ret = pcc_route_del(&s->nl, &op->route, err);
+		return is_gone(ret) ? 0 : ret;
+	case PCC_OP_SYSCTL_BACK:
+		do_sysctl_back(w, op);
+		return 0;
+	}
+	return -EINVAL;
+}
+
+/* The reverse of a step that was done. */
+static void undo_op(struct work *w, const struct pcc_op *op)
+{
+	struct pcc_session *s = w->s;
+	struct pcc_nat_cfg nat;
+
+	switch (op->kind) {
+	case PCC_OP_SYSCTL:
+		pcc_sysctl_write(op->sysctl.path, op->sysctl.old, NULL);
+		pcc_dp_sysctl_forget(&s->dp, op->sysctl.path);
+		break;
+	case PCC_OP_ROUTE_ADD:
+		if (op->replaces)
+			pcc_route_replace(&s->nl, &op->old_route, NULL);
+		else
+			pcc_route_del(&s->nl, &op->route, NULL);
+		break;
+	case PCC_OP_RULE_ADD:
+		pcc_rule_del(&s->nl, &op->rule, NULL);
+		break;
+	case PCC_OP_NAT_FIRST:
+	case PCC_OP_NAT_LAST:
+		if (!w->old) {
+			pcc_nat_remove(NULL);
+			break;
+		}
+		pcc_plan_nat(w->old, NULL, s->dp.no_ct, &nat);
+		pcc_nat_apply(&nat, NULL, NULL);
+		break;
+	case PCC_OP_HOOK_ON:
+		/* One that was there before runs the same program on the same maps: it stays. */
+		if (!w->old)
+			pcc_hook_detach(&s->dp, op->hook.ifindex, op->hook.dir);
+		break;
+	case PCC_OP_COMMIT:
+		if (w->old)
+			pcc_dp_commit(&s->dp, w->old, w->locals, w->nlocals, NULL);
+		break;
+	case PCC_OP_RULE_DEL:
+		pcc_rule_add(&s->nl, &op->rule, NULL);
+		break;
+	case PCC_OP_ROUTE_DEL:
+		pcc_route_add(&s->nl, &op->route, NULL);
+		break;
+	case PCC_OP_RELEASE:
+	case PCC_OP_HOOK_OFF:
+	case PCC_OP_SYSCTL_BACK:
+		break;
+	}
+}
+
+/* Takes the hooks off that are on interfaces which the old configuration does not have. */
+static void undo_new_hooks(struct work *w)
+{
+	for (uint32_t i = 0; w->old && i < w->cfg->nwans + w->cfg->nlans; i++) {
+		bool wan = i < w->cfg->nwans;
+		const char *name = wan ? w->cfg->wans[i].name : w->cfg->lans[i - w->cfg->nwans].name;
+		uint32_t ifindex = wan ? w->cfg->wans[i].ifindex :
+					 w->cfg->lans[i - w->cfg->nwans].ifindex;
+
+		if (pcc_config_find_wan_const(w->old, name) || pcc_config_find_lan(w->old, name))
+			continue;
+		pcc_hook_detach(&w->s->dp, ifindex, PCC_HOOK_IN);
+		pcc_hook_detach(&w->s->dp, ifindex, PCC_HOOK_OUT);
+	}
+}
+
+/*
+ * Test aid: PCCBPF_FAIL_AT=N makes step N fail, so that undoing is tested for every step.
+ */
+static bool fails_at(size_t step)
+{
+	const char *at = getenv("PCCBPF_FAIL_AT");
+
+	return at && strtoul(at, NULL, 10) == step + 1;
+}
+
+static int carry_out(struct work *w, const struct pcc_plan *plan, struct pcc_err *err)
+{
+	struct pcc_err ignored;
+	size_t done;
+	int ret = 0;
+
+	for (done = 0; done < plan->n; done++) {
+		if (fails_at(done))
+			ret = pcc_err_set(err, -ECANCELED, "PCCBPF_FAIL_AT", "step %zu fails as asked",
+				done + 1);
+		else
+			ret = do_op(w, &plan->ops[done], err ? err : &ignored);
+		if (ret)
+			break;
+	}
+	if (!ret)
+		return 0;
+	while (done > 0)
+		undo_op(w, &plan->ops[--done]);
+	undo_new_hooks(w);
+	return ret;
+}
+
+/* Is another instance at work on these interfaces, from another pin directory? */
+static int check_alone(struct pcc_session *s, const struct pcc_config *cfg, struct pcc_err *err)
+{
+	for (uint32_t i = 0; i < cfg->nwans + cfg->nlans; i++) {
+		bool wan = i < cfg->nwans;
+		uint32_t ifindex =
+			wan ? cfg->wans[i].ifindex : cfg->lans[i - cfg->nwans].ifindex;
+		const char *name = wan ? cfg->wans[i].name : cfg->lans[i - cfg->nwans].name;
+
+		if (!pcc_hook_is_foreign(&s->dp, ifindex, PCC_HOOK_IN) &&
+			!pcc_hook_is_foreign(&s->dp, ifindex, PCC_HOOK_OUT))
+			continue;
+		pcc_err_set(err, -EBUSY, name, "pccbpf is attached to it from another pin directory");
+		return pcc_err_hint(err, -EBUSY, "name that directory with --bpffs DIR");
+	}
+	return 0;
+}
+
+/* A fresh attach that failed leaves nothing; one that was interrupted before is cleared away first. */
+static int prepare(struct pcc_session *s, struct pcc_config *cfg, const struct pcc_apply_opts *opts,
+	struct pcc_err *err)
+{
+	int ret;
+
+	if (s->state == PCC_DP_DAMAGED) {
+		*err = s->why;
+		return -EBADF;
+	}
+	if (s->state == PCC_DP_INCOMPLETE && !opts->dry_run) {
+		bool made = s->dp.dir_made;
+
+		ret = pcc_detach(s, false, false, opts->warn, err);
+		if (ret)
+			return ret;
+		s->state = PCC_DP_ABSENT;
+		s->dp.dir_made = made;
+		close(s->dp.lock_fd); /* the directory may be gone; a lock of our own would bar us */
+		s->dp.lock_fd = -1;
+		ret = pcc_dp_lock(&s->dp, true, 1, err);
+		if (ret)
+			return ret;
+	}
+	if (s->state != PCC_DP_ATTACHED && !opts->attach) {
+		pcc_err_set(err, -ENOENT, "not attached", "there is nothing to change");
+		return pcc_err_hint(err, -ENOENT, "pccbpf attach --lan IF --wan IF,IF");
+	}
+	(void)cfg;
+	return 0;
+}
+
+static int load_if_needed(struct pcc_session *s, const struct pcc_config *cfg,
+	const struct pcc_apply_opts *opts, struct pcc_err *err)
+{
+	uint32_t n;
+
+	if (s->state == PCC_DP_ATTACHED && !pcc_dp_wants_load(&s->dp, cfg))
+		return 0;
+	if (opts->dry_run) {
+		printf("bpf: load the programs, pin them in %s\n", s->dp.dir);
+		return 0;
+	}
+	pcc_ct_count(1, 1, &n, NULL); /* has the kernel load conntrack, whose functions are used */
+	return pcc_dp_load(&s->dp, cfg, err);
+}
+
+static int plan_and_do(struct pcc_session *s, struct pcc_config *cfg, struct pcc_observed *now,
+	const struct pcc_apply_opts *opts, struct pcc_err *err)
+{
+	struct work w = {.s = s, .cfg = cfg, .old = s->state == PCC_DP_ATTACHED ? &s->cfg : NULL};
+	struct pcc_plan plan = {};
+	int ret;
+
+	ret = pcc_observe_locals(s, cfg, now, &w.locals, &w.nlocals, err);
+	if (!ret)
+		ret = pcc_observe_rest(s, cfg, now, w.locals, w.nlocals, err);
+	if (!ret)
+		ret = pcc_plan_make(&plan, cfg, w.old, now);
+	if (ret)
+		goto out;
+	if (opts->dry_run) {
+		pcc_plan_print(&plan, stdout);
+		goto out;
+	}
+	ret = carry_out(&w, &plan, err);
+	if (!ret && !w.old)
+		pcc_dp_finish(&s->dp);
+	if (!ret)
+		pcc_warn_gateways(s, cfg, w.old, opts->warn);
+out:
+	pcc_plan_free(&plan);
+	free(w.locals);
+	return ret;
+}
+
+int pcc_apply(struct pcc_session *s, struct pcc_config *cfg, const struct pcc_apply_opts *opts,
+	struct pcc_err *err)
+{
+	struct pcc_observed now = {};
+	int ret;
+
+	ret = prepare(s, cfg, opts, err);
+	if (!ret)
+		ret = pcc_observe_network(s, cfg, &now, err);
+	if (!ret)
+		ret = pcc_settle(s, cfg, &now, opts->warn, err);
+	if (!ret && s->state != PCC_DP_ATTACHED)
+		ret = check_alone(s, cfg, err);
+	if (!ret)
+		ret = load_if_needed(s, cfg, opts, err);
+	if (!ret)
+		ret = plan_and_do(s, cfg, &now, opts, err);
+	if (ret && s->state == PCC_DP_ABSENT && !opts->dry_run)
+		pcc_dp_remove(&s->dp);
+	pcc_observed_free(&now);
+	return ret;
+}

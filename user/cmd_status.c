@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* status, and the WAN table that wan list prints too. */
+#include <jansson.h>
+#include <linux/if.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmds.h"
+#include "observe.h"
+#include "status.h"
+
+/* A WAN's share of the buckets. */
+struct share {
+	uint32_t buckets[PCC_FAMILIES];
+	uint32_t total[PCC_FAMILIES];
+};
+
+static struct share share_of(struct pcc_session *s, uint32_t wan_id)
+{
+	uint8_t table[PCC_MAX_BUCKETS];
+	struct share share = {};
+
+	for (int f = 0; f < PCC_FAMILIES; f++) {
+		share.total[f] = pcc_dp_buckets(&s->dp, f, table);
+		for (uint32_t i = 0; i < share.total[f]; i++)
+			share.buckets[f] += table[i] == wan_id;
+	}
+	return share;
+}
+
+/* Of the new connections in the family that it serves, IPv4 first. */
+static double share_value(const struct share *share)
+{
+	int f = share->total[PCC_V4] ? PCC_V4 : PCC_V6;
+
+	return share->total[f] ? (double)share->buckets[f] / share->total[f] : 0;
+}
+
+/* What sits at both hooks of an interface; "none" says that something is missing. */
+static const char *hook_text(struct pcc_session *s, uint32_t ifindex)
+{
+	enum pcc_hook_kind in = pcc_hook_find(&s->dp, ifindex, PCC_HOOK_IN, NULL);
+	enum pcc_hook_kind out = pcc_hook_find(&s->dp, ifindex, PCC_HOOK_OUT, NULL);
+
+	return pcc_hook_name(in == out ? in : PCC_HOOK_NONE);
+}
+
+static json_t *gateway_json(const struct pcc_gateway *gw, enum pcc_family f)
+{
+	char text[PCC_ADDR_TEXT];
+
+	if (gw->source != PCC_GW_GIVEN && gw->source != PCC_GW_FOUND)
+		return json_null();
+	return json_string(pcc_gateway_text(gw, f, text));
+}
+
+static json_t *wan_json(struct pcc_session *s, const struct pcc_wan_cfg *wan)
+{
+	struct share share = share_of(s, wan->id);
+	char mark[16];
+
+	snprintf(mark, sizeof(mark), "0x%x", wan->id << pcc_mark_shift(s->cfg.mark_mask));
+	return json_pack("{s:s, s:i, s:s, s:i, s:s, s:I, s:o, s:o, s:i, s:i, s:f, s:s, s:s}", "name",
+		wan->name, "id", wan->id, "state", pcc_state_name(wan->state), "weight", wan->weight,
+		"mark", mark, "table", (json_int_t)s->cfg.table_base + wan->id, "gateway",
+		gateway_json(&wan->gw[PCC_V4], PCC_V4), "gateway6",
+		gateway_json(&wan->gw[PCC_V6], PCC_V6), "buckets", share.buckets[PCC_V4], "buckets6",
+		share.buckets[PCC_V6], "share", share_value(&share), "hook",
+		hook_text(s, wan->ifindex), "fastpath", "off");
+}
+
+json_t *pcc_status_wans_json(struct pcc_session *s)
+{
+	json_t *wans = json_array();
+
+	for (uint32_t i = 0; i < s->cfg.nwans; i++)
+		json_array_append_new(wans, wan_json(s, &s->cfg.wans[i]));
+	return wans;
+}
+
+static json_t *status_json(struct pcc_session *s)
+{
+	json_t *lans = json_array();
+	char mask[16];
+
+	snprintf(mask, sizeof(mask), "0x%x", s->cfg.mark_mask);
+	for (uint32_t i = 0; i < s->cfg.nlans; i++)
+		json_array_append_new(lans,
+			json_pack("{s:s, s:s, s:s}", "name", s->cfg.lans[i].name, "hook",
+				hook_text(s, s->cfg.lans[i].ifindex), "fastpath", "off"));
+	return json_pack("{s:b, s:s, s:s, s:s, s:I, s:I, s:s, s:I, s:s, s:s, s:b, s:o, s:o}", "attached",
+		1, "version", PCC_VERSION, "classifier", pcc_classifier_name(s->cfg.classifier),
+		"scheme", pcc_scheme_name(s->cfg.scheme), "buckets",
+		(json_int_t)s->dp.meta->half[s->dp.meta->active_half & 1].nbuckets[PCC_V4], "seed",
+		(json_int_t)s->cfg.seed, "mark_mask", mask, "max_conns",
+		(json_int_t)s->cfg.max_conns, "nat", s->cfg.nat4 ? "masquerade" : "none", "nat6",
+		s->cfg.nat6 ? "masquerade" : "none", "conntrack_kfuncs",
+		!(s->dp.meta->flags & PCC_META_NO_CT), "lan", lans, "wans", pcc_status_wans_json(s));
+}
+
+void pcc_status_wans_print(struct pcc_session *s, FILE *out)
+{
+	char gw4[PCC_ADDR_TEXT], gw6[PCC_ADDR_TEXT];
+
+	fprintf(out, "%-15s %3s %-6s %6s %7s %8s %6s %-8s %-7s %s\n", "WAN", "ID", "STATE", "WEIGHT",
+		"SHARE", "MARK", "TABLE", "HOOK", "LINK", "GATEWAYS");
+	for (uint32_t i = 0; i < s->cfg.nwans; i++) {
+		const struct pcc_wan_cfg *wan = &s->cfg.wans[i];
+		struct share share = share_of(s, wan->id);
+		struct pcc_link link = {};
+		bool there = !pcc_link_by_name(&s->nl, wan->name, &link, NULL);
+
+		fprintf(out, "%-15s %3u %-6s %6u %6.1f%% %#8x %6u %-8s %-7s %s %s\n", wan->name, wan->id,
+			pcc_state_name(wan->state), wan->weight, 100 * share_value(&share),
+			wan->id << pcc_mark_shift(s->cfg.mark_mask), s->cfg.table_base + wan->id,
+			hook_text(s, wan->ifindex),
+			!there			       ? "missing" :
+			!(link.flags & IFF_UP)	       ? "down" :
+			!(link.flags & IFF_LOWER_UP)   ? "nocarr" :
+							 "up",
+			pcc_gateway_text(&wan->gw[PCC_V4], PCC_V4, gw4),
+			pcc_gateway_text(&wan->gw[PCC_V6], PCC_V6, gw6));
+	}
+}
+
+static void status_print(struct pcc_session *s)
+{
+	printf("pccbpf %s, classifier %s, scheme %s, seed %u, mark mask 0x%x, nat %s, nat6 %s\n",
+		PCC_VERSION, pcc_classifier_name(s->cfg.classifier), pcc_scheme_name(s->cfg.scheme),
+		s->cfg.seed, s->cfg.mark_mask, s->cfg.nat4 ? "masquerade" : "none",
+		s->cfg.nat6 ? "masquerade" : "none");
+	for (uint32_t i = 0; i < s->cfg.nlans; i++)
+		printf("%s %s (%s)", i ? "," : "LAN", s->cfg.lans[i].name,
+			hook_text(s, s->cfg.lans[i].ifindex));
+	putchar('\n');
+	pcc_status_wans_print(s, stdout);
+}
+
+/* A WAN that was declared down, or whose link is. */
+static bool any_down(struct pcc_session *s)
+{
+	for (uint32_t i = 0; i < s->cfg.nwans; i++) {
+		struct pcc_link link = {};
+
+		if (s->cfg.wans[i].state == PCC_WAN_DOWN ||
+			pcc_link_by_name(&s->nl, s->cfg.wans[i].name, &link, NULL) ||
+			!(link.flags & IFF_UP) || !(link.flags & IFF_LOWER_UP))
+			return true;
+	}
+	return false;
+}
+
+int pcc_cmd_status(const struct pcc_args *args)
+{
+	bool json = args->opt[PCC_OPT_JSON].set;
+	struct pcc_session s = {};
+	struct pcc_err err = {};
+	int status = PCC_EXIT_OK;
+
+	if (pcc_session_open(&s, pcc_cmd_dir(args), PCC_SESSION_READ, 0, &err)) {
+		status = pcc_cmd_failed(&err);
+	} else if (s.state == PCC_DP_DAMAGED || s.state == PCC_DP_INCOMPLETE) {
+		status = pcc_cmd_failed(&s.why);
+	} else if (s.state == PCC_DP_ABSENT) {
+		if (json)
+			status = pcc_cmd_print_json(json_pack("{s:b, s:s, s:[], s:[]}", "attached", 0,
+				"version", PCC_VERSION, "lan", "wans"));
+		else
+			printf("not attached\n");
+	} else {
+		if (json)
+			status = pcc_cmd_print_json(status_json(&s));
+		else
+			status_print(&s);
+		if (!status && any_down(&s))
+			status = PCC_EXIT_WAN_DOWN;
+	}
+	pcc_session_close(&s);
+	return status;
+}

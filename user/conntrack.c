@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "conntrack.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/utsname.h>
+
+#include "netlink.h"
+#include "sysctl.h"
+
+#define OBJECT "connection tracking"
+#define MAX_KEY "net/netfilter/nf_conntrack_max"
+#define BATCH_BYTES (32 * 1024)
+#define ENTRY_BYTES 1024 /* more than one request about one entry needs */
+
+/* A walk over the table that sends one request for each entry it is about. */
+struct walk {
+	struct pcc_nl nl;    /* the dump */
+	struct pcc_nl out;   /* the requests */
+	uint16_t message;    /* IPCTNL_MSG_CT_DELETE or IPCTNL_MSG_CT_NEW */
+	uint32_t mark, mask; /* delete: those with (m & mask) == mark; new: those with m & mask */
+	uint32_t n;	     /* how many */
+	size_t used;	     /* bytes of batch */
+	struct nlmsghdr *last;
+	char *batch;
+};
+
+static struct nlmsghdr *ct_request(char *buf, uint16_t message, uint8_t family)
+{
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+	struct nfgenmsg *nfg;
+
+	nlh->nlmsg_type = (uint16_t)(NFNL_SUBSYS_CTNETLINK << 8) | message;
+	nlh->nlmsg_flags = NLM_F_REQUEST;
+	nfg = mnl_nlmsg_put_extra_header(nlh, sizeof(*nfg));
+	nfg->nfgen_family = family;
+	nfg->version = NFNETLINK_V0; /* 0: a flush is for all families */
+	return nlh;
+}
+
+static void put_mark(struct nlmsghdr *nlh, uint32_t mark, uint32_t mask)
+{
+	mnl_attr_put_u32(nlh, CTA_MARK, htonl(mark));
+	mnl_attr_put_u32(nlh, CTA_MARK_MASK, htonl(mask));
+}
+
+/* Is there conntrack in this network namespace? Its parameters say so without loading a module. */
+static bool have_conntrack(void)
+{
+	char text[PCC_SYSCTL_VALUE_BYTES];
+
+	return pcc_sysctl_read(MAX_KEY, text, sizeof(text), NULL) != -ENOENT;
+}
+
+static int fail(struct pcc_err *err, int code, const char *what, const char *why)
+{
+	pcc_err_set(err, code, OBJECT, "cannot %s: %s", what, why);
+	if (code == -EPERM)
+		return pcc_err_hint(err, code, "run it as root");
+	if (code == -EINVAL || code == -EPROTONOSUPPORT || code == -EOPNOTSUPP)
+		return pcc_err_hint(
+			err, code, "is the module there? `modprobe nf_conntrack_netlink`");
+	return code;
+}
+
+static uint32_t entry_mark(const struct nlmsghdr *nlh)
+{
+	const struct nlattr *attr;
+
+	mnl_attr_for_each(attr, nlh, sizeof(struct nfgenmsg))
+	{
+		if (mnl_attr_get_type(attr) == CTA_MARK &&
+			mnl_attr_validate(attr, MNL_TYPE_U32) >= 0)
+			return ntohl(mnl_attr_get_u32(attr));
+	}
+	return 0; /* old kernels leave out a mark of 0 */
+}
+
+static bool is_entry(const struct nlmsghdr *nlh)
+{
+	return nlh->nlmsg_type == ((NFNL_SUBSYS_CTNETLINK << 8) | IPCTNL_MSG_CT_NEW) &&
+	       mnl_nlmsg_get_payload_len(nlh) >= sizeof(struct nfgenmsg);
+}
+
+/* ---- count ---- */
+
+static int on_count(const struct nlmsghdr *nlh, void *arg)
+{
+	struct walk *w = arg;
+
+	if (!nlh)
+		w->n = 0;
+	else if (is_entry(nlh) && (entry_mark(nlh) & w->mask) == w->mark)
+		w->n++;
+	return 0;
+}
+
+static int count(struct pcc_nl *nl, uint32_t mark, uint32_t mask, uint32_t *n)
+{
+	char buf[PCC_NL_REQUEST_BYTES] = {0};
+	struct walk w = {.mark = mark, .mask = mask};
+	struct nlmsghdr *nlh = ct_request(buf, IPCTNL_MSG_CT_GET, AF_UNSPEC);
+	int code;
+
+	put_mark(nlh, mark, mask);
+	code = pcc_nl_dump(nl, nlh, on_count, &w);
+	*n = w.n;
+	return code;
+}
+
+int pcc_ct_count(uint32_t mark, uint32_t mask, uint32_t *n, struct pcc_err *err)
+{
+	struct pcc_nl nl = {0};
+	int code;
+
+	*n = 0;
+	if (!have_conntrack())
+		return 0;
+	code = pcc_nl_open(&nl, NETLINK_NETFILTER);
+	if (!code)
+		code = count(&nl, mark, mask, n);
+	if (code)
+		fail(err, code, "count connections", pcc_nl_reason(&nl, code));
+	pcc_nl_close(&nl);
+	return code;
+}
+
+/* ---- entry by entry ---- */
+
+/* Sends what has been collected and waits; entries that ended meanwhile are no failure. */
+static int walk_flush(struct walk *w)
+{
+	int code;
+
+	if (!w->used)
+		return 0;
+	w->last->nlmsg_flags |= NLM_F_ACK;
+	code = pcc_nl_batch(&w->out, w->batch, w->used, ENOENT);
+	w->used = 0;
+	return code;
+}
+
+/* One request about the entry of nlh: its tuple names it, its id guards against a successor. */
+static int walk_add(struct walk *w, const struct nlmsghdr *nlh)
+{
+	const struct nfgenmsg *nfg = mnl_nlmsg_get_payload(nlh);
+	struct nlmsghdr *request;
+	const struct nlattr *attr;
+
+	if (w->used + ENTRY_BYTES > BATCH_BYTES) {
+		int code = walk_flush(w);
+
+		if (code)
+			return code;
+	}
+	request = ct_request(w->batch + w->used, w->message, nfg->nfgen_family);
+	mnl_attr_for_each(attr, nlh, sizeof(*nfg))
+	{
+		uint16_t type = mnl_attr_get_type(attr);
+
+		if (type != CTA_TUPLE_ORIG && type != CTA_ZONE && type != CTA_ID)
+			continue;
+		if (request->nlmsg_len + MNL_ALIGN(attr->nla_len) + 64 > ENTRY_BYTES)
+			return -EMSGSIZE;
+		memcpy(mnl_nlmsg_get_payload_tail(request), attr, MNL_ALIGN(attr->nla_len));
+		request->nlmsg_len += MNL_ALIGN(attr->nla_len);
+	}
+	if (w->message == IPCTNL_MSG_CT_NEW)
+		put_mark(request, 0, w->mask);
+	w->used += MNL_ALIGN(request->nlmsg_len);
+	w->last = request;
+	w->n++;
+	return 0;
+}
+
+static int on_walk(const struct nlmsghdr *nlh, void *arg)
+{
+	struct walk *w = arg;
+	uint32_t mark;
+
+	if (!nlh || !is_entry(nlh))
+		return 0;
+	mark = entry_mark(nlh) & w->mask;
+	if (w->message == IPCTNL_MSG_CT_NEW ? mark != 0 : mark == w->mark)
+		return walk_add(w, nlh);
+	return 0;
+}
+
+/* Dumps the table, filtered by the kernel for deleting, and sends the requests meanwhile. */
+static int walk(struct walk *w)
+{
+	char buf[PCC_NL_REQUEST_BYTES] = {0};
+	struct nlmsghdr *nlh = ct_request(buf, IPCTNL_MSG_CT_GET, AF_UNSPEC);
+	int code = pcc_nl_open(&w->out, NETLINK_NETFILTER);
+
+	w->batch = malloc(BATCH_BYTES);
+	if (!w->batch)
+		code = code ? code : -ENOMEM;
+	if (w->message == IPCTNL_MSG_CT_DELETE)
+		put_mark(nlh, w->mark, w->mask);
+	if (!code)
+		code = pcc_nl_dump(&w->nl, nlh, on_walk, w);
+	if (!code)
+		code = walk_flush(w);
+	free(w->batch);
+	w->batch = NULL;
+	pcc_nl_close(&w->out);
+	return code;
+}
+
+/* ---- flush ---- */
+
+/*
+ * Before Linux 3.19 a flush ignored the mark and deleted everything: there, and where the version
+ * cannot be read, entries are deleted one by one.
+ */
+static bool flush_filters(void)
+{
+	unsigned int major = 0, minor = 0;
+	struct utsname u;
+
+	if (uname(&u) < 0 || sscanf(u.release, "%u.%u", &major, &minor) != 2)
+		return false;
+	return major >= 4;
+}
+
+static int flush(struct walk *w, uint32_t *deleted)
+{
+	char buf[PCC_NL_REQUEST_BYTES] = {0};
+	struct nlmsghdr *nlh;
+	int code = 0;
+
+	if (!flush_filters()) {
+		code = walk(w);
+		if (deleted)
+			*deleted = w->n;
+		return code;
+	}
+	if (deleted)
+		code = count(&w->nl, w->mark, w->mask, deleted);
+	if (code || (deleted && !*deleted))
+		return code;
+	nlh = ct_request(buf, IPCTNL_MSG_CT_DELETE, AF_UNSPEC);
+	put_mark(nlh, w->mark, w->mask);
+	return pcc_nl_ack(&w->nl, nlh);
+}
+
+int pcc_ct_flush_mark(uint32_t mark, uint32_t mask, uint32_t *deleted, struct pcc_err *err)
+{
+	struct walk w = {.message = IPCTNL_MSG_CT_DELETE, .mark = mark, .mask = mask};
+	int code;
+
+	if (deleted)
+		*deleted = 0;
+	if (!mask || (mark & ~mask))
+		return pcc_err_set(err, -EINVAL, OBJECT,
+			"mark 0x%x with mask 0x%x names no group of connections", mark, mask);
+	if (!have_conntrack())
+		return 0;
+	code = pcc_nl_open(&w.nl, NETLINK_NETFILTER);
+	if (!code)
+		code = flush(&w, deleted);
+	if (code)
+		fail(err, code, "delete connections by mark", pcc_nl_reason(&w.nl, code));
+	pcc_nl_close(&w.nl);
+	return code;
+}
+
+int pcc_ct_clear_mark(uint32_t mask, uint32_t *cleared, struct pcc_err *err)
+{
+	struct walk w = {.message = IPCTNL_MSG_CT_NEW, .mask = mask};
+	int code;
+
+	if (cleared)
+		*cleared = 0;
+	if (!mask || !have_conntrack())
+		return 0;
+	code = pcc_nl_open(&w.nl, NETLINK_NETFILTER);
+	if (!code)
+		code = walk(&w);
+	if (code)
+		fail(err, code, "clear connection marks", pcc_nl_reason(&w.nl, code));
+	else if (cleared)
+		*cleared = w.n;
+	pcc_nl_close(&w.nl);
+	return code;
+}
+
+int pcc_ct_max(uint32_t *max, struct pcc_err *err)
+{
+	long value = 0;
+	int code;
+
+	*max = 0;
+	if (!have_conntrack())
+		return 0;
+	code = pcc_sysctl_read_int(MAX_KEY, &value, err);
+	if (!code && value > 0)
+		*max = (uint32_t)value;
+	return code;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The kernel's connection tracking table, by mark, both families, through ctnetlink. On a kernel
+ * without conntrack there is nothing to do and every function returns 0. All functions return 0 or
+ * -errno and fill err (which may be NULL). Source: kernel net/netfilter/nf_conntrack_netlink.c.
+ */
+#ifndef PCC_CONNTRACK_H
+#define PCC_CONNTRACK_H
+
+#include <stdint.h>
+
+#include "err.h"
+
+/*
+ * Deletes the entries with (ct mark & mask) == mark and no other. The kernel does it in one pass.
+ * mask 0 or mark outside mask: -EINVAL, never "everything". *deleted (may be NULL) is how many
+ * there were just before; counting them costs one more pass.
+ */
+int pcc_ct_flush_mark(uint32_t mark, uint32_t mask, uint32_t *deleted, struct pcc_err *err);
+
+/* Clears the bits of mask in the ct mark of every entry that has one of them; other bits stay. */
+int pcc_ct_clear_mark(uint32_t mask, uint32_t *cleared, struct pcc_err *err);
+
+/* How many entries have (ct mark & mask) == mark. mask 0, mark 0 counts all. */
+int pcc_ct_count(uint32_t mark, uint32_t mask, uint32_t *count, struct pcc_err *err);
+
+/* The greatest number of entries (nf_conntrack_max); 0 without conntrack. */
+int pcc_ct_max(uint32_t *max, struct pcc_err *err);
+
+#endif

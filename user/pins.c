@@ -1,0 +1,608 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The pin directory: lock, open and check, load, remove. */
+#include "dataplane.h"
+
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "route.h"
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow"
+#include "pccbpf.skel.h"
+#pragma GCC diagnostic pop
+
+#ifndef BPF_FS_MAGIC
+#define BPF_FS_MAGIC 0xcafe4a11
+#endif
+
+static const char *const map_names[PCC_MAP_MAX] = {
+#define X(sym, name) [PCC_MAP_##sym] = #name,
+	PCC_MAPS(X)
+#undef X
+};
+
+static const char *const prog_names[PCC_PROG_MAX] = {
+#define X(sym, name) [PCC_PROG_##sym] = #name,
+	PCC_PROGS(X)
+#undef X
+};
+
+/* What a pinned map must look like. entries 0: any number. */
+static const struct {
+	uint32_t type, key_size, value_size, entries;
+} map_layout[PCC_MAP_MAX] = {
+	[PCC_MAP_META] = {BPF_MAP_TYPE_ARRAY, 4, sizeof(struct pcc_meta), 1},
+	[PCC_MAP_SYSCTLS] = {BPF_MAP_TYPE_HASH, sizeof(struct pcc_sysctl_key),
+		sizeof(struct pcc_sysctl_old), 0},
+	[PCC_MAP_CONNS] = {BPF_MAP_TYPE_LRU_HASH, sizeof(struct pcc_tuple), sizeof(struct pcc_conn),
+		0},
+	[PCC_MAP_WANS] = {BPF_MAP_TYPE_ARRAY, 4, sizeof(struct pcc_wan), PCC_WAN_SLOTS},
+	[PCC_MAP_BUCKETS] = {BPF_MAP_TYPE_ARRAY, 4, 4, 0},
+	[PCC_MAP_IFACES] = {BPF_MAP_TYPE_HASH, 4, sizeof(struct pcc_iface), 0},
+	[PCC_MAP_STATS] = {BPF_MAP_TYPE_PERCPU_ARRAY, 4, sizeof(struct pcc_bucket_stats), 0},
+	[PCC_MAP_WAN_STATS] = {BPF_MAP_TYPE_PERCPU_ARRAY, 4, sizeof(struct pcc_wan_stats),
+		PCC_WAN_SLOTS},
+	[PCC_MAP_COUNTERS] = {BPF_MAP_TYPE_PERCPU_ARRAY, 4, 8, PCC_R_MAX},
+	[PCC_MAP_LOCAL] = {BPF_MAP_TYPE_HASH, sizeof(struct pcc_addr), 4, 0},
+	[PCC_MAP_FRAGS] = {BPF_MAP_TYPE_LRU_HASH, sizeof(struct pcc_frag_key),
+		sizeof(struct pcc_frag), 0},
+};
+
+void pcc_dp_init(struct pcc_dp *dp, const char *dir)
+{
+	const char *disable = getenv("PCCBPF_DISABLE");
+
+	memset(dp, 0, sizeof(*dp));
+	snprintf(dp->dir, sizeof(dp->dir), "%s", dir ? dir : PCC_DEF_PIN_DIR);
+	dp->lock_fd = -1;
+	for (int i = 0; i < PCC_MAP_MAX; i++)
+		dp->map_fd[i] = -1;
+	for (int i = 0; i < PCC_PROG_MAX; i++)
+		dp->prog_fd[i] = -1;
+	dp->ncpus = libbpf_num_possible_cpus();
+	dp->no_tcx = disable && strstr(disable, "tcx");
+	dp->no_ct = disable && strstr(disable, "conntrack");
+}
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+static void close_objects(struct pcc_dp *dp)
+{
+	if (dp->meta)
+		munmap(dp->meta, sizeof(*dp->meta));
+	dp->meta = NULL;
+	for (int i = 0; i < PCC_MAP_MAX; i++)
+		close_fd(&dp->map_fd[i]);
+	for (int i = 0; i < PCC_PROG_MAX; i++)
+		close_fd(&dp->prog_fd[i]);
+}
+
+void pcc_dp_close(struct pcc_dp *dp)
+{
+	close_objects(dp);
+	close_fd(&dp->lock_fd);
+}
+
+/* "DIR/NAME" into buf. */
+static void pin_path(const struct pcc_dp *dp, const char *name, char *buf, size_t len)
+{
+	snprintf(buf, len, "%s/%s", dp->dir, name);
+}
+
+/* Is DIR, or where it would be made, on a BPF file system? */
+static int check_bpffs(const struct pcc_dp *dp, struct pcc_err *err)
+{
+	char parent[sizeof(dp->dir)], *slash;
+	struct statfs fs;
+
+	snprintf(parent, sizeof(parent), "%s", dp->dir);
+	if (statfs(parent, &fs)) {
+		slash = strrchr(parent, '/');
+		if (!slash)
+			snprintf(parent, sizeof(parent), ".");
+		else
+			slash[slash == parent] = '\0';
+		if (statfs(parent, &fs)) {
+			pcc_err_set(err, -ENOENT, "pin directory", "'%s' does not exist", parent);
+			return pcc_err_hint(err, -ENOENT, "mount -t bpf bpf /sys/fs/bpf");
+		}
+	}
+	if ((unsigned long)fs.f_type == BPF_FS_MAGIC)
+		return 0;
+	pcc_err_set(err, -EMEDIUMTYPE, "pin directory", "'%s' is not on a BPF file system", dp->dir);
+	return pcc_err_hint(err, -EMEDIUMTYPE, "mount -t bpf bpf %s", parent);
+}
+
+/* Opens the directory and flocks it; -EAGAIN where somebody else holds it or it was just replaced. */
+static int try_lock(struct pcc_dp *dp)
+{
+	struct stat held, there;
+	int fd;
+
+	fd = open(dp->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (flock(fd, LOCK_EX | LOCK_NB)) {
+		close(fd);
+		return -EAGAIN;
+	}
+	if (fstat(fd, &held) || stat(dp->dir, &there) || held.st_ino != there.st_ino ||
+		held.st_dev != there.st_dev) {
+		close(fd); /* removed by a detach while we waited */
+		return -EAGAIN;
+	}
+	dp->lock_fd = fd;
+	return 0;
+}
+
+int pcc_dp_lock(struct pcc_dp *dp, bool create, unsigned int wait_s, struct pcc_err *err)
+{
+	const struct timespec pause = {.tv_nsec = 20 * 1000 * 1000};
+	int ret;
+
+	ret = check_bpffs(dp, err);
+	if (ret)
+		return ret;
+	for (unsigned long tries = 0; tries <= wait_s * 50ul; tries++) {
+		if (create && !mkdir(dp->dir, 0700))
+			dp->dir_made = true;
+		ret = try_lock(dp);
+		if (!ret)
+			return 0;
+		if (ret == -ENOENT && !create)
+			return ret;
+		if (ret != -EAGAIN && ret != -ENOENT)
+			return pcc_err_set(err, ret, "pin directory", "'%s' cannot be opened: %s",
+				dp->dir, strerror(-ret));
+		nanosleep(&pause, NULL);
+	}
+	pcc_err_set(err, -EBUSY, "lock", "another pccbpf command is changing '%s'", dp->dir);
+	return pcc_err_hint(err, -EBUSY, "wait for it to end, or give more time with --wait SECONDS");
+}
+
+static int check_map(int fd, enum pcc_map which, struct pcc_err *err)
+{
+	struct bpf_map_info info = {};
+	uint32_t len = sizeof(info);
+
+	if (bpf_obj_get_info_by_fd(fd, &info, &len))
+		return pcc_err_set(err, -errno, map_names[which], "is no BPF map");
+	if (info.type == map_layout[which].type && info.key_size == map_layout[which].key_size &&
+		info.value_size == map_layout[which].value_size &&
+		(!map_layout[which].entries || info.max_entries == map_layout[which].entries))
+		return 0;
+	return pcc_err_set(err, -EBADF, map_names[which],
+		"has type %u, key %u, value %u, where this version expects %u, %u, %u", info.type,
+		info.key_size, info.value_size, map_layout[which].type, map_layout[which].key_size,
+		map_layout[which].value_size);
+}
+
+/* 0, -ENOENT where nothing is pinned, another errno with err filled. */
+static int open_maps(struct pcc_dp *dp, struct pcc_err *err)
+{
+	int found = 0, ret = 0;
+
+	for (int i = 0; i < PCC_MAP_MAX; i++) {
+		char path[320];
+
+		pin_path(dp, map_names[i], path, sizeof(path));
+		dp->map_fd[i] = bpf_obj_get(path);
+		if (dp->map_fd[i] < 0 && errno == ENOENT) {
+			ret = ret ? ret : pcc_err_set(err, -EBADF, map_names[i], "is missing");
+			continue;
+		}
+		found++;
+		if (dp->map_fd[i] < 0)
+			return pcc_err_set(err, -errno, map_names[i], "cannot be opened: %s",
+				strerror(errno));
+		int bad = check_map(dp->map_fd[i], i, err);
+
+		if (bad)
+			return bad;
+	}
+	return found ? ret : -ENOENT;
+}
+
+static int open_progs(struct pcc_dp *dp, struct pcc_err *err)
+{
+	for (int i = 0; i < PCC_PROG_MAX; i++) {
+		struct bpf_prog_info info = {};
+		uint32_t len = sizeof(info);
+		char path[320];
+
+		pin_path(dp, prog_names[i], path, sizeof(path));
+		dp->prog_fd[i] = bpf_obj_get(path);
+		if (dp->prog_fd[i] < 0)
+			return pcc_err_set(err, -EBADF, prog_names[i], "%s",
+				errno == ENOENT ? "is missing" : strerror(errno));
+		if (bpf_obj_get_info_by_fd(dp->prog_fd[i], &info, &len) ||
+			info.type != BPF_PROG_TYPE_SCHED_CLS)
+			return pcc_err_set(err, -EBADF, prog_names[i], "is no tc program");
+	}
+	return 0;
+}
+
+static int map_meta(struct pcc_dp *dp, struct pcc_err *err)
+{
+	void *mem = mmap(NULL, sizeof(*dp->meta), PROT_READ | PROT_WRITE, MAP_SHARED,
+		dp->map_fd[PCC_MAP_META], 0);
+
+	if (mem == MAP_FAILED)
+		return pcc_err_set(err, -errno, "pcc_meta", "cannot be mapped: %s", strerror(errno));
+	dp->meta = mem;
+	return 0;
+}
+
+static int check_meta(const struct pcc_dp *dp, struct pcc_err *err)
+{
+	const struct pcc_meta *m = dp->meta;
+	uint64_t cookie = 0;
+
+	if (m->magic != PCC_MAGIC)
+		return pcc_err_set(err, -EBADF, "pcc_meta", "has the magic 0x%x, not 0x%x", m->magic,
+			PCC_MAGIC);
+	if (m->abi_version != PCC_ABI_VERSION)
+		return pcc_err_set(err, -EBADF, "pcc_meta",
+			"was written by pccbpf %.15s with ABI %u, this is ABI %u", m->version,
+			m->abi_version, PCC_ABI_VERSION);
+	if (m->tuple_size != sizeof(struct pcc_tuple) || m->conn_size != sizeof(struct pcc_conn) ||
+		m->wan_size != sizeof(struct pcc_wan) || m->reasons != PCC_R_MAX)
+		return pcc_err_set(err, -EBADF, "pcc_meta", "names other structure sizes");
+	if (!m->mark_mask || m->active_half > 1 || !m->bucket_stride ||
+		m->bucket_stride > PCC_MAX_BUCKETS)
+		return pcc_err_set(err, -EBADF, "pcc_meta", "holds impossible values");
+	if (pcc_netns_cookie(&cookie) || cookie == m->netns_cookie)
+		return 0;
+	pcc_err_set(err, -EXDEV, "pin directory",
+		"'%s' belongs to another network namespace", dp->dir);
+	return pcc_err_hint(err, -EXDEV, "run it there, or give this one a directory with --bpffs DIR");
+}
+
+enum pcc_dp_state pcc_dp_open(struct pcc_dp *dp, struct pcc_err *err)
+{
+	struct pcc_err why = {};
+	int ret, progs;
+
+	close_objects(dp);
+	ret = open_maps(dp, &why);
+	if (ret == -ENOENT)
+		return PCC_DP_ABSENT;
+	/* Attach pins pcc_meta first and fills it last; detach empties it first. */
+	if (dp->map_fd[PCC_MAP_META] >= 0 && !check_map(dp->map_fd[PCC_MAP_META], PCC_MAP_META, NULL) &&
+		!map_meta(dp, &why) && !dp->meta->magic) {
+		pcc_err_set(err, -EAGAIN, dp->dir, "an attach or detach was interrupted here");
+		pcc_err_hint(err, -EAGAIN, "pccbpf detach clears it away");
+		return PCC_DP_INCOMPLETE;
+	}
+	progs = ret ? 0 : open_progs(dp, &why);
+	if (!ret && !progs)
+		ret = check_meta(dp, &why);
+	else if (!ret)
+		ret = progs;
+	if (!ret)
+		return PCC_DP_ATTACHED;
+	if (err)
+		*err = why;
+	if (err && !why.hint[0])
+		pcc_err_hint(err, ret,
+			"nothing was changed; the pccbpf that made '%s' can detach it, or pccbpf detach "
+			"--force removes what is recognised",
+			dp->dir);
+	return PCC_DP_DAMAGED;
+}
+
+/* libbpf's messages: the last of them explains a failed load. */
+static char libbpf_says[512];
+
+__attribute__((format(printf, 2, 0))) static int keep_message(
+	enum libbpf_print_level level, const char *format, va_list args)
+{
+	char line[512];
+
+	if (level > LIBBPF_WARN)
+		return 0;
+	vsnprintf(line, sizeof(line), format, args);
+	line[strcspn(line, "\n")] = '\0';
+	if (getenv("PCCBPF_DEBUG"))
+		vfprintf(stderr, format, args);
+	if (strstr(line, "failed to load") || strstr(line, "load failed"))
+		snprintf(libbpf_says, sizeof(libbpf_says), "%s", line);
+	return 0;
+}
+
+/* Has the kernel the conntrack kfuncs? They are in its own BTF or in that of the module. */
+static bool kernel_has_ct(void)
+{
+	struct btf *vmlinux = btf__load_vmlinux_btf(), *module = NULL;
+	bool has = false;
+
+	if (vmlinux) {
+		has = btf__find_by_name_kind(vmlinux, "bpf_skb_ct_lookup", BTF_KIND_FUNC) > 0;
+		if (!has)
+			module = btf__load_module_btf("nf_conntrack", vmlinux);
+		if (module)
+			has = btf__find_by_name_kind(module, "bpf_skb_ct_lookup", BTF_KIND_FUNC) > 0;
+	}
+	btf__free(module);
+	btf__free(vmlinux);
+	return has;
+}
+
+/*
+ * Room for buckets per family: a power of two, never less than the default. So a larger map is at least
+ * twice the old one, and what is copied from that lies in its lower half (dataplane.c, next_base()).
+ */
+static uint32_t bucket_room(const struct pcc_config *cfg)
+{
+	uint32_t sum = 0, need, room = PCC_DEF_BUCKETS;
+
+	for (uint32_t i = 0; i < cfg->nwans; i++)
+		sum += cfg->wans[i].weight;
+	need = cfg->scheme == PCC_SCHEME_MODULO ? sum : cfg->buckets;
+	while (room < need)
+		room *= 2;
+	return room;
+}
+
+uint32_t pcc_dp_map_entries(int fd)
+{
+	struct bpf_map_info info = {};
+	uint32_t len = sizeof(info);
+
+	return bpf_obj_get_info_by_fd(fd, &info, &len) ? 0 : info.max_entries;
+}
+
+/* Uses the pinned maps again where they fit what cfg wants. */
+static int reuse_maps(struct pcc_dp *dp, struct pccbpf_bpf *skel, bool reuse[PCC_MAP_MAX])
+{
+	for (int i = 0; i < PCC_MAP_MAX; i++) {
+		struct bpf_map *map = bpf_object__find_map_by_name(skel->obj, map_names[i]);
+
+		if (!map)
+			return -ENOENT;
+		reuse[i] = dp->map_fd[i] >= 0 &&
+			   pcc_dp_map_entries(dp->map_fd[i]) == bpf_map__max_entries(map);
+		if (reuse[i] && bpf_map__reuse_fd(map, dp->map_fd[i]))
+			return -errno;
+	}
+	return 0;
+}
+
+static int pin_as(const struct pcc_dp *dp, int fd, const char *name)
+{
+	char path[320], fresh[340];
+
+	pin_path(dp, name, path, sizeof(path));
+	snprintf(fresh, sizeof(fresh), "%s_new", path);
+	unlink(fresh);
+	if (bpf_obj_pin(fd, fresh))
+		return -errno;
+	if (rename(fresh, path)) {
+		int ret = -errno;
+
+		unlink(fresh);
+		return ret;
+	}
+	return 0;
+}
+
+/* The bucket tables in force go on at their old place until the next switch. */
+static void copy_buckets(int from, int to)
+{
+	uint32_t n = pcc_dp_map_entries(from), value;
+
+	for (uint32_t i = 0; i < n; i++)
+		if (!bpf_map_lookup_elem(from, &i, &value) && value)
+			bpf_map_update_elem(to, &i, &value, BPF_ANY);
+}
+
+struct copy_conns {
+	int fd;
+};
+
+static int copy_conn(const struct pcc_tuple *key, const struct pcc_conn *conn, void *arg)
+{
+	struct copy_conns *to = arg;
+
+	bpf_map_update_elem(to->fd, key, conn, BPF_NOEXIST);
+	return 0;
+}
+
+/* Pins what was loaded and takes the descriptors over. */
+static int pin_loaded(struct pcc_dp *dp, struct pccbpf_bpf *skel, const bool reuse[PCC_MAP_MAX])
+{
+	for (int i = 0; i < PCC_MAP_MAX; i++) {
+		struct bpf_map *map = bpf_object__find_map_by_name(skel->obj, map_names[i]);
+		int fd, ret;
+
+		if (reuse[i])
+			continue;
+		fd = fcntl(bpf_map__fd(map), F_DUPFD_CLOEXEC, 3);
+		if (fd < 0)
+			return -errno;
+		if (i == PCC_MAP_CONNS && dp->map_fd[i] >= 0) {
+			struct copy_conns to = {.fd = fd};
+
+			pcc_dp_conns(dp, copy_conn, &to, NULL);
+		}
+		if (i == PCC_MAP_BUCKETS && dp->map_fd[i] >= 0)
+			copy_buckets(dp->map_fd[i], fd);
+		close_fd(&dp->map_fd[i]);
+		dp->map_fd[i] = fd;
+		ret = pin_as(dp, fd, map_names[i]);
+		if (ret)
+			return ret;
+	}
+	for (int i = 0; i < PCC_PROG_MAX; i++) {
+		struct bpf_program *prog = bpf_object__find_program_by_name(skel->obj, prog_names[i]);
+		int fd = prog ? fcntl(bpf_program__fd(prog), F_DUPFD_CLOEXEC, 3) : -1, ret;
+
+		if (fd < 0)
+			return -ENOENT;
+		close_fd(&dp->prog_fd[i]);
+		dp->prog_fd[i] = fd;
+		ret = pin_as(dp, fd, prog_names[i]);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+static int load_error(int ret, struct pcc_err *err)
+{
+	pcc_err_set(err, ret, "data plane", "the kernel refused it: %s",
+		libbpf_says[0] ? libbpf_says : strerror(-ret));
+	if (ret == -EPERM)
+		return pcc_err_hint(err, ret, "root with CAP_BPF and CAP_NET_ADMIN is needed");
+	return pcc_err_hint(err, ret, "Linux 6.1 or later is needed; PCCBPF_DEBUG=1 shows the log");
+}
+
+/* FNV-1a over the BPF object: changes with every build that changes the programs. */
+static uint64_t object_hash(void)
+{
+	uint64_t hash = 0xcbf29ce484222325ull;
+	const unsigned char *data;
+	size_t len;
+
+	data = pccbpf_bpf__elf_bytes(&len);
+	for (size_t i = 0; i < len; i++)
+		hash = (hash ^ data[i]) * 0x100000001b3ull;
+	return hash;
+}
+
+bool pcc_dp_wants_load(struct pcc_dp *dp, const struct pcc_config *cfg)
+{
+	bool no_ct = dp->no_ct || !kernel_has_ct();
+
+	return dp->meta->object_hash != object_hash() ||
+	       pcc_dp_map_entries(dp->map_fd[PCC_MAP_CONNS]) != cfg->max_conns ||
+	       pcc_dp_map_entries(dp->map_fd[PCC_MAP_STATS]) < 2 * bucket_room(cfg) ||
+	       no_ct != !!(dp->meta->flags & PCC_META_NO_CT);
+}
+
+void pcc_dp_finish(struct pcc_dp *dp)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	pcc_netns_cookie((uint64_t *)&dp->meta->netns_cookie);
+	dp->meta->attached_ns = (uint64_t)now.tv_sec * 1000000000ull + now.tv_nsec;
+	__atomic_store_n(&dp->meta->magic, PCC_MAGIC, __ATOMIC_RELEASE);
+}
+
+static void size_maps(struct pccbpf_bpf *skel, const struct pcc_dp *dp, const struct pcc_config *cfg)
+{
+	uint32_t room = bucket_room(cfg), have = 0;
+
+	/* Room that is there stays, so that the counters do. */
+	if (dp->map_fd[PCC_MAP_STATS] >= 0)
+		have = pcc_dp_map_entries(dp->map_fd[PCC_MAP_STATS]) / PCC_FAMILIES;
+	if (have > room)
+		room = have;
+	bpf_map__set_max_entries(skel->maps.pcc_conns, cfg->max_conns);
+	bpf_map__set_max_entries(skel->maps.pcc_buckets, 4 * room);
+	bpf_map__set_max_entries(skel->maps.pcc_stats, 2 * room);
+}
+
+int pcc_dp_load(struct pcc_dp *dp, const struct pcc_config *cfg, struct pcc_err *err)
+{
+	bool reuse[PCC_MAP_MAX] = {};
+	struct pccbpf_bpf *skel;
+	int ret;
+
+	if (access("/sys/kernel/btf/vmlinux", R_OK)) {
+		pcc_err_set(err, -ENOTSUP, "kernel", "/sys/kernel/btf/vmlinux is missing");
+		return pcc_err_hint(err, -ENOTSUP,
+			"boot a kernel built with CONFIG_DEBUG_INFO_BTF=y, as Debian's are");
+	}
+	libbpf_set_print(keep_message);
+	libbpf_says[0] = '\0';
+	skel = pccbpf_bpf__open();
+	if (!skel)
+		return load_error(-errno, err);
+	size_maps(skel, dp, cfg);
+	if (dp->no_ct || !kernel_has_ct())
+		dp->no_ct = true;
+	skel->rodata->pcc_have_ct = !dp->no_ct;
+	ret = reuse_maps(dp, skel, reuse);
+	if (!ret)
+		ret = pccbpf_bpf__load(skel);
+	if (ret) {
+		load_error(ret, err);
+		goto out;
+	}
+	ret = pin_loaded(dp, skel, reuse);
+	if (!ret && !reuse[PCC_MAP_META]) {
+		if (dp->meta)
+			munmap(dp->meta, sizeof(*dp->meta));
+		ret = map_meta(dp, err);
+	}
+	if (ret)
+		pcc_err_set(err, ret, "pin directory", "'%s': %s", dp->dir, strerror(-ret));
+	else
+		dp->meta->object_hash = object_hash();
+out:
+	pccbpf_bpf__destroy(skel);
+	return ret;
+}
+
+/* Is a name in the pin directory one of ours? Links are link_in_<ifindex> and link_out_<ifindex>. */
+static bool is_our_pin(const char *name)
+{
+	size_t len = strlen(name);
+
+	if (len > 4 && !strcmp(name + len - 4, "_new"))
+		len -= 4;
+	for (int i = 0; i < PCC_MAP_MAX; i++)
+		if (strlen(map_names[i]) == len && !strncmp(name, map_names[i], len))
+			return true;
+	for (int i = 0; i < PCC_PROG_MAX; i++)
+		if (strlen(prog_names[i]) == len && !strncmp(name, prog_names[i], len))
+			return true;
+	return !strncmp(name, "link_in_", 8) || !strncmp(name, "link_out_", 9);
+}
+
+void pcc_dp_remove(struct pcc_dp *dp)
+{
+	bool made = dp->dir_made || (dp->meta && dp->meta->flags & PCC_META_DIR_MADE);
+	struct dirent *entry;
+	char path[600];
+	DIR *dir;
+
+	dir = opendir(dp->dir);
+	while (dir && (entry = readdir(dir))) {
+		/* pcc_meta goes last: as long as it is there, detach knows what to do. */
+		if (!is_our_pin(entry->d_name) || !strcmp(entry->d_name, map_names[PCC_MAP_META]))
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", dp->dir, entry->d_name);
+		unlink(path);
+	}
+	if (dir)
+		closedir(dir);
+	pin_path(dp, map_names[PCC_MAP_META], path, sizeof(path));
+	unlink(path);
+	if (made)
+		rmdir(dp->dir);
+	close_objects(dp);
+}
