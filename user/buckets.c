@@ -12,7 +12,8 @@
  * What is left of the variance is taken out by moving buckets from WANs above their quota to those
  * below, always where that costs least in log(score): the assignment of least total cost under the
  * quotas, by successive shortest paths over the WANs. It is unique up to ties, so close sets of
- * WANs get close tables.
+ * WANs get close tables. (Under quotas the weight in the score is a constant of the total cost: it
+ * only makes the first assignment a good one, so that few buckets are left to move.)
  *
  * Integers only: no libm decides who owns a bucket.
  */

@@ -664,8 +664,8 @@ static void print_option(FILE *out, const struct pcc_option *o)
 	snprintf(left, sizeof(left), "%s%s%s", o->name, o->arg ? " " : "", o->arg ? o->arg : "");
 	used = (size_t)snprintf(text, sizeof(text), "%s", o->help);
 	for (size_t i = 0; o->choices && o->choices[i]; i++)
-		used += (size_t)snprintf(
-			text + used, sizeof(text) - used, "%s%s", i ? ", " : "; one of ", o->choices[i]);
+		used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s",
+			i ? ", " : "; one of ", o->choices[i]);
 	if (o->def)
 		snprintf(text + used, sizeof(text) - used, " (default: %s)", o->def);
 	fprintf(out, "  %-23s ", left);

@@ -64,10 +64,35 @@ static const struct {
 		sizeof(struct pcc_frag), 0},
 };
 
+/* libbpf's messages: the last of them explains a failed load. */
+static char libbpf_says[512];
+
+__attribute__((format(printf, 2, 0))) static int keep_message(
+	enum libbpf_print_level level, const char *format, va_list args)
+{
+	char line[512];
+
+	if (level > LIBBPF_WARN)
+		return 0;
+	if (getenv("PCCBPF_DEBUG")) {
+		va_list again;
+
+		va_copy(again, args);
+		vfprintf(stderr, format, again);
+		va_end(again);
+	}
+	vsnprintf(line, sizeof(line), format, args);
+	line[strcspn(line, "\n")] = '\0';
+	if (strstr(line, "failed to load") || strstr(line, "load failed"))
+		snprintf(libbpf_says, sizeof(libbpf_says), "%s", line);
+	return 0;
+}
+
 void pcc_dp_init(struct pcc_dp *dp, const char *dir)
 {
 	const char *disable = getenv("PCCBPF_DISABLE");
 
+	libbpf_set_print(keep_message);
 	memset(dp, 0, sizeof(*dp));
 	snprintf(dp->dir, sizeof(dp->dir), "%s", dir ? dir : PCC_DEF_PIN_DIR);
 	dp->lock_fd = -1;
@@ -312,25 +337,6 @@ enum pcc_dp_state pcc_dp_open(struct pcc_dp *dp, struct pcc_err *err)
 	return PCC_DP_DAMAGED;
 }
 
-/* libbpf's messages: the last of them explains a failed load. */
-static char libbpf_says[512];
-
-__attribute__((format(printf, 2, 0))) static int keep_message(
-	enum libbpf_print_level level, const char *format, va_list args)
-{
-	char line[512];
-
-	if (level > LIBBPF_WARN)
-		return 0;
-	vsnprintf(line, sizeof(line), format, args);
-	line[strcspn(line, "\n")] = '\0';
-	if (getenv("PCCBPF_DEBUG"))
-		vfprintf(stderr, format, args);
-	if (strstr(line, "failed to load") || strstr(line, "load failed"))
-		snprintf(libbpf_says, sizeof(libbpf_says), "%s", line);
-	return 0;
-}
-
 /* Has the kernel the conntrack kfuncs? They are in its own BTF or in that of the module. */
 static bool kernel_has_ct(void)
 {
@@ -536,7 +542,6 @@ int pcc_dp_load(struct pcc_dp *dp, const struct pcc_config *cfg, struct pcc_err 
 		return pcc_err_hint(err, -ENOTSUP,
 			"boot a kernel built with CONFIG_DEBUG_INFO_BTF=y, as Debian's are");
 	}
-	libbpf_set_print(keep_message);
 	libbpf_says[0] = '\0';
 	skel = pccbpf_bpf__open();
 	if (!skel)

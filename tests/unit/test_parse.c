@@ -219,6 +219,7 @@ static void gateways_are_set_one_by_one(void **state)
 	(void)state;
 	assert_int_equal(pcc_parse_wan("eth1@10.0.0.1@fe80::1", "--wan", &wan, &err), 0);
 	assert_int_equal(pcc_parse_gateways("10.0.0.2", "--gateway", &wan, &err), 0);
+	assert_int_equal(wan.given, PCC_WAN_SET_GW4 | PCC_WAN_SET_GW6);
 	assert_string_equal(pcc_wan_cfg_format(&wan, buf), "eth1@10.0.0.2@fe80::1");
 	assert_int_equal(pcc_parse_gateways("fe80::9@10.0.0.3", "--gateway", &wan, &err), 0);
 	assert_string_equal(pcc_wan_cfg_format(&wan, buf), "eth1@10.0.0.3@fe80::9");
