@@ -111,6 +111,16 @@ static void explain_print(
 	printf("next hop %s dev %s\n", pcc_gateway_text(&wan->gw[f], f, gw), wan->name);
 }
 
+/* Asks the data plane, as if the packet came in on the first LAN. */
+static int ask(struct pcc_session *s, const struct pcc_tuple *tuple, struct pcc_dp_verdict *verdict,
+	struct pcc_err *err)
+{
+	struct pcc_link link = {};
+	int ret = pcc_link_by_name(&s->nl, s->cfg.lans[0].name, &link, err);
+
+	return ret ? ret : pcc_dp_explain(&s->dp, link.ifindex, link.mac, tuple, verdict, err);
+}
+
 int pcc_cmd_explain(const struct pcc_args *args)
 {
 	struct pcc_dp_verdict verdict;
@@ -122,7 +132,7 @@ int pcc_cmd_explain(const struct pcc_args *args)
 	if (tuple_parse(args, &tuple, &err))
 		return pcc_cmd_misused(&err);
 	status = pcc_cmd_open(&s, args, PCC_SESSION_READ);
-	if (!status && pcc_dp_explain(&s.dp, s.cfg.lans[0].ifindex, &tuple, &verdict, &err))
+	if (!status && ask(&s, &tuple, &verdict, &err))
 		status = pcc_cmd_failed(&err);
 	if (!status && args->opt[PCC_OPT_JSON].set)
 		status = pcc_cmd_print_json(explain_json(&s, &tuple, &verdict));

@@ -633,13 +633,15 @@ int pcc_dp_iface_flag(struct pcc_dp *dp, uint32_t ifindex, uint8_t flag)
 }
 
 /* A packet that has the tuple: Ethernet, IP, and as much of the next header as the parser reads. */
-static size_t explain_packet(const struct pcc_tuple *t, uint8_t *buf, size_t len)
+static size_t explain_packet(
+	const struct pcc_tuple *t, const uint8_t mac[6], uint8_t *buf, size_t len)
 {
 	bool v4 = !t->src[0] && !t->src[1] && t->src[2] == htonl(0xffff);
 	size_t l3 = ETH_HLEN, l4 = l3 + (v4 ? sizeof(struct iphdr) : sizeof(struct ip6_hdr));
 	struct ethhdr eth = {.h_proto = htons(v4 ? ETH_P_IP : ETH_P_IPV6)};
 
 	memset(buf, 0, len);
+	memcpy(eth.h_dest, mac, ETH_ALEN);
 	memcpy(buf, &eth, sizeof(eth));
 	if (v4) {
 		struct iphdr ip = {.version = 4, .ihl = 5, .ttl = 64, .protocol = t->proto,
@@ -669,13 +671,13 @@ static size_t explain_packet(const struct pcc_tuple *t, uint8_t *buf, size_t len
 	return len;
 }
 
-int pcc_dp_explain(struct pcc_dp *dp, uint32_t lan_ifindex, const struct pcc_tuple *tuple,
-	struct pcc_dp_verdict *verdict, struct pcc_err *err)
+int pcc_dp_explain(struct pcc_dp *dp, uint32_t lan_ifindex, const uint8_t mac[6],
+	const struct pcc_tuple *tuple, struct pcc_dp_verdict *verdict, struct pcc_err *err)
 {
 	struct __sk_buff in = {.ifindex = lan_ifindex}, out = {};
 	uint8_t packet[ETH_HLEN + 40 + 20];
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = packet,
-		.data_size_in = explain_packet(tuple, packet, sizeof(packet)), .ctx_in = &in,
+		.data_size_in = explain_packet(tuple, mac, packet, sizeof(packet)), .ctx_in = &in,
 		.ctx_size_in = sizeof(in), .ctx_out = &out, .ctx_size_out = sizeof(out), .repeat = 1);
 
 	if (bpf_prog_test_run_opts(dp->prog_fd[PCC_PROG_EXPLAIN], &opts))

@@ -152,7 +152,7 @@ bool pcc_dp_iface_has(struct pcc_dp *dp, uint32_t ifindex, uint8_t flag);
 /* max_entries of a map, 0 where it cannot be asked. */
 uint32_t pcc_dp_map_entries(int fd);
 
-/* What pcc_lan_in would do with a packet that arrives on the interface. */
+/* What pcc_lan_in would do with a packet that arrives on the interface, addressed to its MAC. */
 struct pcc_dp_verdict {
 	uint32_t hash;
 	uint32_t bucket;
@@ -160,8 +160,8 @@ struct pcc_dp_verdict {
 	enum pcc_reason reason;
 	bool pinned;
 };
-int pcc_dp_explain(struct pcc_dp *dp, uint32_t lan_ifindex, const struct pcc_tuple *tuple,
-	struct pcc_dp_verdict *verdict, struct pcc_err *err);
+int pcc_dp_explain(struct pcc_dp *dp, uint32_t lan_ifindex, const uint8_t mac[6],
+	const struct pcc_tuple *tuple, struct pcc_dp_verdict *verdict, struct pcc_err *err);
 
 /* Name of a counter as in JSON, and what it counts. */
 const char *pcc_reason_name(enum pcc_reason reason);
