@@ -28,11 +28,11 @@ struct next_search {
 /* May new connections of this family go to the WAN, whatever its routes say? */
 static __always_inline int wan_takes_new(const struct pcc_wan *wan, __u32 family)
 {
-	return wan->state == PCC_WAN_UP && (wan->flags & (family == PCC_V4 ? PCC_WAN_V4 : PCC_WAN_V6));
+	return wan->state == PCC_WAN_UP &&
+	       (wan->flags & (family == PCC_V4 ? PCC_WAN_V4 : PCC_WAN_V6));
 }
 
-static __always_inline int wan_usable(
-	struct __sk_buff *skb, const struct pcc_packet *p, __u32 id)
+static __always_inline int wan_usable(struct __sk_buff *skb, const struct pcc_packet *p, __u32 id)
 {
 	struct pcc_wan *wan = bpf_map_lookup_elem(&pcc_wans, &id);
 
@@ -78,9 +78,9 @@ static long next_by_id(__u32 i, void *arg)
 }
 
 /*
- * Another WAN for a bucket whose own has no route: the owners of the buckets that follow at a distance
- * given by the bucket, so the order is fixed for each bucket and what a lost WAN had is spread over the
- * others by their weights.
+ * Another WAN for a bucket whose own has no route: the owners of the buckets that follow at a
+ * distance given by the bucket, so the order is fixed for each bucket and what a lost WAN had is
+ * spread over the others by their weights.
  */
 static __noinline __u32 next_best(struct next_search *s)
 {
@@ -118,8 +118,8 @@ static __always_inline int classify_bucket(const struct pcc_meta *meta, const st
 }
 
 /* The WAN of a new connection. */
-static __always_inline void classify(
-	struct __sk_buff *skb, const struct pcc_packet *p, const struct pcc_meta *meta, struct pcc_decision *d)
+static __always_inline void classify(struct __sk_buff *skb, const struct pcc_packet *p,
+	const struct pcc_meta *meta, struct pcc_decision *d)
 {
 	__u32 base, nbuckets, key, *owner, id = 0;
 
@@ -143,7 +143,8 @@ static __always_inline void classify(
 		};
 		__u32 other = next_best(&s);
 
-		/* No WAN has a route: keep the bucket's own, the kernel then answers "unreachable". */
+		/* No WAN has a route: keep the bucket's own, the kernel then answers "unreachable".
+		 */
 		d->reason = other ? PCC_R_NEXT_BEST : PCC_R_NO_WAN;
 		id = other ? other : id;
 	}

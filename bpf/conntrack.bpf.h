@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Conntrack through its kfuncs (net/netfilter/nf_conntrack_bpf.c). Only TCP and UDP, as there. Where the
- * kernel lacks them pcc_have_ct is 0, the verifier drops these branches and nftables writes the marks.
+ * Conntrack through its kfuncs (net/netfilter/nf_conntrack_bpf.c). Only TCP and UDP, as there.
+ * Where the kernel lacks them pcc_have_ct is 0, the verifier drops these branches and nftables
+ * writes the marks.
  */
 #ifndef PCC_CONNTRACK_BPF_H
 #define PCC_CONNTRACK_BPF_H
@@ -28,9 +29,9 @@ extern void bpf_ct_release(struct nf_conn *ct) __ksym __weak;
 struct pcc_ct_info {
 	__u32 found;
 	__u32 mark;
-	__u32 reply_dir;   /* the tuple that was asked for is the entry's reply direction */
-	__u32 established; /* TCP: in state ESTABLISHED; UDP: replied to */
-	__u32 nat;         /* the outside knows the LAN side by another address: */
+	__u32 reply_dir;    /* the tuple that was asked for is the entry's reply direction */
+	__u32 established;  /* TCP: in state ESTABLISHED; UDP: replied to */
+	__u32 nat;	    /* the outside knows the LAN side by another address: */
 	__be32 nat_addr[4]; /* this one, v4-mapped */
 };
 
@@ -56,8 +57,8 @@ static __always_inline union nf_inet_addr *ct_other_dst(struct nf_conn *ct, __u3
 	return dir ? &ct->tuplehash[0].tuple.dst.u3 : &ct->tuplehash[1].tuple.dst.u3;
 }
 
-static __always_inline void ct_read(
-	struct nf_conn *ct, const struct pcc_tuple *t, __u32 family, __u32 dir, struct pcc_ct_info *info)
+static __always_inline void ct_read(struct nf_conn *ct, const struct pcc_tuple *t, __u32 family,
+	__u32 dir, struct pcc_ct_info *info)
 {
 	info->found = 1;
 	info->mark = ct->mark;
@@ -67,8 +68,9 @@ static __always_inline void ct_read(
 	else
 		info->established = !!(ct->status & IPS_SEEN_REPLY);
 	/*
-	 * The destination of the other direction is the address that the outside sends to: what source NAT
-	 * gave to a connection from the LAN, what the client asked for before a port-forward.
+	 * The destination of the other direction is the address that the outside sends to: what
+	 * source NAT gave to a connection from the LAN, what the client asked for before a
+	 * port-forward.
 	 */
 	if (family == PCC_V4) {
 		addr_map4(info->nat_addr, ct_other_dst(ct, dir)->ip);
@@ -83,8 +85,8 @@ static __always_inline void ct_read(
 }
 
 /*
- * Looks the LAN-side tuple up. With mark != 0 it also writes the mark's bits of mask into the entry.
- * Fills info; info->found 0 where there is no entry or no conntrack.
+ * Looks the LAN-side tuple up. With mark != 0 it also writes the mark's bits of mask into the
+ * entry. Fills info; info->found 0 where there is no entry or no conntrack.
  */
 static __noinline int ct_lookup(struct __sk_buff *skb, const struct pcc_tuple *t,
 	struct pcc_ct_info *info, __u32 mask, __u32 mark)

@@ -4,8 +4,9 @@
 #define PCC_LAN_BPF_H
 
 #define PCC_RECHECK_NS (2ull * 1000 * 1000 * 1000)
-#define PCC_IDLE_NS (30ull * 1000 * 1000 * 1000)       /* nf_conntrack_udp_timeout */
-#define PCC_IDLE_NO_CT_NS (180ull * 1000 * 1000 * 1000) /* beyond nf_conntrack_udp_timeout_stream */
+#define PCC_IDLE_NS (30ull * 1000 * 1000 * 1000)	/* nf_conntrack_udp_timeout */
+#define PCC_IDLE_NO_CT_NS (180ull * 1000 * 1000 * 1000) /* beyond nf_conntrack_udp_timeout_stream  \
+							 */
 
 /* May pinned connections stay on this WAN? */
 static __always_inline int wan_keeps(__u32 id)
@@ -15,7 +16,8 @@ static __always_inline int wan_keeps(__u32 id)
 	return id && wan && (wan->state == PCC_WAN_UP || wan->state == PCC_WAN_DRAIN);
 }
 
-static __always_inline void mark_set(struct __sk_buff *skb, const struct pcc_meta *meta, __u32 wan_id)
+static __always_inline void mark_set(
+	struct __sk_buff *skb, const struct pcc_meta *meta, __u32 wan_id)
 {
 	__u32 mark = (skb->mark & ~meta->mark_mask) |
 		     ((wan_id << (meta->mark_shift & 31)) & meta->mark_mask);
@@ -39,9 +41,9 @@ static __always_inline void conn_count_rx(struct pcc_conn *conn, __u32 bytes, __
 }
 
 /*
- * Writes the WAN id into the connection's conntrack entry. The entry is not there yet when the first
- * packet passes; so it is tried again with the packets whose number is a power of two, and whenever the
- * routing decision is checked.
+ * Writes the WAN id into the connection's conntrack entry. The entry is not there yet when the
+ * first packet passes; so it is tried again with the packets whose number is a power of two, and
+ * whenever the routing decision is checked.
  */
 static __always_inline void conn_mark_ct(struct __sk_buff *skb, const struct pcc_tuple *key,
 	const struct pcc_meta *meta, struct pcc_conn *conn)
@@ -62,7 +64,8 @@ static __always_inline __u8 conn_first_flags(__u8 proto)
 	return proto == IPPROTO_TCP || proto == IPPROTO_UDP ? 0 : PCC_CONN_CT_MARKED;
 }
 
-/* A SYN on a remembered tuple: does the connection still stand (then it stays), or is this a new one? */
+/* A SYN on a remembered tuple: does the connection still stand (then it stays), or is this a new
+ * one? */
 static __noinline int syn_belongs(
 	struct __sk_buff *skb, const struct pcc_tuple *key, const struct pcc_conn *conn, __u64 now)
 {
@@ -76,7 +79,8 @@ static __noinline int syn_belongs(
 	return info.found && info.established;
 }
 
-/* Has conntrack forgotten the connection? Then the next packet opens a new one. TCP opens with SYN. */
+/* Has conntrack forgotten the connection? Then the next packet opens a new one. TCP opens with SYN.
+ */
 static __always_inline int conn_expired(
 	struct __sk_buff *skb, const struct pcc_tuple *key, const struct pcc_conn *conn, __u64 now)
 {
@@ -91,7 +95,8 @@ static __always_inline int conn_expired(
 	return !info.found;
 }
 
-/* Every two seconds of a pinned connection's life: is it still to be balanced, and still the same one? */
+/* Every two seconds of a pinned connection's life: is it still to be balanced, and still the same
+ * one? */
 static __noinline int conn_recheck(struct __sk_buff *skb, const struct pcc_packet *p,
 	const struct pcc_meta *meta, struct pcc_conn *conn, __u64 now)
 {
@@ -126,8 +131,8 @@ static __always_inline int conn_holds(struct __sk_buff *skb, const struct pcc_pa
 }
 
 /*
- * The WAN that an existing conntrack entry belongs to: by its mark, or, for a connection that is older
- * than its mark, by the WAN address that NAT gave it. 0 for none.
+ * The WAN that an existing conntrack entry belongs to: by its mark, or, for a connection that is
+ * older than its mark, by the WAN address that NAT gave it. 0 for none.
  */
 static __always_inline __u32 ct_wan(
 	const struct pcc_meta *meta, const struct pcc_ct_info *info, __u32 *reason)
@@ -204,11 +209,12 @@ static __always_inline void conn_fill(struct pcc_conn *conn, const struct pcc_me
 }
 
 /*
- * Remembers a decision: in place where the tuple was known (`conn`), else as a new entry. Returns the
- * entry, which is another CPU's if that one was first, or NULL where the map took none.
+ * Remembers a decision: in place where the tuple was known (`conn`), else as a new entry. Returns
+ * the entry, which is another CPU's if that one was first, or NULL where the map took none.
  */
 static __noinline struct pcc_conn *conn_remember(const struct pcc_tuple *key,
-	const struct pcc_meta *meta, const struct pcc_decision *d, __u32 origin, struct pcc_conn *conn)
+	const struct pcc_meta *meta, const struct pcc_decision *d, __u32 origin,
+	struct pcc_conn *conn)
 {
 	__u64 now = bpf_ktime_get_coarse_ns();
 	struct pcc_conn fresh = {};
@@ -222,7 +228,8 @@ static __noinline struct pcc_conn *conn_remember(const struct pcc_tuple *key,
 			return conn;
 		if (decision_is_new(d)) {
 			count_reason(PCC_R_REPINNED);
-			count_new(meta, d->wan_id, pcc_tuple_is_v4(key) ? PCC_V4 : PCC_V6, d->bucket);
+			count_new(
+				meta, d->wan_id, pcc_tuple_is_v4(key) ? PCC_V4 : PCC_V6, d->bucket);
 		}
 		conn_fill(conn, meta, d, origin, key->proto, now);
 		return conn;
@@ -247,7 +254,8 @@ static __noinline int lan_in_new(struct __sk_buff *skb, const struct pcc_packet 
 		return PCC_R_NO_CONFIG;
 	origin = decide(skb, p, meta, &d);
 	/* An ICMP error opens no connection, and a dead end is not worth remembering. */
-	if (!(p->flags & PCC_P_QUOTED) && d.reason != PCC_R_NO_WAN && d.reason != PCC_R_BYPASS_FAMILY)
+	if (!(p->flags & PCC_P_QUOTED) && d.reason != PCC_R_NO_WAN &&
+		d.reason != PCC_R_BYPASS_FAMILY)
 		conn = conn_remember(&p->tuple, meta, &d, origin, conn);
 	else
 		conn = NULL;
@@ -289,9 +297,9 @@ static __always_inline int lan_in(struct __sk_buff *skb, const struct pcc_meta *
 }
 
 /*
- * A packet from a WAN to the LAN whose connection is pinned to another WAN, or not remembered. It is
- * an inbound connection, which gets pinned to the WAN that it came in on, or a reply whose entry was
- * evicted, which is put back.
+ * A packet from a WAN to the LAN whose connection is pinned to another WAN, or not remembered. It
+ * is an inbound connection, which gets pinned to the WAN that it came in on, or a reply whose entry
+ * was evicted, which is put back.
  */
 static __noinline int lan_out_new(struct __sk_buff *skb, const struct pcc_packet *p,
 	const struct pcc_meta *meta, struct pcc_conn *conn, __u32 wan_id)
@@ -306,7 +314,8 @@ static __noinline int lan_out_new(struct __sk_buff *skb, const struct pcc_packet
 	tuple_reverse(&key, &p->tuple);
 	d.reason = PCC_R_INBOUND;
 	ct_lookup(skb, &key, &info, 0, 0);
-	if (conn && conn->wan_id && !packet_is_syn(p) && (!info.found || !info.reply_dir || info.established))
+	if (conn && conn->wan_id && !packet_is_syn(p) &&
+		(!info.found || !info.reply_dir || info.established))
 		goto count; /* an answer that came another way: the pin stands */
 	if (info.found && !info.reply_dir) {
 		if (conn && !conn->wan_id)

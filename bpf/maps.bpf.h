@@ -4,9 +4,10 @@
 #define PCC_MAPS_BPF_H
 
 /*
- * Connections. Written by pcc_lan_in and pcc_lan_out (inserted with BPF_NOEXIST, changed in place after
- * that: an update of an existing key may evict another one), deleted by user space when a WAN goes down.
- * Full: the least recently used entries go; the conntrack mark or the NAT address brings them back.
+ * Connections. Written by pcc_lan_in and pcc_lan_out (inserted with BPF_NOEXIST, changed in place
+ * after that: an update of an existing key may evict another one), deleted by user space when a WAN
+ * goes down. Full: the least recently used entries go; the conntrack mark or the NAT address brings
+ * them back.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -24,8 +25,9 @@ struct {
 } pcc_wans SEC(".maps");
 
 /*
- * Bucket tables, two halves of two families: WAN id, 0 for none; pcc_half.base says where each begins. User
- * space writes the half that is not active and then switches with pcc_meta.active_half.
+ * Bucket tables, two halves of two families: WAN id, 0 for none; pcc_half.base says where each
+ * begins. User space writes the half that is not active and then switches with
+ * pcc_meta.active_half.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -50,7 +52,8 @@ struct {
 	__type(value, struct pcc_bucket_stats);
 } pcc_stats SEC(".maps");
 
-/* Per-WAN counters by id. Written by the data plane; user space clears an id before it is used again. */
+/* Per-WAN counters by id. Written by the data plane; user space clears an id before it is used
+ * again. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, PCC_WAN_SLOTS);
@@ -67,8 +70,9 @@ struct {
 } pcc_counters SEC(".maps");
 
 /*
- * The router's own and broadcast addresses -> WAN id that has the address, or 0. Written by user space.
- * An address that is missing costs a wrong count, not a wrong way: the kernel's local table comes first.
+ * The router's own and broadcast addresses -> WAN id that has the address, or 0. Written by user
+ * space. An address that is missing costs a wrong count, not a wrong way: the kernel's local table
+ * comes first.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -79,8 +83,8 @@ struct {
 } pcc_local SEC(".maps");
 
 /*
- * Ports of fragmented datagrams, learned from their first fragment. Full: the oldest go, and what is
- * left of their fragments follows conntrack's reassembly, as without this map.
+ * Ports of fragmented datagrams, learned from their first fragment. Full: the oldest go, and what
+ * is left of their fragments follows conntrack's reassembly, as without this map.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -98,7 +102,8 @@ struct {
 	__type(value, struct pcc_sysctl_old);
 } pcc_sysctls SEC(".maps");
 
-/* Configuration and layout. Written by user space only; active_half with one store, through mmap. */
+/* Configuration and layout. Written by user space only; active_half with one store, through mmap.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The parser: one for Ethernet, L3 devices and out-of-band VLAN tags, both families. It reads relative to
- * the network header, which the kernel has set whatever the device is. What it does not understand gets
- * a negative reason and goes to the kernel untouched.
+ * The parser: one for Ethernet, L3 devices and out-of-band VLAN tags, both families. It reads
+ * relative to the network header, which the kernel has set whatever the device is. What it does not
+ * understand gets a negative reason and goes to the kernel untouched.
  */
 #ifndef PCC_PACKET_BPF_H
 #define PCC_PACKET_BPF_H
@@ -18,12 +18,13 @@
 /* struct pcc_packet.flags */
 #define PCC_P_FRAG_FIRST 0x1u
 #define PCC_P_FRAG_LATER 0x2u
-#define PCC_P_QUOTED 0x4u /* an ICMP error: the tuple is the reverse of the packet that it quotes */
+#define PCC_P_QUOTED 0x4u /* an ICMP error: the tuple is the reverse of the packet that it quotes  \
+			   */
 
 /*
- * A packet as far as pccbpf looks into it. The tuple is the packet's own (source = sender), except for
- * an ICMP error, which gets the tuple that an answer to the quoted packet would have: so it belongs to the
- * connection that it is about.
+ * A packet as far as pccbpf looks into it. The tuple is the packet's own (source = sender), except
+ * for an ICMP error, which gets the tuple that an answer to the quoted packet would have: so it
+ * belongs to the connection that it is about.
  */
 struct pcc_packet {
 	struct pcc_tuple tuple;
@@ -33,7 +34,8 @@ struct pcc_packet {
 	__u8 tcp_flags;
 	__u8 dscp_ecn; /* the whole TOS / traffic class byte */
 	__u16 pad;
-	struct in6_addr dst; /* on-wire destination, v4-mapped: routing and "is it the router" go by it */
+	struct in6_addr
+		dst; /* on-wire destination, v4-mapped: routing and "is it the router" go by it */
 	struct in6_addr src;
 };
 
@@ -83,7 +85,8 @@ static __always_inline int packet_is_link_scope(const struct pcc_packet *p)
 
 static __always_inline int packet_is_syn(const struct pcc_packet *p)
 {
-	return (p->tcp_flags & (PCC_TCP_SYN | PCC_TCP_ACK | PCC_TCP_RST | PCC_TCP_FIN)) == PCC_TCP_SYN;
+	return (p->tcp_flags & (PCC_TCP_SYN | PCC_TCP_ACK | PCC_TCP_RST | PCC_TCP_FIN)) ==
+	       PCC_TCP_SYN;
 }
 
 /* IPv4 header at off -> tuple addresses and protocol, offset of the next header. */
@@ -159,7 +162,8 @@ static __always_inline int parse_l4(
 			return -PCC_R_MALFORMED;
 		t->sport = ports[0];
 		t->dport = ports[1];
-		if (t->proto == IPPROTO_TCP && tcp_flags && load_net(skb, l4_off + 13, tcp_flags, 1))
+		if (t->proto == IPPROTO_TCP && tcp_flags &&
+			load_net(skb, l4_off + 13, tcp_flags, 1))
 			return -PCC_R_MALFORMED;
 	} else if (t->proto == IPPROTO_ICMP || t->proto == IPPROTO_ICMPV6) {
 		if (load_net(skb, l4_off, icmp, sizeof(icmp)))
@@ -318,16 +322,19 @@ static __always_inline int parse_packet6(struct __sk_buff *skb, struct pcc_packe
 	p->tuple.proto = chain.proto;
 	/* An atomic fragment (RFC 6946) is a whole packet. */
 	if (chain.frag_off & bpf_htons(0xfff9)) {
-		p->flags |= chain.frag_off & bpf_htons(0xfff8) ? PCC_P_FRAG_LATER : PCC_P_FRAG_FIRST;
+		p->flags |=
+			chain.frag_off & bpf_htons(0xfff8) ? PCC_P_FRAG_LATER : PCC_P_FRAG_FIRST;
 		return parse_fragment(skb, p, chain.frag_id);
 	}
 	return parse_transport(skb, p);
 }
 
-/* Fills p (zeroed by the caller). 0, or minus the reason for which the packet is not ours to treat. */
+/* Fills p (zeroed by the caller). 0, or minus the reason for which the packet is not ours to treat.
+ */
 static __always_inline int parse_packet(struct __sk_buff *skb, struct pcc_packet *p)
 {
-	/* A tagged frame belongs to the VLAN interface above; tag 0 carries a priority only (802.1Q). */
+	/* A tagged frame belongs to the VLAN interface above; tag 0 carries a priority only
+	 * (802.1Q). */
 	if (skb->vlan_present && (skb->vlan_tci & 0x0fff))
 		return -PCC_R_VLAN;
 	if (skb->pkt_type == PCC_PACKET_OTHERHOST)

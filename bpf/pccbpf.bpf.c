@@ -5,8 +5,8 @@
  *   LAN host -> pcc_lan_in -> conntrack, NAT, ip rules, FORWARD -> pcc_wan_out -> ISP
  *   ISP      -> pcc_wan_in -> conntrack, NAT, routing,  FORWARD -> pcc_lan_out -> LAN host
  *
- * Each of them looks, sets a mark, counts one reason, and lets the next program run. None drops, and
- * none changes a byte.
+ * Each of them looks, sets a mark, counts one reason, and lets the next program run. None drops,
+ * and none changes a byte.
  */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
@@ -93,8 +93,9 @@ int pcc_wan_out(struct __sk_buff *skb)
 }
 
 /*
- * For `pccbpf explain`: what pcc_lan_in would do with this packet, without doing it. It is only ever run
- * with a test packet. cb[0] hash, cb[1] bucket, cb[2] WAN id, cb[3] reason, cb[4] 1 if a pin decided.
+ * For `pccbpf explain`: what pcc_lan_in would do with this packet, without doing it. It is only
+ * ever run with a test packet. cb[0] hash, cb[1] bucket, cb[2] WAN id, cb[3] reason, cb[4] 1 if a
+ * pin decided.
  */
 SEC("tc")
 int pcc_explain(struct __sk_buff *skb)

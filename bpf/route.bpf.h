@@ -68,8 +68,9 @@ static __noinline int route_unmarked(struct __sk_buff *skb, const struct pcc_pac
 }
 
 /*
- * Does the WAN's own table still lead out of the WAN? The kernel takes the default route away with the
- * link. A kernel that cannot look into a given table answers -EINVAL: then nobody can tell, and it does.
+ * Does the WAN's own table still lead out of the WAN? The kernel takes the default route away with
+ * the link. A kernel that cannot look into a given table answers -EINVAL: then nobody can tell, and
+ * it does.
  */
 static __noinline int route_reaches(
 	struct __sk_buff *skb, const struct pcc_packet *p, __u32 table, __u32 ifindex)

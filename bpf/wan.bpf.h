@@ -3,7 +3,8 @@
 #ifndef PCC_WAN_BPF_H
 #define PCC_WAN_BPF_H
 
-/* Destination out of the network header, and whether the packet is neighbour discovery (RFC 4861). */
+/* Destination out of the network header, and whether the packet is neighbour discovery (RFC 4861).
+ */
 static __always_inline int wan_in_header(struct __sk_buff *skb, struct pcc_packet *p)
 {
 	__u8 type;
@@ -22,17 +23,19 @@ static __always_inline int wan_in_header(struct __sk_buff *skb, struct pcc_packe
 	if (skb->protocol != bpf_htons(PCC_ETH_P_IPV6))
 		return -PCC_R_NOT_IP;
 	p->family = PCC_V6;
-	if (load_net(skb, 8, &p->src, sizeof(p->src)) || load_net(skb, 24, &p->dst, sizeof(p->dst)) ||
-		load_net(skb, 6, &p->tuple.proto, 1))
+	if (load_net(skb, 8, &p->src, sizeof(p->src)) ||
+		load_net(skb, 24, &p->dst, sizeof(p->dst)) || load_net(skb, 6, &p->tuple.proto, 1))
 		return -PCC_R_MALFORMED;
-	if (p->tuple.proto == IPPROTO_ICMPV6 && !load_net(skb, 40, &type, 1) && type >= 133 && type <= 137)
+	if (p->tuple.proto == IPPROTO_ICMPV6 && !load_net(skb, 40, &type, 1) && type >= 133 &&
+		type <= 137)
 		return -PCC_R_WAN_IN_SKIPPED;
 	return 0;
 }
 
 /*
- * pcc_wan_in: the packet gets the mark of its WAN, so that what the router itself answers leaves by the
- * same WAN (tcp_fwmark_accept, fwmark_reflect) and reverse path filtering looks into that WAN's table.
+ * pcc_wan_in: the packet gets the mark of its WAN, so that what the router itself answers leaves by
+ * the same WAN (tcp_fwmark_accept, fwmark_reflect) and reverse path filtering looks into that WAN's
+ * table.
  */
 static __always_inline int wan_in(struct __sk_buff *skb, const struct pcc_meta *meta)
 {
@@ -52,7 +55,8 @@ static __always_inline int wan_in(struct __sk_buff *skb, const struct pcc_meta *
 	return PCC_R_WAN_IN;
 }
 
-/* pcc_wan_out: counts what the WAN sends for others, and a packet that carries another WAN's mark. */
+/* pcc_wan_out: counts what the WAN sends for others, and a packet that carries another WAN's mark.
+ */
 static __always_inline int wan_out(struct __sk_buff *skb, const struct pcc_meta *meta)
 {
 	__u32 id = (skb->mark & meta->mark_mask) >> (meta->mark_shift & 31);

@@ -17,9 +17,9 @@
 #define PCC_MAGIC 0x70636362u /* "pccb" */
 #define PCC_ABI_VERSION 1u
 
-#define PCC_MAX_WANS 64u     /* WAN ids are 1..64; id 0 means "no WAN" everywhere */
-#define PCC_MAX_LANS 64u     /* LAN interfaces */
-#define PCC_WAN_SLOTS 65u    /* entries of pcc_wans and pcc_wan_stats: index == WAN id */
+#define PCC_MAX_WANS 64u  /* WAN ids are 1..64; id 0 means "no WAN" everywhere */
+#define PCC_MAX_LANS 64u  /* LAN interfaces */
+#define PCC_WAN_SLOTS 65u /* entries of pcc_wans and pcc_wan_stats: index == WAN id */
 #define PCC_MAX_WEIGHT 255u
 #define PCC_DEF_BUCKETS 1024u
 #define PCC_MIN_BUCKETS 64u
@@ -74,13 +74,13 @@ enum pcc_origin { PCC_ORIGIN_LAN = 0, PCC_ORIGIN_WAN = 1 };
 	X(SRC_ADDRESS_AND_PORT, "src-address-and-port", PCC_F_SRC | PCC_F_SPORT)                   \
 	X(DST_ADDRESS_AND_PORT, "dst-address-and-port", PCC_F_DST | PCC_F_DPORT)                   \
 	X(BOTH_ADDRESSES_AND_PORTS, "both-addresses-and-ports",                                    \
-	  PCC_F_SRC | PCC_F_DST | PCC_F_SPORT | PCC_F_DPORT)
+		PCC_F_SRC | PCC_F_DST | PCC_F_SPORT | PCC_F_DPORT)
 
 enum pcc_scheme { PCC_SCHEME_CONSISTENT = 0, PCC_SCHEME_MODULO = 1 };
 
 /*
- * Every verdict of the data plane has a reason, and every reason a counter (map pcc_counters, in this
- * order). X(symbol, name in `stats --json`, what it means)
+ * Every verdict of the data plane has a reason, and every reason a counter (map pcc_counters, in
+ * this order). X(symbol, name in `stats --json`, what it means)
  */
 #define PCC_REASONS(X)                                                                             \
 	X(PINNED, "pinned", "LAN packets of a remembered connection")                              \
@@ -115,13 +115,13 @@ enum pcc_reason {
 #define X(sym, name, text) PCC_R_##sym,
 	PCC_REASONS(X)
 #undef X
-	PCC_R_MAX
+		PCC_R_MAX
 };
 
 /*
  * Key of pcc_conns: the connection as the LAN sees it, LAN side as source. IPv4 addresses are
- * v4-mapped (RFC 4291, 2.5.5.2). Ports are 0 for protocols without ports, except that an ICMP echo has
- * its identifier in both: every ping is a connection of its own, as it is to conntrack.
+ * v4-mapped (RFC 4291, 2.5.5.2). Ports are 0 for protocols without ports, except that an ICMP echo
+ * has its identifier in both: every ping is a connection of its own, as it is to conntrack.
  */
 struct pcc_tuple {
 	__be32 src[4];
@@ -141,7 +141,7 @@ struct pcc_conn {
 	__u8 flags;   /* PCC_CONN_* */
 	__u8 pad[2];
 	__u64 created_ns;
-	__u64 seen_ns;    /* last packet, either way */
+	__u64 seen_ns;	  /* last packet, either way */
 	__u64 checked_ns; /* last time the routing decision was checked */
 	__u64 tx_packets; /* LAN to WAN */
 	__u64 tx_bytes;
@@ -155,17 +155,17 @@ struct pcc_wan {
 	__u32 ifindex;
 	__u32 mark; /* id << shift */
 	__u32 weight;
-	__u32 table; /* routing table, table_base + id */
-	__u32 flags; /* PCC_WAN_* */
-	__u32 order; /* place in the order given, counts for --scheme modulo only */
-	__be32 gateway4;      /* 0: none, or on-link */
-	__be32 gateway6[4];   /* ::  none, or on-link */
+	__u32 table;	    /* routing table, table_base + id */
+	__u32 flags;	    /* PCC_WAN_* */
+	__u32 order;	    /* place in the order given, counts for --scheme modulo only */
+	__be32 gateway4;    /* 0: none, or on-link */
+	__be32 gateway6[4]; /* ::  none, or on-link */
 	char name[16];
 };
 
 /* Value of pcc_ifaces; the key is the ifindex. */
 struct pcc_iface {
-	__u32 role; /* enum pcc_role */
+	__u32 role;   /* enum pcc_role */
 	__u32 wan_id; /* 0 for a LAN */
 	__u8 mac[6];
 	__u8 flags; /* PCC_IFACE_* */
@@ -174,7 +174,8 @@ struct pcc_iface {
 };
 
 /* struct pcc_iface.flags */
-#define PCC_IFACE_QDISC_MADE 0x1u /* attach made the clsact qdisc: detach removes it when it is empty */
+#define PCC_IFACE_QDISC_MADE                                                                       \
+	0x1u /* attach made the clsact qdisc: detach removes it when it is empty */
 
 /* pcc_sysctls: what a sysctl was before attach. Key: path below /proc/sys, value: its text. */
 struct pcc_sysctl_key {
@@ -205,7 +206,8 @@ struct pcc_wan_stats {
 };
 
 /*
- * Key of pcc_local: an address of the router itself (broadcast addresses too), v4-mapped. The value is a
+ * Key of pcc_local: an address of the router itself (broadcast addresses too), v4-mapped. The value
+ * is a
  * __u32: the id of the WAN that has the address, 0 for any other interface.
  */
 struct pcc_addr {
@@ -229,11 +231,12 @@ struct pcc_frag {
 	__u64 seen_ns;
 };
 
-/* What a new connection is classified with. There are two; pcc_meta.active_half names the valid one. */
+/* What a new connection is classified with. There are two; pcc_meta.active_half names the valid
+ * one. */
 struct pcc_half {
 	__u32 nbuckets[2]; /* B, by enum pcc_family; 0: no WAN in this family */
-	__u32 base[2];     /* first entry in pcc_buckets, by enum pcc_family */
-	__u32 fields;      /* PCC_F_* of the classifier */
+	__u32 base[2];	   /* first entry in pcc_buckets, by enum pcc_family */
+	__u32 fields;	   /* PCC_F_* of the classifier */
 	__u32 seed;
 };
 
@@ -241,9 +244,9 @@ struct pcc_half {
 #define PCC_META_NAT4 0x1u
 #define PCC_META_NAT6 0x2u
 #define PCC_META_SEED_GIVEN 0x4u /* --seed was used: show it as the user's */
-#define PCC_META_DIR_MADE 0x8u   /* attach made the pin directory: detach removes it */
-#define PCC_META_NO_TCX 0x10u    /* hooks are clsact filters */
-#define PCC_META_NO_CT 0x20u     /* no conntrack kfuncs: ct marks are written by nftables */
+#define PCC_META_DIR_MADE 0x8u	 /* attach made the pin directory: detach removes it */
+#define PCC_META_NO_TCX 0x10u	 /* hooks are clsact filters */
+#define PCC_META_NO_CT 0x20u	 /* no conntrack kfuncs: ct marks are written by nftables */
 
 /* The only value of pcc_meta. Size and offsets are checked whenever pins are opened. */
 struct pcc_meta {
@@ -252,24 +255,24 @@ struct pcc_meta {
 	__u32 tuple_size;
 	__u32 conn_size;
 	__u32 wan_size;
-	__u32 reasons;       /* PCC_R_MAX */
+	__u32 reasons; /* PCC_R_MAX */
 	__u32 mark_mask;
 	__u32 mark_shift;
 	__u32 bucket_stride; /* entries of pcc_stats per family */
 	__u32 active_half;   /* 0 or 1: one aligned store switches */
-	__u32 epoch;         /* grows with every change of configuration or WAN state */
-	__u32 buckets;       /* --buckets */
+	__u32 epoch;	     /* grows with every change of configuration or WAN state */
+	__u32 buckets;	     /* --buckets */
 	__u32 classifier;    /* place in PCC_CLASSIFIERS */
-	__u32 scheme;        /* enum pcc_scheme */
-	__u32 fastpath;      /* enum pcc_fastpath as asked for */
-	__u32 flags;         /* PCC_META_* */
+	__u32 scheme;	     /* enum pcc_scheme */
+	__u32 fastpath;	     /* enum pcc_fastpath as asked for */
+	__u32 flags;	     /* PCC_META_* */
 	__u32 table_base;
 	__u32 rule_pref;
 	__u32 max_conns;
 	__u32 pad;
-	__u64 netns_cookie;  /* SO_NETNS_COOKIE of the network namespace that it is attached in */
-	__u64 attached_ns;   /* CLOCK_MONOTONIC */
-	__u64 object_hash;   /* of the BPF object that the programs were loaded from */
+	__u64 netns_cookie; /* SO_NETNS_COOKIE of the network namespace that it is attached in */
+	__u64 attached_ns;  /* CLOCK_MONOTONIC */
+	__u64 object_hash;  /* of the BPF object that the programs were loaded from */
 	struct pcc_half half[2];
 	char version[16];
 };

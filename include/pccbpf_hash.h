@@ -2,10 +2,11 @@
 /*
  * The classifier's hash, one definition for the data plane and for `explain`.
  *
- * jhash() over the selected fields, concatenated in network byte order without padding. The function
- * is Bob Jenkins' lookup3 as Linux has it (include/linux/jhash.h, public domain); RouterOS hashes the
- * same bytes with it. The words are built from the fields directly: bytes that lie next to each other
- * in memory are little-endian words to jhash(), so a 2-byte field shifts what follows by 16 bits.
+ * jhash() over the selected fields, concatenated in network byte order without padding. The
+ * function is Bob Jenkins' lookup3 as Linux has it (include/linux/jhash.h, public domain); RouterOS
+ * hashes the same bytes with it. The words are built from the fields directly: bytes that lie next
+ * to each other in memory are little-endian words to jhash(), so a 2-byte field shifts what follows
+ * by 16 bits.
  */
 #ifndef PCCBPF_HASH_H
 #define PCCBPF_HASH_H
@@ -120,8 +121,8 @@ static inline __attribute__((always_inline)) void pcc_hash_addr6(__u32 *w, const
 
 /*
  * Hash of a tuple with the fields PCC_F_*. Where the protocol has no ports they contribute nothing;
- * where then nothing is left, both addresses are hashed. Every word is stored at a constant place: the
- * verifier wants that of a stack.
+ * where then nothing is left, both addresses are hashed. Every word is stored at a constant place:
+ * the verifier wants that of a stack.
  */
 static inline __attribute__((always_inline)) __u32 pcc_hash(
 	const struct pcc_tuple *t, __u32 fields, __u32 seed)

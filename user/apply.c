@@ -61,8 +61,8 @@ static int do_sysctl(struct work *w, const struct pcc_op *op, struct pcc_err *er
 	int ret = pcc_dp_sysctl_remember(&w->s->dp, op->sysctl.path, op->sysctl.old);
 
 	if (ret)
-		return pcc_err_set(err, ret, op->sysctl.path, "cannot be remembered: %s",
-			strerror(-ret));
+		return pcc_err_set(
+			err, ret, op->sysctl.path, "cannot be remembered: %s", strerror(-ret));
 	return pcc_sysctl_write(op->sysctl.path, op->sysctl.value, err);
 }
 
@@ -106,8 +106,8 @@ static int do_op(struct work *w, const struct pcc_op *op, struct pcc_err *err)
 	case PCC_OP_SYSCTL:
 		return do_sysctl(w, op, err);
 	case PCC_OP_ROUTE_ADD:
-		return op->replaces ? pcc_route_replace(&s->nl, &op->route, err) :
-				      pcc_route_add(&s->nl, &op->route, err);
+		return op->replaces ? pcc_route_replace(&s->nl, &op->route, err)
+				    : pcc_route_add(&s->nl, &op->route, err);
 	case PCC_OP_RULE_ADD:
 		return pcc_rule_add(&s->nl, &op->rule, err);
 	case PCC_OP_NAT_FIRST:
@@ -192,9 +192,10 @@ static void undo_new_hooks(struct work *w)
 {
 	for (uint32_t i = 0; w->old && i < w->cfg->nwans + w->cfg->nlans; i++) {
 		bool wan = i < w->cfg->nwans;
-		const char *name = wan ? w->cfg->wans[i].name : w->cfg->lans[i - w->cfg->nwans].name;
-		uint32_t ifindex = wan ? w->cfg->wans[i].ifindex :
-					 w->cfg->lans[i - w->cfg->nwans].ifindex;
+		const char *name =
+			wan ? w->cfg->wans[i].name : w->cfg->lans[i - w->cfg->nwans].name;
+		uint32_t ifindex =
+			wan ? w->cfg->wans[i].ifindex : w->cfg->lans[i - w->cfg->nwans].ifindex;
 
 		if (pcc_config_find_wan_const(w->old, name) || pcc_config_find_lan(w->old, name))
 			continue;
@@ -221,8 +222,8 @@ static int carry_out(struct work *w, const struct pcc_plan *plan, struct pcc_err
 
 	for (done = 0; done < plan->n; done++) {
 		if (fails_at(done))
-			ret = pcc_err_set(err, -ECANCELED, "PCCBPF_FAIL_AT", "step %zu fails as asked",
-				done + 1);
+			ret = pcc_err_set(err, -ECANCELED, "PCCBPF_FAIL_AT",
+				"step %zu fails as asked", done + 1);
 		else
 			ret = do_op(w, &plan->ops[done], err ? err : &ignored);
 		if (ret)
@@ -241,20 +242,21 @@ static int check_alone(struct pcc_session *s, const struct pcc_config *cfg, stru
 {
 	for (uint32_t i = 0; i < cfg->nwans + cfg->nlans; i++) {
 		bool wan = i < cfg->nwans;
-		uint32_t ifindex =
-			wan ? cfg->wans[i].ifindex : cfg->lans[i - cfg->nwans].ifindex;
+		uint32_t ifindex = wan ? cfg->wans[i].ifindex : cfg->lans[i - cfg->nwans].ifindex;
 		const char *name = wan ? cfg->wans[i].name : cfg->lans[i - cfg->nwans].name;
 
 		if (!pcc_hook_is_foreign(&s->dp, ifindex, PCC_HOOK_IN) &&
 			!pcc_hook_is_foreign(&s->dp, ifindex, PCC_HOOK_OUT))
 			continue;
-		pcc_err_set(err, -EBUSY, name, "pccbpf is attached to it from another pin directory");
+		pcc_err_set(
+			err, -EBUSY, name, "pccbpf is attached to it from another pin directory");
 		return pcc_err_hint(err, -EBUSY, "name that directory with --bpffs DIR");
 	}
 	return 0;
 }
 
-/* A fresh attach that failed leaves nothing; one that was interrupted before is cleared away first. */
+/* A fresh attach that failed leaves nothing; one that was interrupted before is cleared away first.
+ */
 static int prepare(struct pcc_session *s, struct pcc_config *cfg, const struct pcc_apply_opts *opts,
 	struct pcc_err *err)
 {
@@ -272,7 +274,8 @@ static int prepare(struct pcc_session *s, struct pcc_config *cfg, const struct p
 			return ret;
 		s->state = PCC_DP_ABSENT;
 		s->dp.dir_made = made;
-		close(s->dp.lock_fd); /* the directory may be gone; a lock of our own would bar us */
+		close(s->dp.lock_fd); /* the directory may be gone; a lock of our own would bar us
+				       */
 		s->dp.lock_fd = -1;
 		ret = pcc_dp_lock(&s->dp, true, 1, err);
 		if (ret)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * From a configuration to a router that follows it: settle what is open (ids, interfaces, gateways),
- * observe, plan, carry out, and undo everything when a step fails.
+ * From a configuration to a router that follows it: settle what is open (ids, interfaces,
+ * gateways), observe, plan, carry out, and undo everything when a step fails.
  */
 #ifndef PCC_APPLY_H
 #define PCC_APPLY_H
@@ -28,8 +28,8 @@ enum pcc_session_mode {
 typedef void (*pcc_warn_fn)(const struct pcc_err *warning);
 
 /*
- * Opens the session; wait_s is for the lock. 0 also where nothing is attached or the pins are damaged:
- * look at state. pcc_session_close() accepts what a failed open left, and all zeroes.
+ * Opens the session; wait_s is for the lock. 0 also where nothing is attached or the pins are
+ * damaged: look at state. pcc_session_close() accepts what a failed open left, and all zeroes.
  */
 int pcc_session_open(struct pcc_session *s, const char *dir, enum pcc_session_mode mode,
 	unsigned int wait_s, struct pcc_err *err);
@@ -49,8 +49,10 @@ int pcc_apply(struct pcc_session *s, struct pcc_config *cfg, const struct pcc_ap
 	struct pcc_err *err);
 
 /*
- * Takes everything back. Works on what an interrupted command left, too, and with force on damaged pins.
+ * Takes everything back. Works on what an interrupted command left, too, and with force on damaged
+ * pins.
  */
-int pcc_detach(struct pcc_session *s, bool force, bool dry_run, pcc_warn_fn warn, struct pcc_err *err);
+int pcc_detach(
+	struct pcc_session *s, bool force, bool dry_run, pcc_warn_fn warn, struct pcc_err *err);
 
 #endif

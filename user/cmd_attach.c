@@ -70,7 +70,8 @@ static int parse_config(const struct pcc_args *args, struct pcc_config *cfg, str
 	return ret ? ret : pcc_config_validate(cfg, err);
 }
 
-/* A WAN that is attached keeps the state that it was given: attach does not undo `wan set --state`. */
+/* A WAN that is attached keeps the state that it was given: attach does not undo `wan set --state`.
+ */
 static void keep_states(struct pcc_config *cfg, const struct pcc_config *old)
 {
 	for (uint32_t i = 0; i < cfg->nwans; i++) {

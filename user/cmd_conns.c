@@ -97,7 +97,8 @@ static int filter_resolve(
 	return 0;
 }
 
-static bool filter_matches(const struct filter *f, const struct pcc_tuple *k, const struct pcc_conn *c)
+static bool filter_matches(
+	const struct filter *f, const struct pcc_tuple *k, const struct pcc_conn *c)
 {
 	struct pcc_addr src, dst;
 
@@ -129,15 +130,16 @@ static json_t *conn_json(struct walk *w, const struct pcc_tuple *k, const struct
 {
 	char src[PCC_ADDR_TEXT], dst[PCC_ADDR_TEXT], proto[PCC_PROTO_NAME_MAX];
 
-	return json_pack("{s:s, s:s, s:i, s:s, s:i, s:s, s:I, s:s, s:f, s:f, s:I, s:I, s:I, s:I, s:b}",
-		"proto", pcc_proto_name(k->proto, proto), "src", pcc_addr_text(k->src, src), "sport",
-		ntohs(k->sport), "dst", pcc_addr_text(k->dst, dst), "dport", ntohs(k->dport), "wan",
-		wan_name(w, c->wan_id), "bucket",
+	return json_pack(
+		"{s:s, s:s, s:i, s:s, s:i, s:s, s:I, s:s, s:f, s:f, s:I, s:I, s:I, s:I, s:b}",
+		"proto", pcc_proto_name(k->proto, proto), "src", pcc_addr_text(k->src, src),
+		"sport", ntohs(k->sport), "dst", pcc_addr_text(k->dst, dst), "dport",
+		ntohs(k->dport), "wan", wan_name(w, c->wan_id), "bucket",
 		c->bucket == PCC_NO_BUCKET ? (json_int_t)-1 : (json_int_t)c->bucket, "origin",
-		pcc_origin_name(c->origin), "age_s", seconds_since(w->now_ns, c->created_ns), "idle_s",
-		seconds_since(w->now_ns, c->seen_ns), "tx_packets", (json_int_t)c->tx_packets,
-		"tx_bytes", (json_int_t)c->tx_bytes, "rx_packets", (json_int_t)c->rx_packets,
-		"rx_bytes", (json_int_t)c->rx_bytes, "fastpath", 0);
+		pcc_origin_name(c->origin), "age_s", seconds_since(w->now_ns, c->created_ns),
+		"idle_s", seconds_since(w->now_ns, c->seen_ns), "tx_packets",
+		(json_int_t)c->tx_packets, "tx_bytes", (json_int_t)c->tx_bytes, "rx_packets",
+		(json_int_t)c->rx_packets, "rx_bytes", (json_int_t)c->rx_bytes, "fastpath", 0);
 }
 
 static void conn_print(struct walk *w, const struct pcc_tuple *k, const struct pcc_conn *c)

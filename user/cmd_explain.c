@@ -105,8 +105,10 @@ static void explain_print(
 		pcc_reason_name(v->reason));
 	if (!wan)
 		return;
-	printf("WAN      %s%s\n", wan->name, v->pinned ? ", by the pinned entry of this connection" : "");
-	printf("mark     0x%x/0x%x\n", wan->id << pcc_mark_shift(s->cfg.mark_mask), s->cfg.mark_mask);
+	printf("WAN      %s%s\n", wan->name,
+		v->pinned ? ", by the pinned entry of this connection" : "");
+	printf("mark     0x%x/0x%x\n", wan->id << pcc_mark_shift(s->cfg.mark_mask),
+		s->cfg.mark_mask);
 	printf("table    %u\n", s->cfg.table_base + wan->id);
 	printf("next hop %s dev %s\n", pcc_gateway_text(&wan->gw[f], f, gw), wan->name);
 }

@@ -17,12 +17,12 @@ static json_t *wans_json(struct pcc_session *s)
 
 		pcc_dp_wan_stats(&s->dp, s->cfg.wans[i].id, &st);
 		json_array_append_new(wans,
-			json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "name", s->cfg.wans[i].name,
-				"tx_packets", (json_int_t)st.tx_packets, "tx_bytes",
-				(json_int_t)st.tx_bytes, "rx_packets", (json_int_t)st.rx_packets,
-				"rx_bytes", (json_int_t)st.rx_bytes, "new_connections",
-				(json_int_t)st.new_connections, "fastpath_packets",
-				(json_int_t)st.fastpath_packets));
+			json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "name",
+				s->cfg.wans[i].name, "tx_packets", (json_int_t)st.tx_packets,
+				"tx_bytes", (json_int_t)st.tx_bytes, "rx_packets",
+				(json_int_t)st.rx_packets, "rx_bytes", (json_int_t)st.rx_bytes,
+				"new_connections", (json_int_t)st.new_connections,
+				"fastpath_packets", (json_int_t)st.fastpath_packets));
 	}
 	return wans;
 }
@@ -77,8 +77,8 @@ static json_t *stats_json(struct pcc_session *s)
 		json_object_set_new(counters, pcc_reason_name(r), json_integer(n));
 	}
 	each_bucket(s, bucket_json, buckets);
-	return json_pack("{s:o, s:o, s:o}", "wans", wans_json(s), "buckets", buckets, "counters",
-		counters);
+	return json_pack(
+		"{s:o, s:o, s:o}", "wans", wans_json(s), "buckets", buckets, "counters", counters);
 }
 
 static void bucket_print(struct pcc_session *s, int family, uint32_t bucket, const char *wan,
@@ -104,8 +104,8 @@ static void wans_print(struct pcc_session *s)
 		pcc_dp_wan_stats(&s->dp, s->cfg.wans[i].id, &st);
 		total += st.new_connections;
 	}
-	printf("%-15s %12s %10s %12s %10s %10s %7s\n", "WAN", "TX-PACKETS", "TX-BYTES", "RX-PACKETS",
-		"RX-BYTES", "NEW-CONNS", "SHARE");
+	printf("%-15s %12s %10s %12s %10s %10s %7s\n", "WAN", "TX-PACKETS", "TX-BYTES",
+		"RX-PACKETS", "RX-BYTES", "NEW-CONNS", "SHARE");
 	for (uint32_t i = 0; i < s->cfg.nwans; i++) {
 		struct pcc_wan_stats st = {};
 		char tx[16], rx[16];
@@ -156,8 +156,8 @@ int pcc_cmd_stats(const struct pcc_args *args)
 	uint32_t interval;
 	int status;
 
-	if (pcc_parse_u32(pcc_args_value(args, PCC_OPT_INTERVAL, "1"), "--interval", PCC_DECIMAL, 1, 3600,
-		    &interval, &err))
+	if (pcc_parse_u32(pcc_args_value(args, PCC_OPT_INTERVAL, "1"), "--interval", PCC_DECIMAL, 1,
+		    3600, &interval, &err))
 		return pcc_cmd_misused(&err);
 	for (;;) {
 		if (args->opt[PCC_OPT_WATCH].set && isatty(STDOUT_FILENO))

@@ -60,12 +60,12 @@ static json_t *wan_json(struct pcc_session *s, const struct pcc_wan_cfg *wan)
 	char mark[16];
 
 	snprintf(mark, sizeof(mark), "0x%x", wan->id << pcc_mark_shift(s->cfg.mark_mask));
-	return json_pack("{s:s, s:i, s:s, s:i, s:s, s:I, s:o, s:o, s:i, s:i, s:f, s:s, s:s}", "name",
-		wan->name, "id", wan->id, "state", pcc_state_name(wan->state), "weight", wan->weight,
-		"mark", mark, "table", (json_int_t)s->cfg.table_base + wan->id, "gateway",
-		gateway_json(&wan->gw[PCC_V4], PCC_V4), "gateway6",
-		gateway_json(&wan->gw[PCC_V6], PCC_V6), "buckets", share.buckets[PCC_V4], "buckets6",
-		share.buckets[PCC_V6], "share", share_value(&share), "hook",
+	return json_pack("{s:s, s:i, s:s, s:i, s:s, s:I, s:o, s:o, s:i, s:i, s:f, s:s, s:s}",
+		"name", wan->name, "id", wan->id, "state", pcc_state_name(wan->state), "weight",
+		wan->weight, "mark", mark, "table", (json_int_t)s->cfg.table_base + wan->id,
+		"gateway", gateway_json(&wan->gw[PCC_V4], PCC_V4), "gateway6",
+		gateway_json(&wan->gw[PCC_V6], PCC_V6), "buckets", share.buckets[PCC_V4],
+		"buckets6", share.buckets[PCC_V6], "share", share_value(&share), "hook",
 		hook_text(s, wan->ifindex), "fastpath", "off");
 }
 
@@ -85,39 +85,41 @@ static json_t *status_json(struct pcc_session *s)
 
 	snprintf(mask, sizeof(mask), "0x%x", s->cfg.mark_mask);
 	for (uint32_t i = 0; i < s->cfg.nlans; i++)
-		json_array_append_new(lans,
-			json_pack("{s:s, s:s, s:s}", "name", s->cfg.lans[i].name, "hook",
-				hook_text(s, s->cfg.lans[i].ifindex), "fastpath", "off"));
-	return json_pack("{s:b, s:s, s:s, s:s, s:I, s:I, s:s, s:I, s:s, s:s, s:b, s:o, s:o}", "attached",
-		1, "version", PCC_VERSION, "classifier", pcc_classifier_name(s->cfg.classifier),
-		"scheme", pcc_scheme_name(s->cfg.scheme), "buckets",
+		json_array_append_new(
+			lans, json_pack("{s:s, s:s, s:s}", "name", s->cfg.lans[i].name, "hook",
+				      hook_text(s, s->cfg.lans[i].ifindex), "fastpath", "off"));
+	return json_pack("{s:b, s:s, s:s, s:s, s:I, s:I, s:s, s:I, s:s, s:s, s:b, s:o, s:o}",
+		"attached", 1, "version", PCC_VERSION, "classifier",
+		pcc_classifier_name(s->cfg.classifier), "scheme", pcc_scheme_name(s->cfg.scheme),
+		"buckets",
 		(json_int_t)s->dp.meta->half[s->dp.meta->active_half & 1].nbuckets[PCC_V4], "seed",
 		(json_int_t)s->cfg.seed, "mark_mask", mask, "max_conns",
 		(json_int_t)s->cfg.max_conns, "nat", s->cfg.nat4 ? "masquerade" : "none", "nat6",
 		s->cfg.nat6 ? "masquerade" : "none", "conntrack_kfuncs",
-		!(s->dp.meta->flags & PCC_META_NO_CT), "lan", lans, "wans", pcc_status_wans_json(s));
+		!(s->dp.meta->flags & PCC_META_NO_CT), "lan", lans, "wans",
+		pcc_status_wans_json(s));
 }
 
 void pcc_status_wans_print(struct pcc_session *s, FILE *out)
 {
 	char gw4[PCC_ADDR_TEXT], gw6[PCC_ADDR_TEXT];
 
-	fprintf(out, "%-15s %3s %-6s %6s %7s %8s %6s %-8s %-7s %s\n", "WAN", "ID", "STATE", "WEIGHT",
-		"SHARE", "MARK", "TABLE", "HOOK", "LINK", "GATEWAYS");
+	fprintf(out, "%-15s %3s %-6s %6s %7s %8s %6s %-8s %-7s %s\n", "WAN", "ID", "STATE",
+		"WEIGHT", "SHARE", "MARK", "TABLE", "HOOK", "LINK", "GATEWAYS");
 	for (uint32_t i = 0; i < s->cfg.nwans; i++) {
 		const struct pcc_wan_cfg *wan = &s->cfg.wans[i];
 		struct share share = share_of(s, wan->id);
 		struct pcc_link link = {};
 		bool there = !pcc_link_by_name(&s->nl, wan->name, &link, NULL);
 
-		fprintf(out, "%-15s %3u %-6s %6u %6.1f%% %#8x %6u %-8s %-7s %s %s\n", wan->name, wan->id,
-			pcc_state_name(wan->state), wan->weight, 100 * share_value(&share),
+		fprintf(out, "%-15s %3u %-6s %6u %6.1f%% %#8x %6u %-8s %-7s %s %s\n", wan->name,
+			wan->id, pcc_state_name(wan->state), wan->weight, 100 * share_value(&share),
 			wan->id << pcc_mark_shift(s->cfg.mark_mask), s->cfg.table_base + wan->id,
 			hook_text(s, wan->ifindex),
-			!there			       ? "missing" :
-			!(link.flags & IFF_UP)	       ? "down" :
-			!(link.flags & IFF_LOWER_UP)   ? "nocarr" :
-							 "up",
+			!there			       ? "missing"
+			: !(link.flags & IFF_UP)       ? "down"
+			: !(link.flags & IFF_LOWER_UP) ? "nocarr"
+						       : "up",
 			pcc_gateway_text(&wan->gw[PCC_V4], PCC_V4, gw4),
 			pcc_gateway_text(&wan->gw[PCC_V6], PCC_V6, gw6));
 	}
@@ -163,8 +165,8 @@ int pcc_cmd_status(const struct pcc_args *args)
 		status = pcc_cmd_failed(&s.why);
 	} else if (s.state == PCC_DP_ABSENT) {
 		if (json)
-			status = pcc_cmd_print_json(json_pack("{s:b, s:s, s:[], s:[]}", "attached", 0,
-				"version", PCC_VERSION, "lan", "wans"));
+			status = pcc_cmd_print_json(json_pack("{s:b, s:s, s:[], s:[]}", "attached",
+				0, "version", PCC_VERSION, "lan", "wans"));
 		else
 			printf("not attached\n");
 	} else {

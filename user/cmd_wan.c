@@ -76,7 +76,8 @@ static int edit_wan_set(struct pcc_config *cfg, const struct pcc_args *args, str
 		return not_a_wan(args->words[0], err);
 	word = pcc_args_value(args, PCC_OPT_WEIGHT, NULL);
 	if (word)
-		ret = pcc_parse_u32(word, "--weight", PCC_DECIMAL, 1, PCC_MAX_WEIGHT, &wan->weight, err);
+		ret = pcc_parse_u32(
+			word, "--weight", PCC_DECIMAL, 1, PCC_MAX_WEIGHT, &wan->weight, err);
 	word = pcc_args_value(args, PCC_OPT_GATEWAY, NULL);
 	if (!ret && word)
 		ret = pcc_parse_gateways(word, "--gateway", wan, err);

@@ -102,13 +102,14 @@ bool pcc_addr_is_v4(const __be32 addr[4])
 
 const char *pcc_addr_text(const __be32 addr[4], char buf[PCC_ADDR_TEXT])
 {
-	const char *text = pcc_addr_is_v4(addr) ? inet_ntop(AF_INET, &addr[3], buf, PCC_ADDR_TEXT) :
-						  inet_ntop(AF_INET6, addr, buf, PCC_ADDR_TEXT);
+	const char *text = pcc_addr_is_v4(addr) ? inet_ntop(AF_INET, &addr[3], buf, PCC_ADDR_TEXT)
+						: inet_ntop(AF_INET6, addr, buf, PCC_ADDR_TEXT);
 
 	return text ? text : "?";
 }
 
-const char *pcc_gateway_text(const struct pcc_gateway *gw, enum pcc_family f, char buf[PCC_ADDR_TEXT])
+const char *pcc_gateway_text(
+	const struct pcc_gateway *gw, enum pcc_family f, char buf[PCC_ADDR_TEXT])
 {
 	buf[0] = '\0';
 	if (gw->source == PCC_GW_ONLINK)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The commands: each parses its words, acts through the modules below, prints. Exit status as result. */
+/* The commands: each parses its words, acts through the modules below, prints. Exit status as
+ * result. */
 #ifndef PCC_CMDS_H
 #define PCC_CMDS_H
 
@@ -46,10 +47,12 @@ int pcc_cmd_misused(const struct pcc_err *err);
 int pcc_cmd_open(struct pcc_session *s, const struct pcc_args *args, enum pcc_session_mode mode);
 
 /*
- * Carries out a change of what is attached: opens, lets edit() alter the configuration (its error is
- * an error in the words, unless it is -EALREADY: nothing to do), applies. Returns the exit status.
+ * Carries out a change of what is attached: opens, lets edit() alter the configuration (its error
+ * is an error in the words, unless it is -EALREADY: nothing to do), applies. Returns the exit
+ * status.
  */
-typedef int (*pcc_edit_fn)(struct pcc_config *cfg, const struct pcc_args *args, struct pcc_err *err);
+typedef int (*pcc_edit_fn)(
+	struct pcc_config *cfg, const struct pcc_args *args, struct pcc_err *err);
 int pcc_cmd_change(const struct pcc_args *args, pcc_edit_fn edit);
 
 /* Prints JSON, sorted as built, with a newline; releases it. Returns the exit status. */
@@ -62,7 +65,8 @@ const char *pcc_addr_text(const __be32 addr[4], char buf[PCC_ADDR_TEXT]);
 bool pcc_addr_is_v4(const __be32 addr[4]);
 
 /* Gateway as text, "" for none, "on-link". */
-const char *pcc_gateway_text(const struct pcc_gateway *gw, enum pcc_family f, char buf[PCC_ADDR_TEXT]);
+const char *pcc_gateway_text(
+	const struct pcc_gateway *gw, enum pcc_family f, char buf[PCC_ADDR_TEXT]);
 
 /* 12345678 bytes as "11.8 MiB". */
 const char *pcc_bytes_text(uint64_t bytes, char buf[16]);

@@ -86,8 +86,8 @@ static int read_wans(struct pcc_dp *dp, struct pcc_config *cfg, struct pcc_err *
 			continue;
 		if (wan.state > PCC_WAN_DOWN || !wan.weight || wan.weight > PCC_MAX_WEIGHT ||
 			!memchr(wan.name, '\0', sizeof(wan.name)) || !wan.name[0])
-			return pcc_err_set(err, -EBADF, "pcc_wans",
-				"entry %u holds impossible values", id);
+			return pcc_err_set(
+				err, -EBADF, "pcc_wans", "entry %u holds impossible values", id);
 		memset(to, 0, sizeof(*to));
 		memcpy(to->name, wan.name, sizeof(to->name));
 		to->id = id;
@@ -252,7 +252,8 @@ static int commit_ifaces(struct pcc_dp *dp, const struct pcc_config *cfg)
 			return ret;
 	}
 	for (uint32_t i = 0; i < cfg->nwans; i++) {
-		struct pcc_iface iface = {.role = PCC_ROLE_WAN, .wan_id = cfg->wans[i].id, .order = i};
+		struct pcc_iface iface = {
+			.role = PCC_ROLE_WAN, .wan_id = cfg->wans[i].id, .order = i};
 
 		memcpy(iface.name, cfg->wans[i].name, sizeof(iface.name));
 		ret = iface_set(dp, cfg->wans[i].ifindex, &iface);
@@ -305,7 +306,8 @@ out:
 }
 
 /* The bucket table of one family over the WANs that are up and serve it. */
-static int family_table(const struct pcc_config *cfg, enum pcc_family family, uint8_t *table, uint32_t *n)
+static int family_table(
+	const struct pcc_config *cfg, enum pcc_family family, uint8_t *table, uint32_t *n)
 {
 	struct pcc_bucket_member members[PCC_MAX_WANS];
 	uint32_t count = 0;
@@ -365,7 +367,8 @@ static uint32_t next_base(const struct pcc_dp *dp, uint32_t *room)
 	uint32_t entries = pcc_dp_map_entries(dp->map_fd[PCC_MAP_BUCKETS]);
 
 	*room = entries / 4;
-	return dp->meta->half[dp->meta->active_half & 1].base[PCC_V4] < entries / 2 ? entries / 2 : 0;
+	return dp->meta->half[dp->meta->active_half & 1].base[PCC_V4] < entries / 2 ? entries / 2
+										    : 0;
 }
 
 /* Fills the half that is not active and switches to it. */
@@ -423,8 +426,8 @@ static void commit_meta(struct pcc_dp *dp, const struct pcc_config *cfg, uint32_
 	snprintf(m->version, sizeof(m->version), "%s", PCC_VERSION);
 }
 
-int pcc_dp_commit(struct pcc_dp *dp, const struct pcc_config *cfg, const struct pcc_dp_local *locals,
-	uint32_t nlocals, struct pcc_err *err)
+int pcc_dp_commit(struct pcc_dp *dp, const struct pcc_config *cfg,
+	const struct pcc_dp_local *locals, uint32_t nlocals, struct pcc_err *err)
 {
 	uint32_t shift = __builtin_ctz(cfg->mark_mask);
 	int ret;
@@ -463,7 +466,8 @@ bool pcc_dp_iface_has(struct pcc_dp *dp, uint32_t ifindex, uint8_t flag)
 {
 	struct pcc_iface iface;
 
-	return !bpf_map_lookup_elem(dp->map_fd[PCC_MAP_IFACES], &ifindex, &iface) && iface.flags & flag;
+	return !bpf_map_lookup_elem(dp->map_fd[PCC_MAP_IFACES], &ifindex, &iface) &&
+	       iface.flags & flag;
 }
 
 /* Sums a per-CPU value of n 64-bit words. */
@@ -502,8 +506,8 @@ int pcc_dp_counter(struct pcc_dp *dp, enum pcc_reason reason, uint64_t *sum)
 }
 
 /* Passes one batch to fn and deletes what it asks for. */
-static int conns_batch(struct pcc_dp *dp, const struct pcc_tuple *keys, const struct pcc_conn *values,
-	uint32_t n, pcc_conn_fn fn, void *arg)
+static int conns_batch(struct pcc_dp *dp, const struct pcc_tuple *keys,
+	const struct pcc_conn *values, uint32_t n, pcc_conn_fn fn, void *arg)
 {
 	for (uint32_t i = 0; i < n; i++) {
 		int ret = fn(&keys[i], &values[i], arg);
@@ -644,8 +648,13 @@ static size_t explain_packet(
 	memcpy(eth.h_dest, mac, ETH_ALEN);
 	memcpy(buf, &eth, sizeof(eth));
 	if (v4) {
-		struct iphdr ip = {.version = 4, .ihl = 5, .ttl = 64, .protocol = t->proto,
-			.tot_len = htons(len - ETH_HLEN), .saddr = t->src[3], .daddr = t->dst[3]};
+		struct iphdr ip = {.version = 4,
+			.ihl = 5,
+			.ttl = 64,
+			.protocol = t->proto,
+			.tot_len = htons(len - ETH_HLEN),
+			.saddr = t->src[3],
+			.daddr = t->dst[3]};
 
 		memcpy(buf + l3, &ip, sizeof(ip));
 	} else {
@@ -667,7 +676,8 @@ static size_t explain_packet(
 	memcpy(buf + l4, &t->sport, 2);
 	memcpy(buf + l4 + 2, &t->dport, 2);
 	if (t->proto == IPPROTO_TCP)
-		buf[l4 + 13] = 0x10; /* ACK: a known connection is recognised by its conntrack entry */
+		buf[l4 + 13] =
+			0x10; /* ACK: a known connection is recognised by its conntrack entry */
 	return len;
 }
 
@@ -678,7 +688,8 @@ int pcc_dp_explain(struct pcc_dp *dp, uint32_t lan_ifindex, const uint8_t mac[6]
 	uint8_t packet[ETH_HLEN + 40 + 20];
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = packet,
 		.data_size_in = explain_packet(tuple, mac, packet, sizeof(packet)), .ctx_in = &in,
-		.ctx_size_in = sizeof(in), .ctx_out = &out, .ctx_size_out = sizeof(out), .repeat = 1);
+		.ctx_size_in = sizeof(in), .ctx_out = &out, .ctx_size_out = sizeof(out),
+		.repeat = 1);
 
 	if (bpf_prog_test_run_opts(dp->prog_fd[PCC_PROG_EXPLAIN], &opts))
 		return pcc_err_set(err, -errno, "explain", "the kernel refused the test packet: %s",

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The door to the BPF maps and programs. The pins are the state: a directory in a BPF file system holds
- * the maps, the programs and the links, and every command starts from it.
+ * The door to the BPF maps and programs. The pins are the state: a directory in a BPF file system
+ * holds the maps, the programs and the links, and every command starts from it.
  */
 #ifndef PCC_DATAPLANE_H
 #define PCC_DATAPLANE_H
@@ -33,7 +33,7 @@ enum pcc_map {
 #define X(sym, name) PCC_MAP_##sym,
 	PCC_MAPS(X)
 #undef X
-	PCC_MAP_MAX
+		PCC_MAP_MAX
 };
 
 /* The pinned programs. X(symbol, pin name) */
@@ -48,15 +48,16 @@ enum pcc_prog {
 #define X(sym, name) PCC_PROG_##sym,
 	PCC_PROGS(X)
 #undef X
-	PCC_PROG_MAX
+		PCC_PROG_MAX
 };
 
 /* What is found in a pin directory. */
 enum pcc_dp_state {
-	PCC_DP_ABSENT,     /* nothing: not attached */
+	PCC_DP_ABSENT,	   /* nothing: not attached */
 	PCC_DP_INCOMPLETE, /* an attach or detach was interrupted */
 	PCC_DP_ATTACHED,
-	PCC_DP_DAMAGED, /* not ours, another version's, or parts are missing or wrong: error says what */
+	PCC_DP_DAMAGED, /* not ours, another version's, or parts are missing or wrong: error says
+			   what */
 };
 
 /* An open pin directory. The empty value is made by pcc_dp_init(). */
@@ -75,28 +76,28 @@ void pcc_dp_init(struct pcc_dp *dp, const char *dir);
 void pcc_dp_close(struct pcc_dp *dp);
 
 /*
- * Takes the lock that every changing command holds, waiting wait_s seconds at most; makes the directory
- * if create. The lock goes with the process. Errors: -EBUSY, -ENOENT (no directory and not create),
- * -EMEDIUMTYPE (no BPF file system), -EPERM.
+ * Takes the lock that every changing command holds, waiting wait_s seconds at most; makes the
+ * directory if create. The lock goes with the process. Errors: -EBUSY, -ENOENT (no directory and
+ * not create), -EMEDIUMTYPE (no BPF file system), -EPERM.
  */
 int pcc_dp_lock(struct pcc_dp *dp, bool create, unsigned int wait_s, struct pcc_err *err);
 
 /*
- * Opens what is pinned and says what it is; fills err for PCC_DP_DAMAGED and PCC_DP_INCOMPLETE. Checks
- * types, sizes, ABI version and the network namespace before anything is read from a map.
+ * Opens what is pinned and says what it is; fills err for PCC_DP_DAMAGED and PCC_DP_INCOMPLETE.
+ * Checks types, sizes, ABI version and the network namespace before anything is read from a map.
  */
 enum pcc_dp_state pcc_dp_open(struct pcc_dp *dp, struct pcc_err *err);
 
 /*
  * Loads the programs for cfg and pins them. Maps that are pinned already and fit are used again, so
- * connections and counters live on; the connection map is copied where its size changes. Returns 0 or
- * a negative errno with err filled; then the pins are as before.
+ * connections and counters live on; the connection map is copied where its size changes. Returns 0
+ * or a negative errno with err filled; then the pins are as before.
  */
 int pcc_dp_load(struct pcc_dp *dp, const struct pcc_config *cfg, struct pcc_err *err);
 
 /*
- * Must the programs be loaded again for cfg: are they another build's, or loaded for other sizes or kernel
- * features?
+ * Must the programs be loaded again for cfg: are they another build's, or loaded for other sizes or
+ * kernel features?
  */
 bool pcc_dp_wants_load(struct pcc_dp *dp, const struct pcc_config *cfg);
 
@@ -116,19 +117,20 @@ struct pcc_dp_local {
 };
 
 /*
- * Makes cfg what the data plane works by: WANs, interfaces, local addresses, then the bucket tables in
- * the half that is not active, and one store that switches. Returns 0 or a negative errno.
+ * Makes cfg what the data plane works by: WANs, interfaces, local addresses, then the bucket tables
+ * in the half that is not active, and one store that switches. Returns 0 or a negative errno.
  */
-int pcc_dp_commit(struct pcc_dp *dp, const struct pcc_config *cfg, const struct pcc_dp_local *locals,
-	uint32_t nlocals, struct pcc_err *err);
+int pcc_dp_commit(struct pcc_dp *dp, const struct pcc_config *cfg,
+	const struct pcc_dp_local *locals, uint32_t nlocals, struct pcc_err *err);
 
-/* Owner table and number of buckets now in force for a family. table has PCC_MAX_BUCKETS entries. */
+/* Owner table and number of buckets now in force for a family. table has PCC_MAX_BUCKETS entries.
+ */
 uint32_t pcc_dp_buckets(struct pcc_dp *dp, enum pcc_family family, uint8_t *table);
 
 /* Counters, summed over the CPUs. */
 int pcc_dp_wan_stats(struct pcc_dp *dp, uint32_t wan_id, struct pcc_wan_stats *sum);
-int pcc_dp_bucket_stats(struct pcc_dp *dp, enum pcc_family family, uint32_t bucket,
-	struct pcc_bucket_stats *sum);
+int pcc_dp_bucket_stats(
+	struct pcc_dp *dp, enum pcc_family family, uint32_t bucket, struct pcc_bucket_stats *sum);
 int pcc_dp_counter(struct pcc_dp *dp, enum pcc_reason reason, uint64_t *sum);
 
 /* Calls fn for every connection; fn returns 0 to go on, 1 to have the entry deleted, <0 to stop. */

@@ -39,7 +39,8 @@ static int remains_find(struct pcc_session *s, struct remains *r, struct pcc_err
 		ret = pcc_route_dump(&s->nl, families[f], 0, &routes, err);
 		if (!ret)
 			ret = pcc_rule_dump(&s->nl, families[f], &rules, err);
-		r->routes.v = reallocarray(r->routes.v, r->routes.n + routes.n + 1, sizeof(*routes.v));
+		r->routes.v =
+			reallocarray(r->routes.v, r->routes.n + routes.n + 1, sizeof(*routes.v));
 		r->rules.v = reallocarray(r->rules.v, r->rules.n + rules.n + 1, sizeof(*rules.v));
 		if (!r->routes.v || !r->rules.v)
 			ret = -ENOMEM;
@@ -81,7 +82,8 @@ static void print_remains(struct pcc_session *s, const struct remains *r)
 		printf("bpf: remove the pins in %s\n", s->dp.dir);
 }
 
-/* Is one of ours attached somewhere from a directory that is not this one? Then its rules are not ours. */
+/* Is one of ours attached somewhere from a directory that is not this one? Then its rules are not
+ * ours. */
 static bool is_other_instance(struct pcc_session *s, const struct pcc_link_list *links)
 {
 	for (size_t i = 0; i < links->n; i++)
@@ -118,7 +120,8 @@ static void note(int ret, const struct pcc_err *w, int *first, struct pcc_err *e
 		*err = *w;
 }
 
-static int take_back(struct pcc_session *s, const struct remains *r, pcc_warn_fn warn, struct pcc_err *err)
+static int take_back(
+	struct pcc_session *s, const struct remains *r, pcc_warn_fn warn, struct pcc_err *err)
 {
 	uint32_t mask = s->dp.meta && s->dp.meta->mark_mask ? s->dp.meta->mark_mask : 0;
 	struct pcc_err w = {};
@@ -146,7 +149,8 @@ static int take_back(struct pcc_session *s, const struct remains *r, pcc_warn_fn
 	return first;
 }
 
-int pcc_detach(struct pcc_session *s, bool force, bool dry_run, pcc_warn_fn warn, struct pcc_err *err)
+int pcc_detach(
+	struct pcc_session *s, bool force, bool dry_run, pcc_warn_fn warn, struct pcc_err *err)
 {
 	struct remains r;
 	int ret;

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Errors as users read them: `pccbpf: OBJECT: CAUSE (HINT)`. Modules fill them, commands print them. */
+/* Errors as users read them: `pccbpf: OBJECT: CAUSE (HINT)`. Modules fill them, commands print
+ * them. */
 #ifndef PCC_ERR_H
 #define PCC_ERR_H
 
 /* The empty error is all zeroes. */
 struct pcc_err {
-	char object[96];  /* what is wrong: an option, an interface, a file, a quoted word */
-	char cause[256];  /* what is wrong with it */
-	char hint[256];   /* what to type or do; empty where there is nothing to say */
+	char object[96]; /* what is wrong: an option, an interface, a file, a quoted word */
+	char cause[256]; /* what is wrong with it */
+	char hint[256];	 /* what to type or do; empty where there is nothing to say */
 };
 
 /*

@@ -43,7 +43,8 @@ static bool prog_is_pccbpf(uint32_t id)
 	return ours;
 }
 
-/* The pinned link of a hook, if it still sits there; else -1. A device takes its links away with it. */
+/* The pinned link of a hook, if it still sits there; else -1. A device takes its links away with
+ * it. */
 static int link_open(struct pcc_dp *dp, uint32_t ifindex, enum pcc_hook_dir dir, uint32_t *prog_id)
 {
 	struct bpf_link_info info = {};
@@ -65,8 +66,8 @@ static int link_open(struct pcc_dp *dp, uint32_t ifindex, enum pcc_hook_dir dir,
 	return fd;
 }
 
-static void tc_init(struct bpf_tc_hook *hook, struct bpf_tc_opts *opts, uint32_t ifindex,
-	enum pcc_hook_dir dir)
+static void tc_init(
+	struct bpf_tc_hook *hook, struct bpf_tc_opts *opts, uint32_t ifindex, enum pcc_hook_dir dir)
 {
 	memset(hook, 0, sizeof(*hook));
 	memset(opts, 0, sizeof(*opts));
@@ -265,7 +266,8 @@ bool pcc_hook_is_foreign(struct pcc_dp *dp, uint32_t ifindex, enum pcc_hook_dir 
 
 	if (pcc_hook_find(dp, ifindex, dir, NULL) != PCC_HOOK_NONE)
 		return false;
-	if (bpf_prog_query(ifindex, dir == PCC_HOOK_IN ? TCX_INGRESS : TCX_EGRESS, 0, &flags, ids, &n))
+	if (bpf_prog_query(
+		    ifindex, dir == PCC_HOOK_IN ? TCX_INGRESS : TCX_EGRESS, 0, &flags, ids, &n))
 		return false;
 	for (uint32_t i = 0; i < n; i++)
 		if (prog_is_pccbpf(ids[i]))
@@ -274,7 +276,8 @@ bool pcc_hook_is_foreign(struct pcc_dp *dp, uint32_t ifindex, enum pcc_hook_dir 
 }
 
 void pcc_hook_pins(struct pcc_dp *dp,
-	void (*fn)(struct pcc_dp *dp, uint32_t ifindex, enum pcc_hook_dir dir, void *arg), void *arg)
+	void (*fn)(struct pcc_dp *dp, uint32_t ifindex, enum pcc_hook_dir dir, void *arg),
+	void *arg)
 {
 	DIR *dir = opendir(dp->dir);
 	struct dirent *entry;

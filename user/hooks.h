@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Where the programs sit: tcx links, pinned as link_in_<ifindex> and link_out_<ifindex>, or filters of a
- * clsact qdisc on kernels before 6.6. Ours are found again by pin or by priority, handle and name, so
- * other people's programs on the same interface are never touched.
+ * Where the programs sit: tcx links, pinned as link_in_<ifindex> and link_out_<ifindex>, or filters
+ * of a clsact qdisc on kernels before 6.6. Ours are found again by pin or by priority, handle and
+ * name, so other people's programs on the same interface are never touched.
  */
 #ifndef PCC_HOOKS_H
 #define PCC_HOOKS_H
@@ -35,7 +35,8 @@ bool pcc_hook_is_foreign(struct pcc_dp *dp, uint32_t ifindex, enum pcc_hook_dir 
 
 /* Calls fn for every ifindex that has a pinned link. */
 void pcc_hook_pins(struct pcc_dp *dp,
-	void (*fn)(struct pcc_dp *dp, uint32_t ifindex, enum pcc_hook_dir dir, void *arg), void *arg);
+	void (*fn)(struct pcc_dp *dp, uint32_t ifindex, enum pcc_hook_dir dir, void *arg),
+	void *arg);
 
 const char *pcc_hook_name(enum pcc_hook_kind kind);
 

@@ -36,7 +36,7 @@ struct pcc_gateway {
 
 struct pcc_wan_cfg {
 	char name[PCC_IFNAMSIZ];
-	uint32_t id;      /* 1..64, 0 while none is assigned */
+	uint32_t id;	  /* 1..64, 0 while none is assigned */
 	uint32_t ifindex; /* 0 while unknown */
 	uint32_t weight;  /* 1..255 */
 	enum pcc_wan_state state;

@@ -56,7 +56,8 @@ static int settle_lan(const struct pcc_config *old, struct pcc_lan_cfg *lan,
 	return 0;
 }
 
-static void gateway_text(const struct pcc_gateway *gw, enum pcc_family f, char buf[INET6_ADDRSTRLEN])
+static void gateway_text(
+	const struct pcc_gateway *gw, enum pcc_family f, char buf[INET6_ADDRSTRLEN])
 {
 	if (!inet_ntop(families[f], &gw->addr, buf, INET6_ADDRSTRLEN))
 		buf[0] = '\0';
@@ -87,19 +88,19 @@ static int check_given(const struct pcc_wan_cfg *wan, enum pcc_family f,
 		if (a->ifindex != wan->ifindex)
 			continue;
 		any = true;
-		if (!memcmp(net, gw, whole) &&
-			(!rest || !((net[whole] ^ gw[whole]) >> (8 - rest))))
+		if (!memcmp(net, gw, whole) && (!rest || !((net[whole] ^ gw[whole]) >> (8 - rest))))
 			connected = true;
 	}
 	if (connected || !any)
 		return 0;
-	pcc_err_set(err, -EINVAL, wan->name, "the gateway '%s' is not on a network of this interface",
-		text);
+	pcc_err_set(err, -EINVAL, wan->name,
+		"the gateway '%s' is not on a network of this interface", text);
 	return pcc_err_hint(err, -EINVAL, "`ip addr show dev %s` lists them", wan->name);
 }
 
-static int settle_gateway(struct pcc_session *s, const struct pcc_link *link, struct pcc_wan_cfg *wan,
-	enum pcc_family f, const struct pcc_wan_cfg *was, struct pcc_err *err)
+static int settle_gateway(struct pcc_session *s, const struct pcc_link *link,
+	struct pcc_wan_cfg *wan, enum pcc_family f, const struct pcc_wan_cfg *was,
+	struct pcc_err *err)
 {
 	struct pcc_gateway found = {};
 	int ret;
@@ -155,8 +156,10 @@ static int settle_wan(struct pcc_session *s, const struct pcc_config *old, struc
 	return pcc_err_hint(err, -ENOENT, "write %s@GATEWAY", wan->name);
 }
 
-/* What stands in the numbering of tables, rules and marks cannot change under a running data plane. */
-static int check_fixed(const struct pcc_config *cfg, const struct pcc_config *old, struct pcc_err *err)
+/* What stands in the numbering of tables, rules and marks cannot change under a running data plane.
+ */
+static int check_fixed(
+	const struct pcc_config *cfg, const struct pcc_config *old, struct pcc_err *err)
 {
 	const char *what = NULL;
 
@@ -172,8 +175,7 @@ static int check_fixed(const struct pcc_config *cfg, const struct pcc_config *ol
 	return pcc_err_hint(err, -EINVAL, "pccbpf detach, then attach");
 }
 
-static int settle_numbers(
-	struct pcc_config *cfg, const struct pcc_config *old, struct pcc_err *err)
+static int settle_numbers(struct pcc_config *cfg, const struct pcc_config *old, struct pcc_err *err)
 {
 	int ret;
 
@@ -228,8 +230,8 @@ int pcc_settle(struct pcc_session *s, struct pcc_config *cfg, const struct pcc_o
 	return ret;
 }
 
-void pcc_warn_gateways(struct pcc_session *s, const struct pcc_config *cfg, const struct pcc_config *old,
-	pcc_warn_fn warn)
+void pcc_warn_gateways(struct pcc_session *s, const struct pcc_config *cfg,
+	const struct pcc_config *old, pcc_warn_fn warn)
 {
 	for (uint32_t i = 0; warn && i < cfg->nwans; i++) {
 		const struct pcc_wan_cfg *wan = &cfg->wans[i], *was;
@@ -241,15 +243,18 @@ void pcc_warn_gateways(struct pcc_session *s, const struct pcc_config *cfg, cons
 
 			if (wan->gw[f].source != PCC_GW_GIVEN && wan->gw[f].source != PCC_GW_FOUND)
 				continue;
-			if (was && !memcmp(&was->gw[f].addr, &wan->gw[f].addr, f == PCC_V4 ? 4 : 16))
+			if (was &&
+				!memcmp(&was->gw[f].addr, &wan->gw[f].addr, f == PCC_V4 ? 4 : 16))
 				continue;
 			if (pcc_neigh_probe(&s->nl, wan->ifindex, families[f],
-				    (const union pcc_ip *)&wan->gw[f].addr, PROBE_MS) != -EHOSTUNREACH)
+				    (const union pcc_ip *)&wan->gw[f].addr,
+				    PROBE_MS) != -EHOSTUNREACH)
 				continue;
 			gateway_text(&wan->gw[f], f, text);
 			pcc_err_set(&w, 0, wan->name, "the gateway %s does not answer", text);
-			pcc_err_hint(&w, 0, "connections sent there fail until it does; check cable and "
-					    "address, or pccbpf wan set %s --state down",
+			pcc_err_hint(&w, 0,
+				"connections sent there fail until it does; check cable and "
+				"address, or pccbpf wan set %s --state down",
 				wan->name);
 			warn(&w);
 		}
@@ -318,8 +323,8 @@ static int observe_rules(struct pcc_session *s, const struct pcc_config *cfg, in
 	return ret;
 }
 
-int pcc_observe_network(struct pcc_session *s, const struct pcc_config *cfg, struct pcc_observed *now,
-	struct pcc_err *err)
+int pcc_observe_network(struct pcc_session *s, const struct pcc_config *cfg,
+	struct pcc_observed *now, struct pcc_err *err)
 {
 	int ret;
 
@@ -385,15 +390,15 @@ static int hook_add(struct pcc_session *s, struct pcc_observed *now, uint32_t if
 	now->hooks = grown;
 	grown[now->nhooks].ifindex = ifindex;
 	grown[now->nhooks].dir = dir;
-	grown[now->nhooks].current =
-		prog < PCC_PROG_MAX && s->dp.prog_fd[prog] >= 0 &&
-		!bpf_obj_get_info_by_fd(s->dp.prog_fd[prog], &info, &len) && info.id == id &&
-		(kind == PCC_HOOK_CLSACT) == s->dp.no_tcx;
+	grown[now->nhooks].current = prog < PCC_PROG_MAX && s->dp.prog_fd[prog] >= 0 &&
+				     !bpf_obj_get_info_by_fd(s->dp.prog_fd[prog], &info, &len) &&
+				     info.id == id && (kind == PCC_HOOK_CLSACT) == s->dp.no_tcx;
 	now->nhooks++;
 	return 0;
 }
 
-static int observe_hooks(struct pcc_session *s, const struct pcc_config *cfg, struct pcc_observed *now)
+static int observe_hooks(
+	struct pcc_session *s, const struct pcc_config *cfg, struct pcc_observed *now)
 {
 	const struct pcc_config *old = s->state == PCC_DP_ATTACHED ? &s->cfg : NULL;
 	int ret = 0;
@@ -401,17 +406,19 @@ static int observe_hooks(struct pcc_session *s, const struct pcc_config *cfg, st
 	for (uint32_t i = 0; !ret && i < cfg->nlans; i++) {
 		ret = hook_add(s, now, cfg->lans[i].ifindex, PCC_HOOK_IN, PCC_PROG_LAN_IN);
 		if (!ret)
-			ret = hook_add(s, now, cfg->lans[i].ifindex, PCC_HOOK_OUT, PCC_PROG_LAN_OUT);
+			ret = hook_add(
+				s, now, cfg->lans[i].ifindex, PCC_HOOK_OUT, PCC_PROG_LAN_OUT);
 	}
 	for (uint32_t i = 0; !ret && i < cfg->nwans; i++) {
 		ret = hook_add(s, now, cfg->wans[i].ifindex, PCC_HOOK_IN, PCC_PROG_WAN_IN);
 		if (!ret)
-			ret = hook_add(s, now, cfg->wans[i].ifindex, PCC_HOOK_OUT, PCC_PROG_WAN_OUT);
+			ret = hook_add(
+				s, now, cfg->wans[i].ifindex, PCC_HOOK_OUT, PCC_PROG_WAN_OUT);
 	}
 	/* Those of interfaces that cfg does not have any more. */
 	for (uint32_t i = 0; old && !ret && i < old->nlans + old->nwans; i++) {
-		uint32_t ifindex = i < old->nlans ? old->lans[i].ifindex :
-						    old->wans[i - old->nlans].ifindex;
+		uint32_t ifindex =
+			i < old->nlans ? old->lans[i].ifindex : old->wans[i - old->nlans].ifindex;
 
 		ret = hook_add(s, now, ifindex, PCC_HOOK_IN, PCC_PROG_MAX);
 		if (!ret)
@@ -483,17 +490,19 @@ int pcc_observe_rest(struct pcc_session *s, const struct pcc_config *cfg, struct
 	if (ret < 0)
 		return ret;
 	now->nat_matches = ret;
-	now->maps_match = attached && config_equal(cfg, &s->cfg) && locals_match(s, locals, nlocals);
+	now->maps_match =
+		attached && config_equal(cfg, &s->cfg) && locals_match(s, locals, nlocals);
 	return 0;
 }
 
-static uint32_t wan_of_address(const struct pcc_config *cfg, const struct pcc_observed *now, int family,
-	const union pcc_ip *addr)
+static uint32_t wan_of_address(const struct pcc_config *cfg, const struct pcc_observed *now,
+	int family, const union pcc_ip *addr)
 {
 	for (size_t i = 0; i < now->addrs.n; i++) {
 		const struct pcc_ifaddr *a = &now->addrs.v[i];
 
-		if (a->family != family || memcmp(a->addr.bytes, addr->bytes, family == AF_INET ? 4 : 16))
+		if (a->family != family ||
+			memcmp(a->addr.bytes, addr->bytes, family == AF_INET ? 4 : 16))
 			continue;
 		for (uint32_t w = 0; w < cfg->nwans; w++)
 			if (cfg->wans[w].ifindex == a->ifindex)
@@ -503,7 +512,8 @@ static uint32_t wan_of_address(const struct pcc_config *cfg, const struct pcc_ob
 }
 
 int pcc_observe_locals(struct pcc_session *s, const struct pcc_config *cfg,
-	const struct pcc_observed *now, struct pcc_dp_local **locals, uint32_t *n, struct pcc_err *err)
+	const struct pcc_observed *now, struct pcc_dp_local **locals, uint32_t *n,
+	struct pcc_err *err)
 {
 	struct pcc_route_list list = {};
 	int ret = 0;
@@ -537,9 +547,9 @@ int pcc_observe_locals(struct pcc_session *s, const struct pcc_config *cfg,
 			} else {
 				memcpy(to->addr.a, &r->dst.v6, 16);
 			}
-			to->wan_id = r->type == RTN_LOCAL ?
-					     wan_of_address(cfg, now, families[f], &r->dst) :
-					     0;
+			to->wan_id = r->type == RTN_LOCAL
+					     ? wan_of_address(cfg, now, families[f], &r->dst)
+					     : 0;
 			if (*n < 4096)
 				(*n)++;
 		}

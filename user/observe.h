@@ -6,15 +6,16 @@
 #include "apply.h"
 
 /*
- * Settles cfg: ids and order, ifindexes, gateways that are to be found, seed and number of connections.
- * Checks what only the machine can tell: do the interfaces exist, can the gateways be right.
+ * Settles cfg: ids and order, ifindexes, gateways that are to be found, seed and number of
+ * connections. Checks what only the machine can tell: do the interfaces exist, can the gateways be
+ * right.
  */
 int pcc_settle(struct pcc_session *s, struct pcc_config *cfg, const struct pcc_observed *now,
 	pcc_warn_fn warn, struct pcc_err *err);
 
 /* Links, addresses, routes, rules: before pcc_settle(). */
-int pcc_observe_network(struct pcc_session *s, const struct pcc_config *cfg, struct pcc_observed *now,
-	struct pcc_err *err);
+int pcc_observe_network(struct pcc_session *s, const struct pcc_config *cfg,
+	struct pcc_observed *now, struct pcc_err *err);
 
 /* Sysctls, hooks, NAT and maps against the settled cfg. */
 int pcc_observe_rest(struct pcc_session *s, const struct pcc_config *cfg, struct pcc_observed *now,
@@ -22,11 +23,13 @@ int pcc_observe_rest(struct pcc_session *s, const struct pcc_config *cfg, struct
 
 /* The router's own and broadcast addresses, allocated. */
 int pcc_observe_locals(struct pcc_session *s, const struct pcc_config *cfg,
-	const struct pcc_observed *now, struct pcc_dp_local **locals, uint32_t *n, struct pcc_err *err);
+	const struct pcc_observed *now, struct pcc_dp_local **locals, uint32_t *n,
+	struct pcc_err *err);
 
-/* Warns of gateways that do not answer: of every WAN that old (may be NULL) has not with that gateway. */
-void pcc_warn_gateways(struct pcc_session *s, const struct pcc_config *cfg, const struct pcc_config *old,
-	pcc_warn_fn warn);
+/* Warns of gateways that do not answer: of every WAN that old (may be NULL) has not with that
+ * gateway. */
+void pcc_warn_gateways(struct pcc_session *s, const struct pcc_config *cfg,
+	const struct pcc_config *old, pcc_warn_fn warn);
 
 /* Has this kernel IPv6? */
 bool pcc_has_v6(void);

@@ -155,11 +155,13 @@ static int check_bpffs(const struct pcc_dp *dp, struct pcc_err *err)
 	}
 	if ((unsigned long)fs.f_type == BPF_FS_MAGIC)
 		return 0;
-	pcc_err_set(err, -EMEDIUMTYPE, "pin directory", "'%s' is not on a BPF file system", dp->dir);
+	pcc_err_set(
+		err, -EMEDIUMTYPE, "pin directory", "'%s' is not on a BPF file system", dp->dir);
 	return pcc_err_hint(err, -EMEDIUMTYPE, "mount -t bpf bpf %s", parent);
 }
 
-/* Opens the directory and flocks it; -EAGAIN where somebody else holds it or it was just replaced. */
+/* Opens the directory and flocks it; -EAGAIN where somebody else holds it or it was just replaced.
+ */
 static int try_lock(struct pcc_dp *dp)
 {
 	struct stat held, there;
@@ -203,7 +205,8 @@ int pcc_dp_lock(struct pcc_dp *dp, bool create, unsigned int wait_s, struct pcc_
 		nanosleep(&pause, NULL);
 	}
 	pcc_err_set(err, -EBUSY, "lock", "another pccbpf command is changing '%s'", dp->dir);
-	return pcc_err_hint(err, -EBUSY, "wait for it to end, or give more time with --wait SECONDS");
+	return pcc_err_hint(
+		err, -EBUSY, "wait for it to end, or give more time with --wait SECONDS");
 }
 
 static int check_map(int fd, enum pcc_map which, struct pcc_err *err)
@@ -239,8 +242,8 @@ static int open_maps(struct pcc_dp *dp, struct pcc_err *err)
 		}
 		found++;
 		if (dp->map_fd[i] < 0)
-			return pcc_err_set(err, -errno, map_names[i], "cannot be opened: %s",
-				strerror(errno));
+			return pcc_err_set(
+				err, -errno, map_names[i], "cannot be opened: %s", strerror(errno));
 		int bad = check_map(dp->map_fd[i], i, err);
 
 		if (bad)
@@ -274,7 +277,8 @@ static int map_meta(struct pcc_dp *dp, struct pcc_err *err)
 		dp->map_fd[PCC_MAP_META], 0);
 
 	if (mem == MAP_FAILED)
-		return pcc_err_set(err, -errno, "pcc_meta", "cannot be mapped: %s", strerror(errno));
+		return pcc_err_set(
+			err, -errno, "pcc_meta", "cannot be mapped: %s", strerror(errno));
 	dp->meta = mem;
 	return 0;
 }
@@ -285,8 +289,8 @@ static int check_meta(const struct pcc_dp *dp, struct pcc_err *err)
 	uint64_t cookie = 0;
 
 	if (m->magic != PCC_MAGIC)
-		return pcc_err_set(err, -EBADF, "pcc_meta", "has the magic 0x%x, not 0x%x", m->magic,
-			PCC_MAGIC);
+		return pcc_err_set(err, -EBADF, "pcc_meta", "has the magic 0x%x, not 0x%x",
+			m->magic, PCC_MAGIC);
 	if (m->abi_version != PCC_ABI_VERSION)
 		return pcc_err_set(err, -EBADF, "pcc_meta",
 			"was written by pccbpf %.15s with ABI %u, this is ABI %u", m->version,
@@ -299,9 +303,10 @@ static int check_meta(const struct pcc_dp *dp, struct pcc_err *err)
 		return pcc_err_set(err, -EBADF, "pcc_meta", "holds impossible values");
 	if (pcc_netns_cookie(&cookie) || cookie == m->netns_cookie)
 		return 0;
-	pcc_err_set(err, -EXDEV, "pin directory",
-		"'%s' belongs to another network namespace", dp->dir);
-	return pcc_err_hint(err, -EXDEV, "run it there, or give this one a directory with --bpffs DIR");
+	pcc_err_set(
+		err, -EXDEV, "pin directory", "'%s' belongs to another network namespace", dp->dir);
+	return pcc_err_hint(
+		err, -EXDEV, "run it there, or give this one a directory with --bpffs DIR");
 }
 
 enum pcc_dp_state pcc_dp_open(struct pcc_dp *dp, struct pcc_err *err)
@@ -314,8 +319,9 @@ enum pcc_dp_state pcc_dp_open(struct pcc_dp *dp, struct pcc_err *err)
 	if (ret == -ENOENT)
 		return PCC_DP_ABSENT;
 	/* Attach pins pcc_meta first and fills it last; detach empties it first. */
-	if (dp->map_fd[PCC_MAP_META] >= 0 && !check_map(dp->map_fd[PCC_MAP_META], PCC_MAP_META, NULL) &&
-		!map_meta(dp, &why) && !dp->meta->magic) {
+	if (dp->map_fd[PCC_MAP_META] >= 0 &&
+		!check_map(dp->map_fd[PCC_MAP_META], PCC_MAP_META, NULL) && !map_meta(dp, &why) &&
+		!dp->meta->magic) {
 		pcc_err_set(err, -EAGAIN, dp->dir, "an attach or detach was interrupted here");
 		pcc_err_hint(err, -EAGAIN, "pccbpf detach clears it away");
 		return PCC_DP_INCOMPLETE;
@@ -348,7 +354,8 @@ static bool kernel_has_ct(void)
 		if (!has)
 			module = btf__load_module_btf("nf_conntrack", vmlinux);
 		if (module)
-			has = btf__find_by_name_kind(module, "bpf_skb_ct_lookup", BTF_KIND_FUNC) > 0;
+			has = btf__find_by_name_kind(module, "bpf_skb_ct_lookup", BTF_KIND_FUNC) >
+			      0;
 	}
 	btf__free(module);
 	btf__free(vmlinux);
@@ -356,8 +363,9 @@ static bool kernel_has_ct(void)
 }
 
 /*
- * Room for buckets per family: a power of two, never less than the default. So a larger map is at least
- * twice the old one, and what is copied from that lies in its lower half (dataplane.c, next_base()).
+ * Room for buckets per family: a power of two, never less than the default. So a larger map is at
+ * least twice the old one, and what is copied from that lies in its lower half (dataplane.c,
+ * next_base()).
  */
 static uint32_t bucket_room(const struct pcc_config *cfg)
 {
@@ -461,7 +469,8 @@ static int pin_loaded(struct pcc_dp *dp, struct pccbpf_bpf *skel, const bool reu
 			return ret;
 	}
 	for (int i = 0; i < PCC_PROG_MAX; i++) {
-		struct bpf_program *prog = bpf_object__find_program_by_name(skel->obj, prog_names[i]);
+		struct bpf_program *prog =
+			bpf_object__find_program_by_name(skel->obj, prog_names[i]);
 		int fd = prog ? fcntl(bpf_program__fd(prog), F_DUPFD_CLOEXEC, 3) : -1, ret;
 
 		if (fd < 0)
@@ -517,7 +526,8 @@ void pcc_dp_finish(struct pcc_dp *dp)
 	__atomic_store_n(&dp->meta->magic, PCC_MAGIC, __ATOMIC_RELEASE);
 }
 
-static void size_maps(struct pccbpf_bpf *skel, const struct pcc_dp *dp, const struct pcc_config *cfg)
+static void size_maps(
+	struct pccbpf_bpf *skel, const struct pcc_dp *dp, const struct pcc_config *cfg)
 {
 	uint32_t room = bucket_room(cfg), have = 0;
 
@@ -572,7 +582,8 @@ out:
 	return ret;
 }
 
-/* Is a name in the pin directory one of ours? Links are link_in_<ifindex> and link_out_<ifindex>. */
+/* Is a name in the pin directory one of ours? Links are link_in_<ifindex> and link_out_<ifindex>.
+ */
 static bool is_our_pin(const char *name)
 {
 	size_t len = strlen(name);

@@ -66,7 +66,8 @@ static const struct pcc_link *find_link(const struct pcc_observed *now, uint32_t
 static const struct {
 	const char *path, *value;
 } global_sysctls[] = {
-	/* A socket accepted from a marked SYN answers with the mark: by the WAN that it came in on. */
+	/* A socket accepted from a marked SYN answers with the mark: by the WAN that it came in on.
+	 */
 	{"net/ipv4/tcp_fwmark_accept", "1"},
 	/* So do echo replies, RSTs and errors of the router. */
 	{"net/ipv4/fwmark_reflect", "1"},
@@ -87,9 +88,11 @@ static const struct {
 
 #define N(array) (sizeof(array) / sizeof((array)[0]))
 
-int pcc_plan_sysctls(const struct pcc_config *cfg, bool has_v6, struct pcc_sysctl_now **list, size_t *n)
+int pcc_plan_sysctls(
+	const struct pcc_config *cfg, bool has_v6, struct pcc_sysctl_now **list, size_t *n)
 {
-	struct pcc_sysctl_now *v = calloc(N(global_sysctls) + cfg->nwans * N(wan_sysctls), sizeof(*v));
+	struct pcc_sysctl_now *v =
+		calloc(N(global_sysctls) + cfg->nwans * N(wan_sysctls), sizeof(*v));
 
 	*list = v;
 	*n = 0;
@@ -105,8 +108,8 @@ int pcc_plan_sysctls(const struct pcc_config *cfg, bool has_v6, struct pcc_sysct
 		for (size_t i = 0; i < N(wan_sysctls); i++) {
 			if (!has_v6 && wan_sysctls[i].family == AF_INET6)
 				continue;
-			if (pcc_sysctl_if_key(v[*n].path, sizeof(v->path), wan_sysctls[i].family, "conf",
-				    cfg->wans[w].name, wan_sysctls[i].name))
+			if (pcc_sysctl_if_key(v[*n].path, sizeof(v->path), wan_sysctls[i].family,
+				    "conf", cfg->wans[w].name, wan_sysctls[i].name))
 				continue;
 			snprintf(v[(*n)++].value, sizeof(v->value), "%s", wan_sysctls[i].value);
 		}
@@ -185,8 +188,8 @@ struct wanted {
 };
 
 /* Is the address inside a prefix of one of the interface's addresses? */
-static bool is_connected(const struct pcc_observed *now, uint32_t ifindex, int family,
-	const union pcc_ip *addr)
+static bool is_connected(
+	const struct pcc_observed *now, uint32_t ifindex, int family, const union pcc_ip *addr)
 {
 	for (size_t i = 0; i < now->addrs.n; i++) {
 		const struct pcc_ifaddr *a = &now->addrs.v[i];
@@ -201,8 +204,8 @@ static bool is_connected(const struct pcc_observed *now, uint32_t ifindex, int f
 	return family == AF_INET6 && addr->bytes[0] == 0xfe && (addr->bytes[1] & 0xc0) == 0x80;
 }
 
-static void want_routes(struct wanted *w, const struct pcc_config *cfg, const struct pcc_wan_cfg *wan,
-	enum pcc_family f, const struct pcc_observed *now)
+static void want_routes(struct wanted *w, const struct pcc_config *cfg,
+	const struct pcc_wan_cfg *wan, enum pcc_family f, const struct pcc_observed *now)
 {
 	const struct pcc_gateway *gw = &wan->gw[f];
 	const struct pcc_link *link = find_link(now, wan->ifindex);
@@ -236,8 +239,8 @@ static bool is_usable_source(const struct pcc_ifaddr *a, uint32_t ifindex, int f
 	       (a->scope == RT_SCOPE_UNIVERSE || a->scope == RT_SCOPE_SITE);
 }
 
-static void want_rules(struct wanted *w, const struct pcc_config *cfg, const struct pcc_wan_cfg *wan,
-	enum pcc_family f, const struct pcc_observed *now)
+static void want_rules(struct wanted *w, const struct pcc_config *cfg,
+	const struct pcc_wan_cfg *wan, enum pcc_family f, const struct pcc_observed *now)
 {
 	struct pcc_rule r = {
 		.family = families[f],
@@ -291,7 +294,8 @@ static int want(struct wanted *w, const struct pcc_config *cfg, const struct pcc
 }
 
 /* The route of ours that has the place (family, table, metric, type) of another one. */
-static const struct pcc_route *same_place(const struct pcc_route_list *list, const struct pcc_route *r)
+static const struct pcc_route *same_place(
+	const struct pcc_route_list *list, const struct pcc_route *r)
 {
 	for (size_t i = 0; i < list->n; i++) {
 		const struct pcc_route *x = &list->v[i];

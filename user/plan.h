@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The plan: what has to be done so that the router does what a configuration says, given what is there.
- * Pure: computed from plain data, printed by --dry-run, carried out by apply.c. A configuration that is
- * in force already has an empty plan.
+ * The plan: what has to be done so that the router does what a configuration says, given what is
+ * there. Pure: computed from plain data, printed by --dry-run, carried out by apply.c. A
+ * configuration that is in force already has an empty plan.
  */
 #ifndef PCC_PLAN_H
 #define PCC_PLAN_H
@@ -18,17 +18,17 @@
 
 /* In the order in which a plan has them. */
 enum pcc_op_kind {
-	PCC_OP_SYSCTL,	     /* remember the old value, write the new one */
-	PCC_OP_ROUTE_ADD,    /* or replace, where `replaces` */
+	PCC_OP_SYSCTL,	  /* remember the old value, write the new one */
+	PCC_OP_ROUTE_ADD, /* or replace, where `replaces` */
 	PCC_OP_RULE_ADD,
-	PCC_OP_NAT_FIRST,    /* the table with old and new WANs */
+	PCC_OP_NAT_FIRST, /* the table with old and new WANs */
 	PCC_OP_HOOK_ON,
-	PCC_OP_COMMIT,	     /* the maps: from here on new connections follow the new configuration */
-	PCC_OP_RELEASE,	     /* forget the connections of a WAN that is down or gone */
+	PCC_OP_COMMIT,	/* the maps: from here on new connections follow the new configuration */
+	PCC_OP_RELEASE, /* forget the connections of a WAN that is down or gone */
 	PCC_OP_HOOK_OFF,
 	PCC_OP_RULE_DEL,
 	PCC_OP_ROUTE_DEL,
-	PCC_OP_NAT_LAST,     /* the table without the WANs that are gone */
+	PCC_OP_NAT_LAST, /* the table without the WANs that are gone */
 	PCC_OP_SYSCTL_BACK,
 };
 
@@ -88,15 +88,16 @@ struct pcc_observed {
 };
 
 /* The sysctls that cfg wants; *n entries, allocated. Value is what they shall be. */
-int pcc_plan_sysctls(const struct pcc_config *cfg, bool has_v6, struct pcc_sysctl_now **list, size_t *n);
+int pcc_plan_sysctls(
+	const struct pcc_config *cfg, bool has_v6, struct pcc_sysctl_now **list, size_t *n);
 
 /* NAT for cfg, and for those WANs of old (may be NULL) that cfg no longer has. */
 void pcc_plan_nat(const struct pcc_config *cfg, const struct pcc_config *old, bool write_ctmark,
 	struct pcc_nat_cfg *nat);
 
 /*
- * Computes the plan that leads from old (NULL: not attached) and what is there to cfg, whose ids, ifindexes
- * and gateways are settled. 0 or -ENOMEM.
+ * Computes the plan that leads from old (NULL: not attached) and what is there to cfg, whose ids,
+ * ifindexes and gateways are settled. 0 or -ENOMEM.
  */
 int pcc_plan_make(struct pcc_plan *plan, const struct pcc_config *cfg, const struct pcc_config *old,
 	const struct pcc_observed *now);
