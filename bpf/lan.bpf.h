@@ -265,8 +265,28 @@ static __noinline int lan_in_new(struct __sk_buff *skb, const struct pcc_packet 
 	}
 	mark_set(skb, meta, d.wan_id);
 	if (d.wan_id)
-		count_bucket_tx(meta, p->family, d.bucket, skb->len);
+		count_tx(meta, d.wan_id, p->family, d.bucket, skb->len);
 	return d.reason;
+}
+
+/*
+ * A source address of the router's own. The kernel drops such packets (RFC 1812, 5.3.7) unless accept_local
+ * is set; attach sets it to spare every other packet the look-up of its source, so it is done here.
+ */
+static __noinline int is_martian(struct __sk_buff *skb, const struct pcc_packet *p)
+{
+	__u32 ifindex;
+	struct pcc_iface *iface;
+	struct pcc_addr addr;
+
+	if (!skb || !p || p->family != PCC_V4)
+		return 0;
+	addr_copy6(addr.a, p->src.in6_u.u6_addr32);
+	if (!bpf_map_lookup_elem(&pcc_local, &addr))
+		return 0;
+	ifindex = skb->ifindex;
+	iface = bpf_map_lookup_elem(&pcc_ifaces, &ifindex);
+	return iface && iface->flags & PCC_IFACE_DROP_LOCAL_SRC;
 }
 
 /* pcc_lan_in: a packet from the LAN. Returns the reason to count. */
@@ -279,20 +299,20 @@ static __always_inline int lan_in(struct __sk_buff *skb, const struct pcc_meta *
 
 	err = parse_packet(skb, &p);
 	if (err < 0)
-		return -err;
+		return is_martian(skb, &p) ? PCC_R_MARTIAN : -err;
 	if (packet_is_link_scope(&p))
-		return PCC_R_BYPASS_MULTICAST;
+		return is_martian(skb, &p) ? PCC_R_MARTIAN : PCC_R_BYPASS_MULTICAST;
 	now = bpf_ktime_get_coarse_ns();
 	conn = bpf_map_lookup_elem(&pcc_conns, &p.tuple);
 	if (!conn || !conn_holds(skb, &p, meta, conn, now))
-		return lan_in_new(skb, &p, meta, conn);
+		return is_martian(skb, &p) ? PCC_R_MARTIAN : lan_in_new(skb, &p, meta, conn);
 	conn_count_tx(conn, skb->len, now);
 	mark_set(skb, meta, conn->wan_id);
 	if (!conn->wan_id)
 		return PCC_R_BYPASS_CACHED;
 	if (conn_wants_ct_mark(conn, conn->tx_packets))
 		conn_mark_ct(skb, &p.tuple, meta, conn);
-	count_bucket_tx(meta, p.family, conn->bucket, skb->len);
+	count_tx(meta, conn->wan_id, p.family, conn->bucket, skb->len);
 	return PCC_R_PINNED;
 }
 

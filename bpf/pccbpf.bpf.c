@@ -5,8 +5,8 @@
  *   LAN host -> pcc_lan_in -> conntrack, NAT, ip rules, FORWARD -> pcc_wan_out -> ISP
  *   ISP      -> pcc_wan_in -> conntrack, NAT, routing,  FORWARD -> pcc_lan_out -> LAN host
  *
- * Each of them looks, sets a mark, counts one reason, and lets the next program run. None drops,
- * and none changes a byte.
+ * Each of them looks, sets a mark, counts one reason, and lets the next program run. None changes a
+ * byte, and none drops a packet that the kernel would not drop (see is_martian()).
  */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
@@ -31,6 +31,8 @@
 
 /* TC_ACT_UNSPEC and TCX_NEXT alike: other people's programs run after ours. */
 #define PCC_NEXT (-1)
+/* TC_ACT_SHOT and TCX_DROP: only for what the kernel would drop, too. */
+#define PCC_DROP 2
 
 #include "maps.bpf.h"
 #include "stats.bpf.h"
@@ -65,7 +67,10 @@ int pcc_lan_in(struct __sk_buff *skb)
 {
 	const struct pcc_meta *meta = meta_get();
 
-	return leave(meta ? lan_in(skb, meta) : PCC_R_NO_CONFIG);
+	int reason = meta ? lan_in(skb, meta) : PCC_R_NO_CONFIG;
+
+	leave(reason);
+	return reason == PCC_R_MARTIAN ? PCC_DROP : PCC_NEXT;
 }
 
 SEC("tc")

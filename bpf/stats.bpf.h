@@ -53,6 +53,15 @@ static __always_inline void count_wan_tx(__u32 wan_id, __u32 bytes)
 	}
 }
 
+/* A packet from the LAN. What a WAN sends is counted at its egress, where there is a program. */
+static __always_inline void count_tx(
+	const struct pcc_meta *meta, __u32 wan_id, __u32 family, __u32 bucket, __u32 bytes)
+{
+	count_bucket_tx(meta, family, bucket, bytes);
+	if (meta->flags & PCC_META_NO_WAN_OUT)
+		count_wan_tx(wan_id, bytes);
+}
+
 static __always_inline void count_wan_rx(__u32 wan_id, __u32 bytes)
 {
 	struct pcc_wan_stats *s = bpf_map_lookup_elem(&pcc_wan_stats, &wan_id);

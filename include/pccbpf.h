@@ -109,6 +109,7 @@ enum pcc_scheme { PCC_SCHEME_CONSISTENT = 0, PCC_SCHEME_MODULO = 1 };
 	X(LAN_OUT_OTHER, "lan_out_other", "packets to the LAN that did not come from a WAN")       \
 	X(LEAK, "leak", "packets that left a WAN with the mark of another one")                    \
 	X(WAN_OUT_OTHER, "wan_out_other", "packets that left a WAN and carry no WAN's mark")       \
+	X(MARTIAN, "martian", "packets from the LAN with a source address of the router: dropped") \
 	X(NO_CONFIG, "no_config", "packets seen while there was no valid configuration")
 
 enum pcc_reason {
@@ -174,6 +175,7 @@ struct pcc_iface {
 };
 
 /* struct pcc_iface.flags */
+#define PCC_IFACE_DROP_LOCAL_SRC 0x2u /* attach set accept_local: pcc_lan_in drops instead */
 #define PCC_IFACE_QDISC_MADE                                                                       \
 	0x1u /* attach made the clsact qdisc: detach removes it when it is empty */
 
@@ -246,6 +248,7 @@ struct pcc_half {
 #define PCC_META_SEED_GIVEN 0x4u /* --seed was used: show it as the user's */
 #define PCC_META_DIR_MADE 0x8u	 /* attach made the pin directory: detach removes it */
 #define PCC_META_NO_TCX 0x10u	 /* hooks are clsact filters */
+#define PCC_META_NO_WAN_OUT 0x40u /* no pcc_wan_out: pcc_lan_in counts what goes to a WAN */
 #define PCC_META_NO_CT 0x20u	 /* no conntrack kfuncs: ct marks are written by nftables */
 
 /* The only value of pcc_meta. Size and offsets are checked whenever pins are opened. */

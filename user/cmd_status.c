@@ -36,13 +36,13 @@ static double share_value(const struct share *share)
 	return share->total[f] ? (double)share->buckets[f] / share->total[f] : 0;
 }
 
-/* What sits at both hooks of an interface; "none" says that something is missing. */
-static const char *hook_text(struct pcc_session *s, uint32_t ifindex)
+/* What sits at the hooks of an interface; "none" says that something is missing. */
+static const char *hook_text(struct pcc_session *s, uint32_t ifindex, bool both)
 {
 	enum pcc_hook_kind in = pcc_hook_find(&s->dp, ifindex, PCC_HOOK_IN, NULL);
 	enum pcc_hook_kind out = pcc_hook_find(&s->dp, ifindex, PCC_HOOK_OUT, NULL);
 
-	return pcc_hook_name(in == out ? in : PCC_HOOK_NONE);
+	return pcc_hook_name(in == out || !both ? in : PCC_HOOK_NONE);
 }
 
 static json_t *gateway_json(const struct pcc_gateway *gw, enum pcc_family f)
@@ -66,7 +66,7 @@ static json_t *wan_json(struct pcc_session *s, const struct pcc_wan_cfg *wan)
 		"gateway", gateway_json(&wan->gw[PCC_V4], PCC_V4), "gateway6",
 		gateway_json(&wan->gw[PCC_V6], PCC_V6), "buckets", share.buckets[PCC_V4],
 		"buckets6", share.buckets[PCC_V6], "share", share_value(&share), "hook",
-		hook_text(s, wan->ifindex), "fastpath", "off");
+		hook_text(s, wan->ifindex, s->cfg.fastpath != PCC_FP_OFF), "fastpath", "off");
 }
 
 json_t *pcc_status_wans_json(struct pcc_session *s)
@@ -87,7 +87,7 @@ static json_t *status_json(struct pcc_session *s)
 	for (uint32_t i = 0; i < s->cfg.nlans; i++)
 		json_array_append_new(
 			lans, json_pack("{s:s, s:s, s:s}", "name", s->cfg.lans[i].name, "hook",
-				      hook_text(s, s->cfg.lans[i].ifindex), "fastpath", "off"));
+				      hook_text(s, s->cfg.lans[i].ifindex, true), "fastpath", "off"));
 	return json_pack("{s:b, s:s, s:s, s:s, s:I, s:I, s:s, s:I, s:s, s:s, s:b, s:o, s:o}",
 		"attached", 1, "version", PCC_VERSION, "classifier",
 		pcc_classifier_name(s->cfg.classifier), "scheme", pcc_scheme_name(s->cfg.scheme),
@@ -115,7 +115,7 @@ void pcc_status_wans_print(struct pcc_session *s, FILE *out)
 		fprintf(out, "%-15s %3u %-6s %6u %6.1f%% %#8x %6u %-8s %-7s %s %s\n", wan->name,
 			wan->id, pcc_state_name(wan->state), wan->weight, 100 * share_value(&share),
 			wan->id << pcc_mark_shift(s->cfg.mark_mask), s->cfg.table_base + wan->id,
-			hook_text(s, wan->ifindex),
+			hook_text(s, wan->ifindex, s->cfg.fastpath != PCC_FP_OFF),
 			!there			       ? "missing"
 			: !(link.flags & IFF_UP)       ? "down"
 			: !(link.flags & IFF_LOWER_UP) ? "nocarr"
@@ -133,7 +133,7 @@ static void status_print(struct pcc_session *s)
 		s->cfg.nat6 ? "masquerade" : "none");
 	for (uint32_t i = 0; i < s->cfg.nlans; i++)
 		printf("%s %s (%s)", i ? "," : "LAN", s->cfg.lans[i].name,
-			hook_text(s, s->cfg.lans[i].ifindex));
+			hook_text(s, s->cfg.lans[i].ifindex, true));
 	putchar('\n');
 	pcc_status_wans_print(s, stdout);
 }

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "buckets.h"
+#include "sysctl.h"
 
 #define BATCH 8192
 
@@ -223,7 +224,7 @@ static int iface_set(struct pcc_dp *dp, uint32_t ifindex, const struct pcc_iface
 	struct pcc_iface value = *iface, old;
 
 	if (!bpf_map_lookup_elem(dp->map_fd[PCC_MAP_IFACES], &ifindex, &old))
-		value.flags |= old.flags;
+		value.flags |= old.flags & PCC_IFACE_QDISC_MADE;
 	return map_set(dp, PCC_MAP_IFACES, &ifindex, &value);
 }
 
@@ -238,6 +239,16 @@ static bool iface_wanted(const struct pcc_config *cfg, uint32_t ifindex)
 	return false;
 }
 
+/* Did attach set accept_local, where it was off? Then the data plane must drop what it made pass. */
+static bool drops_local_sources(struct pcc_dp *dp, const struct pcc_lan_cfg *lan)
+{
+	char path[PCC_SYSCTL_KEY_BYTES], old[32];
+
+	return lan->accept_local &&
+	       !pcc_sysctl_if_key(path, sizeof(path), AF_INET, "conf", lan->name, "accept_local") &&
+	       !pcc_dp_sysctl_old(dp, path, old) && !strcmp(old, "0");
+}
+
 static int commit_ifaces(struct pcc_dp *dp, const struct pcc_config *cfg)
 {
 	uint32_t key, gone[256], ngone = 0, *prev = NULL;
@@ -246,6 +257,8 @@ static int commit_ifaces(struct pcc_dp *dp, const struct pcc_config *cfg)
 	for (uint32_t i = 0; i < cfg->nlans; i++) {
 		struct pcc_iface iface = {.role = PCC_ROLE_LAN, .order = i};
 
+		if (drops_local_sources(dp, &cfg->lans[i]))
+			iface.flags |= PCC_IFACE_DROP_LOCAL_SRC;
 		memcpy(iface.name, cfg->lans[i].name, sizeof(iface.name));
 		ret = iface_set(dp, cfg->lans[i].ifindex, &iface);
 		if (ret)
@@ -422,6 +435,7 @@ static void commit_meta(struct pcc_dp *dp, const struct pcc_config *cfg, uint32_
 	m->flags = (m->flags & PCC_META_DIR_MADE) | (dp->dir_made ? PCC_META_DIR_MADE : 0) |
 		   (cfg->nat4 ? PCC_META_NAT4 : 0) | (cfg->nat6 ? PCC_META_NAT6 : 0) |
 		   (cfg->seed_given ? PCC_META_SEED_GIVEN : 0) |
+		   (cfg->fastpath == PCC_FP_OFF ? PCC_META_NO_WAN_OUT : 0) |
 		   (dp->no_tcx ? PCC_META_NO_TCX : 0) | (dp->no_ct ? PCC_META_NO_CT : 0);
 	snprintf(m->version, sizeof(m->version), "%s", PCC_VERSION);
 }

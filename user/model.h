@@ -48,6 +48,7 @@ struct pcc_wan_cfg {
 struct pcc_lan_cfg {
 	char name[PCC_IFNAMSIZ];
 	uint32_t ifindex;
+	bool accept_local; /* settled: worth setting, as nothing else validates sources here */
 };
 
 struct pcc_config {

@@ -41,12 +41,26 @@ static int unknown_interface(const char *name, struct pcc_err *err)
 
 /* --- settling ------------------------------------------------------------------------------ */
 
+/* An IPv4 sysctl of an interface; 0 where there is none. */
+static long sysctl_of(const char *ifname, const char *name)
+{
+	char path[PCC_SYSCTL_KEY_BYTES];
+	long value = 0;
+
+	if (pcc_sysctl_if_key(path, sizeof(path), AF_INET, "conf", ifname, name) ||
+		pcc_sysctl_read_int(path, &value, NULL))
+		return 0;
+	return value;
+}
+
 static int settle_lan(const struct pcc_config *old, struct pcc_lan_cfg *lan,
 	const struct pcc_observed *now, struct pcc_err *err)
 {
 	const struct pcc_link *link = link_named(now, lan->name);
 	const struct pcc_lan_cfg *was = old ? pcc_config_find_lan(old, lan->name) : NULL;
 
+	lan->accept_local = !sysctl_of("all", "rp_filter") && !sysctl_of(lan->name, "rp_filter") &&
+			    !sysctl_of("all", "accept_local");
 	if (link)
 		lan->ifindex = link->ifindex;
 	else if (was)

@@ -86,13 +86,17 @@ static const struct {
 	{AF_INET6, "ignore_routes_with_linkdown", "1"},
 };
 
+/* One per LAN where nothing else validates sources: spares every packet a look-up of its source. */
+static const char lan_sysctl[] = "accept_local";
+
 #define N(array) (sizeof(array) / sizeof((array)[0]))
 
 int pcc_plan_sysctls(
 	const struct pcc_config *cfg, bool has_v6, struct pcc_sysctl_now **list, size_t *n)
 {
 	struct pcc_sysctl_now *v =
-		calloc(N(global_sysctls) + cfg->nwans * N(wan_sysctls), sizeof(*v));
+		calloc(
+		N(global_sysctls) + cfg->nwans * N(wan_sysctls) + cfg->nlans, sizeof(*v));
 
 	*list = v;
 	*n = 0;
@@ -113,6 +117,13 @@ int pcc_plan_sysctls(
 				continue;
 			snprintf(v[(*n)++].value, sizeof(v->value), "%s", wan_sysctls[i].value);
 		}
+	}
+	for (uint32_t l = 0; l < cfg->nlans; l++) {
+		if (!cfg->lans[l].accept_local ||
+			pcc_sysctl_if_key(v[*n].path, sizeof(v->path), AF_INET, "conf",
+				cfg->lans[l].name, lan_sysctl))
+			continue;
+		snprintf(v[(*n)++].value, sizeof(v->value), "1");
 	}
 	return 0;
 }
@@ -451,7 +462,7 @@ static int plan_hooks_on(
 	for (uint32_t i = 0; !ret && i < cfg->nwans; i++) {
 		ret = plan_hook_on(plan, now, cfg->wans[i].ifindex, cfg->wans[i].name, PCC_HOOK_IN,
 			PCC_PROG_WAN_IN);
-		if (!ret)
+		if (!ret && cfg->fastpath != PCC_FP_OFF)
 			ret = plan_hook_on(plan, now, cfg->wans[i].ifindex, cfg->wans[i].name,
 				PCC_HOOK_OUT, PCC_PROG_WAN_OUT);
 	}
@@ -464,14 +475,15 @@ static int plan_hooks_on(
 	return ret;
 }
 
-static bool iface_in(const struct pcc_config *cfg, uint32_t ifindex)
+/* pcc_wan_out costs every packet, and without a fast path there is little for it to do. */
+static bool hook_wanted(const struct pcc_config *cfg, uint32_t ifindex, enum pcc_hook_dir dir)
 {
 	for (uint32_t i = 0; i < cfg->nlans; i++)
 		if (cfg->lans[i].ifindex == ifindex)
 			return true;
 	for (uint32_t i = 0; i < cfg->nwans; i++)
 		if (cfg->wans[i].ifindex == ifindex)
-			return true;
+			return dir == PCC_HOOK_IN || cfg->fastpath != PCC_FP_OFF;
 	return false;
 }
 
@@ -482,7 +494,7 @@ static int plan_hooks_off(
 		const struct pcc_link *link = find_link(now, now->hooks[i].ifindex);
 		struct pcc_op *op;
 
-		if (iface_in(cfg, now->hooks[i].ifindex))
+		if (hook_wanted(cfg, now->hooks[i].ifindex, now->hooks[i].dir))
 			continue;
 		op = op_new(plan, PCC_OP_HOOK_OFF);
 		if (!op)

@@ -9,7 +9,6 @@
  *
  * Exit status: 0 all as asked, 1 something failed, 2 usage or set-up error.
  */
-#define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
