@@ -152,6 +152,18 @@ static __always_inline __u32 ct_wan(
 	return owner ? *owner : 0;
 }
 
+/*
+ * A TCP packet that conntrack can make no connection of, and so NAT no translation for: FIN, RST or SYN+ACK
+ * of a connection that it does not know (any more, after its WAN went down). It would leave with the
+ * LAN's private address.
+ */
+static __always_inline int untranslatable(const struct pcc_packet *p, const struct pcc_meta *meta)
+{
+	return pcc_have_ct && p->tuple.proto == IPPROTO_TCP && !(p->flags & PCC_P_QUOTED) &&
+	       meta->flags & (p->family == PCC_V4 ? PCC_META_NAT4 : PCC_META_NAT6) &&
+	       p->tcp_flags & (PCC_TCP_FIN | PCC_TCP_RST | PCC_TCP_SYN);
+}
+
 /* Decides about a LAN packet whose connection is not remembered. Reads only. Returns the origin. */
 static __noinline int decide(struct __sk_buff *skb, const struct pcc_packet *p,
 	const struct pcc_meta *meta, struct pcc_decision *d)
@@ -171,6 +183,10 @@ static __noinline int decide(struct __sk_buff *skb, const struct pcc_packet *p,
 	}
 	if (!packet_is_syn(p)) {
 		ct_lookup(skb, &p->tuple, &info, 0, 0);
+		if (!info.found && untranslatable(p, meta)) {
+			d->reason = PCC_R_UNTRACKED;
+			return PCC_ORIGIN_LAN;
+		}
 		id = info.found ? ct_wan(meta, &info, &reason) : 0;
 		if (id && wan_keeps(id)) {
 			classify_bucket(meta, &p->tuple, p->family, d, &base, &n);
@@ -253,6 +269,8 @@ static __noinline int lan_in_new(struct __sk_buff *skb, const struct pcc_packet 
 	if (!skb || !p || !meta)
 		return PCC_R_NO_CONFIG;
 	origin = decide(skb, p, meta, &d);
+	if (d.reason == PCC_R_UNTRACKED)
+		return d.reason;
 	/* An ICMP error opens no connection, and a dead end is not worth remembering. */
 	if (!(p->flags & PCC_P_QUOTED) && d.reason != PCC_R_NO_WAN &&
 		d.reason != PCC_R_BYPASS_FAMILY)
@@ -312,6 +330,8 @@ static __always_inline int lan_in(struct __sk_buff *skb, const struct pcc_meta *
 		return PCC_R_BYPASS_CACHED;
 	if (conn_wants_ct_mark(conn, conn->tx_packets))
 		conn_mark_ct(skb, &p.tuple, meta, conn);
+	if (meta->flags & PCC_META_FASTPATH && conn->rx_packets)
+		skb->tc_index = PCC_NOTE_LEARN;
 	count_tx(meta, conn->wan_id, p.family, conn->bucket, skb->len);
 	return PCC_R_PINNED;
 }
@@ -368,6 +388,8 @@ static __always_inline int lan_out(struct __sk_buff *skb, const struct pcc_meta 
 	struct pcc_tuple key;
 	int err;
 
+	if (note_take(skb) == PCC_NOTE_FAST)
+		return PCC_R_MAX;
 	/* 0: from the router itself. */
 	iface = ifindex ? bpf_map_lookup_elem(&pcc_ifaces, &ifindex) : NULL;
 	if (!iface || iface->role != PCC_ROLE_WAN)
@@ -388,6 +410,8 @@ static __always_inline int lan_out(struct __sk_buff *skb, const struct pcc_meta 
 	conn_count_rx(conn, skb->len, bpf_ktime_get_coarse_ns());
 	if (conn_wants_ct_mark(conn, conn->rx_packets))
 		conn_mark_ct(skb, &key, meta, conn);
+	if (meta->flags & PCC_META_FASTPATH && conn->tx_packets > 1)
+		learn(skb, &p, meta, 1);
 	count_bucket_rx(meta, p.family, conn->bucket, skb->len);
 	count_wan_rx(conn->wan_id, skb->len);
 	return PCC_R_WAN_REPLY;

@@ -16,6 +16,18 @@ struct {
 	__type(value, struct pcc_conn);
 } pcc_conns SEC(".maps");
 
+/*
+ * The fast path's leases. Written by pcc_wan_out and pcc_lan_out, which learn from what the kernel sends; the
+ * ingress programs count in it and let leases be renewed. Full: the least recently used entries go, and their
+ * packets take the kernel's way.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 524288); /* both directions of --max-conns */
+	__type(key, struct pcc_flow_key);
+	__type(value, struct pcc_flow);
+} pcc_flows SEC(".maps");
+
 /* WANs by id. Written by user space only. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -6,7 +6,8 @@
  *   ISP      -> pcc_wan_in -> conntrack, NAT, routing,  FORWARD -> pcc_lan_out -> LAN host
  *
  * Each of them looks, sets a mark, counts one reason, and lets the next program run. None changes a
- * byte, and none drops a packet that the kernel would not drop (see is_martian()).
+ * byte, but for the fast path, and none drops a packet that could get anywhere (is_martian(),
+ * untranslatable()).
  */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
@@ -31,7 +32,7 @@
 
 /* TC_ACT_UNSPEC and TCX_NEXT alike: other people's programs run after ours. */
 #define PCC_NEXT (-1)
-/* TC_ACT_SHOT and TCX_DROP: only for what the kernel would drop, too. */
+/* TC_ACT_SHOT and TCX_DROP: only for what the kernel, or the ISP, would drop. */
 #define PCC_DROP 2
 
 #include "maps.bpf.h"
@@ -40,6 +41,9 @@
 #include "conntrack.bpf.h"
 #include "route.bpf.h"
 #include "classify.bpf.h"
+#include "flow.bpf.h"
+#include "learn.bpf.h"
+#include "fast_tc.bpf.h"
 #include "lan.bpf.h"
 #include "wan.bpf.h"
 
@@ -67,10 +71,18 @@ int pcc_lan_in(struct __sk_buff *skb)
 {
 	const struct pcc_meta *meta = meta_get();
 
-	int reason = meta ? lan_in(skb, meta) : PCC_R_NO_CONFIG;
+	int reason, verdict;
 
+	if (meta && meta->flags & PCC_META_FASTPATH) {
+		verdict = fast_tc(skb, meta);
+		if (verdict) {
+			leave(PCC_R_FAST);
+			return verdict;
+		}
+	}
+	reason = meta ? lan_in(skb, meta) : PCC_R_NO_CONFIG;
 	leave(reason);
-	return reason == PCC_R_MARTIAN ? PCC_DROP : PCC_NEXT;
+	return reason == PCC_R_MARTIAN || reason == PCC_R_UNTRACKED ? PCC_DROP : PCC_NEXT;
 }
 
 SEC("tc")
@@ -85,7 +97,15 @@ SEC("tc")
 int pcc_wan_in(struct __sk_buff *skb)
 {
 	const struct pcc_meta *meta = meta_get();
+	int verdict;
 
+	if (meta && meta->flags & PCC_META_FASTPATH) {
+		verdict = fast_tc(skb, meta);
+		if (verdict) {
+			leave(PCC_R_FAST);
+			return verdict;
+		}
+	}
 	return leave(meta ? wan_in(skb, meta) : PCC_R_NO_CONFIG);
 }
 

@@ -60,7 +60,11 @@ static __always_inline int wan_in(struct __sk_buff *skb, const struct pcc_meta *
 static __always_inline int wan_out(struct __sk_buff *skb, const struct pcc_meta *meta)
 {
 	__u32 id = (skb->mark & meta->mark_mask) >> (meta->mark_shift & 31);
+	__u32 note = note_take(skb);
 	struct pcc_wan *wan;
+
+	if (note == PCC_NOTE_FAST)
+		return PCC_R_MAX;
 
 	if (!id)
 		return PCC_R_WAN_OUT_OTHER;
@@ -70,6 +74,8 @@ static __always_inline int wan_out(struct __sk_buff *skb, const struct pcc_meta 
 	if (!skb->ingress_ifindex)
 		return PCC_R_WAN_OUT_OTHER; /* the router's own answer */
 	count_wan_tx(id, skb->len);
+	if (note == PCC_NOTE_LEARN)
+		learn_to_wan(skb, meta);
 	return PCC_R_MAX; /* counted by pcc_lan_in already */
 }
 

@@ -110,6 +110,11 @@ enum pcc_scheme { PCC_SCHEME_CONSISTENT = 0, PCC_SCHEME_MODULO = 1 };
 	X(LEAK, "leak", "packets that left a WAN with the mark of another one")                    \
 	X(WAN_OUT_OTHER, "wan_out_other", "packets that left a WAN and carry no WAN's mark")       \
 	X(MARTIAN, "martian", "packets from the LAN with a source address of the router: dropped") \
+	X(UNTRACKED, "untracked", "TCP packets of no known connection, which NAT cannot translate: dropped") \
+	X(FAST, "fast", "packets forwarded by the fast path")                                        \
+	X(FAST_RENEW, "fast_renew", "packets let through to renew a lease")                        \
+	X(FAST_LEARNED, "fast_learned", "fast path entries learned or renewed")                    \
+	X(FAST_FORGOTTEN, "fast_forgotten", "fast path entries ended by FIN or RST")               \
 	X(NO_CONFIG, "no_config", "packets seen while there was no valid configuration")
 
 enum pcc_reason {
@@ -176,6 +181,7 @@ struct pcc_iface {
 
 /* struct pcc_iface.flags */
 #define PCC_IFACE_DROP_LOCAL_SRC 0x2u /* attach set accept_local: pcc_lan_in drops instead */
+#define PCC_IFACE_L3 0x4u /* has no link-layer header: tun, ppp, wireguard */
 #define PCC_IFACE_QDISC_MADE                                                                       \
 	0x1u /* attach made the clsact qdisc: detach removes it when it is empty */
 
@@ -233,6 +239,49 @@ struct pcc_frag {
 	__u64 seen_ns;
 };
 
+/*
+ * Key of pcc_flows: a packet as it arrives. ifindex is the interface as the routing sees it: the bridge, not
+ * its port.
+ */
+struct pcc_flow_key {
+	struct pcc_tuple tuple;
+	__u32 ifindex;
+};
+
+/* struct pcc_flow.flags */
+#define PCC_FLOW_V6 0x1u
+#define PCC_FLOW_TO_LAN 0x2u /* WAN to LAN; else LAN to WAN */
+#define PCC_FLOW_IN_L3 0x4u  /* arrives without a link-layer header */
+#define PCC_FLOW_OUT_L3 0x8u /* leaves without one */
+#define PCC_FLOW_PORTS 0x10u /* NAT changes a port */
+#define PCC_FLOW_ADDRS 0x20u /* NAT changes an address */
+
+/*
+ * Value of pcc_flows: what the kernel was seen to do with such a packet. The checksum differences are
+ * ones' complement sums of (new - old), as bpf_csum_diff() gives them.
+ */
+struct pcc_flow {
+	__be32 src[4]; /* after NAT, v4-mapped */
+	__be32 dst[4];
+	__be16 sport;
+	__be16 dport;
+	__u32 egress_ifindex;
+	__u8 dmac[6];
+	__u8 smac[6];
+	__u32 addr_diff;
+	__u32 port_diff;
+	__u32 mtu;   /* of the egress, bytes from the IP header on */
+	__u32 flags; /* PCC_FLOW_* */
+	__u32 epoch; /* valid while it is pcc_meta.epoch; 0: being written */
+	__u32 wan_id;
+	__u32 bucket;
+	__u32 pad;
+	__u64 lease_ns; /* valid until */
+	__u64 renew_ns; /* when the packet that renews the lease was let through; 0: none is under way */
+	__u64 packets;	/* not yet added to pcc_conns */
+	__u64 bytes;
+};
+
 /* What a new connection is classified with. There are two; pcc_meta.active_half names the valid
  * one. */
 struct pcc_half {
@@ -249,6 +298,7 @@ struct pcc_half {
 #define PCC_META_DIR_MADE 0x8u	 /* attach made the pin directory: detach removes it */
 #define PCC_META_NO_TCX 0x10u	 /* hooks are clsact filters */
 #define PCC_META_NO_WAN_OUT 0x40u /* no pcc_wan_out: pcc_lan_in counts what goes to a WAN */
+#define PCC_META_FASTPATH 0x80u /* the fast path is on */
 #define PCC_META_NO_CT 0x20u	 /* no conntrack kfuncs: ct marks are written by nftables */
 
 /* The only value of pcc_meta. Size and offsets are checked whenever pins are opened. */
@@ -272,7 +322,7 @@ struct pcc_meta {
 	__u32 table_base;
 	__u32 rule_pref;
 	__u32 max_conns;
-	__u32 pad;
+	__u32 tcp_timeout_ms; /* nf_conntrack_tcp_timeout_established, what learning sets an entry to */
 	__u64 netns_cookie; /* SO_NETNS_COOKIE of the network namespace that it is attached in */
 	__u64 attached_ns;  /* CLOCK_MONOTONIC */
 	__u64 object_hash;  /* of the BPF object that the programs were loaded from */
@@ -291,6 +341,8 @@ _Static_assert(sizeof(struct pcc_bucket_stats) == 40, "pcc_stats value");
 _Static_assert(sizeof(struct pcc_wan_stats) == 48, "pcc_wan_stats value");
 _Static_assert(sizeof(struct pcc_frag_key) == 40, "pcc_frags key");
 _Static_assert(sizeof(struct pcc_frag) == 16, "pcc_frags value");
+_Static_assert(sizeof(struct pcc_flow_key) == 44, "pcc_flows key");
+_Static_assert(sizeof(struct pcc_flow) == 120, "pcc_flows value");
 _Static_assert(sizeof(struct pcc_half) == 24, "pcc_meta.half");
 _Static_assert(sizeof(struct pcc_meta) == 168, "pcc_meta value");
 

@@ -257,6 +257,8 @@ static int commit_ifaces(struct pcc_dp *dp, const struct pcc_config *cfg)
 	for (uint32_t i = 0; i < cfg->nlans; i++) {
 		struct pcc_iface iface = {.role = PCC_ROLE_LAN, .order = i};
 
+		if (cfg->lans[i].l3)
+			iface.flags |= PCC_IFACE_L3;
 		if (drops_local_sources(dp, &cfg->lans[i]))
 			iface.flags |= PCC_IFACE_DROP_LOCAL_SRC;
 		memcpy(iface.name, cfg->lans[i].name, sizeof(iface.name));
@@ -268,6 +270,8 @@ static int commit_ifaces(struct pcc_dp *dp, const struct pcc_config *cfg)
 		struct pcc_iface iface = {
 			.role = PCC_ROLE_WAN, .wan_id = cfg->wans[i].id, .order = i};
 
+		if (cfg->wans[i].l3)
+			iface.flags |= PCC_IFACE_L3;
 		memcpy(iface.name, cfg->wans[i].name, sizeof(iface.name));
 		ret = iface_set(dp, cfg->wans[i].ifindex, &iface);
 		if (ret)
@@ -432,10 +436,12 @@ static void commit_meta(struct pcc_dp *dp, const struct pcc_config *cfg, uint32_
 	m->table_base = cfg->table_base;
 	m->rule_pref = cfg->rule_pref;
 	m->max_conns = cfg->max_conns;
+	m->tcp_timeout_ms = cfg->tcp_timeout_ms;
 	m->flags = (m->flags & PCC_META_DIR_MADE) | (dp->dir_made ? PCC_META_DIR_MADE : 0) |
 		   (cfg->nat4 ? PCC_META_NAT4 : 0) | (cfg->nat6 ? PCC_META_NAT6 : 0) |
 		   (cfg->seed_given ? PCC_META_SEED_GIVEN : 0) |
 		   (cfg->fastpath == PCC_FP_OFF ? PCC_META_NO_WAN_OUT : 0) |
+		   (cfg->fastpath != PCC_FP_OFF && !dp->no_ct ? PCC_META_FASTPATH : 0) |
 		   (dp->no_tcx ? PCC_META_NO_TCX : 0) | (dp->no_ct ? PCC_META_NO_CT : 0);
 	snprintf(m->version, sizeof(m->version), "%s", PCC_VERSION);
 }

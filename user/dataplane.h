@@ -20,6 +20,7 @@
 	X(META, pcc_meta)                                                                          \
 	X(SYSCTLS, pcc_sysctls)                                                                    \
 	X(CONNS, pcc_conns)                                                                        \
+	X(FLOWS, pcc_flows)                                                                        \
 	X(WANS, pcc_wans)                                                                          \
 	X(BUCKETS, pcc_buckets)                                                                    \
 	X(IFACES, pcc_ifaces)                                                                      \

@@ -43,11 +43,13 @@ struct pcc_wan_cfg {
 	uint32_t order; /* place in the order given */
 	struct pcc_gateway gw[PCC_FAMILIES];
 	uint32_t given; /* PCC_WAN_SET_* */
+	bool l3;	/* settled: has no link-layer header */
 };
 
 struct pcc_lan_cfg {
 	char name[PCC_IFNAMSIZ];
 	uint32_t ifindex;
+	bool l3;	   /* settled: has no link-layer header */
 	bool accept_local; /* settled: worth setting, as nothing else validates sources here */
 };
 
@@ -66,6 +68,7 @@ struct pcc_config {
 	uint32_t table_base;
 	uint32_t rule_pref;
 	bool nat4, nat6;
+	uint32_t tcp_timeout_ms; /* settled: conntrack's for established TCP */
 	uint32_t max_conns; /* 0: the kernel's nf_conntrack_max */
 };
 

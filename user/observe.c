@@ -61,6 +61,7 @@ static int settle_lan(const struct pcc_config *old, struct pcc_lan_cfg *lan,
 
 	lan->accept_local = !sysctl_of("all", "rp_filter") && !sysctl_of(lan->name, "rp_filter") &&
 			    !sysctl_of("all", "accept_local");
+	lan->l3 = link && !link->mac_bytes;
 	if (link)
 		lan->ifindex = link->ifindex;
 	else if (was)
@@ -145,6 +146,7 @@ static int settle_wan(struct pcc_session *s, const struct pcc_config *old, struc
 	if (!link && !was)
 		return unknown_interface(wan->name, err);
 	wan->ifindex = link ? link->ifindex : was->ifindex;
+	wan->l3 = link && !link->mac_bytes;
 	if (!link) { /* unplugged: everything but the link stays as it was */
 		for (int f = 0; f < PCC_FAMILIES; f++)
 			if (wan->gw[f].source == PCC_GW_AUTO)
@@ -189,12 +191,25 @@ static int check_fixed(
 	return pcc_err_hint(err, -EINVAL, "pccbpf detach, then attach");
 }
 
+/* conntrack's timeout of established TCP; 0 where it does not say. */
+static uint32_t tcp_timeout_ms(void)
+{
+	long seconds;
+
+	if (pcc_sysctl_read_int(
+		    "net/netfilter/nf_conntrack_tcp_timeout_established", &seconds, NULL) ||
+		seconds < 1)
+		return 0;
+	return seconds > UINT32_MAX / 1000 ? UINT32_MAX : (uint32_t)seconds * 1000;
+}
+
 static int settle_numbers(struct pcc_config *cfg, const struct pcc_config *old, struct pcc_err *err)
 {
 	int ret;
 
 	for (uint32_t i = 0; i < cfg->nwans; i++)
 		cfg->wans[i].order = i;
+	cfg->tcp_timeout_ms = tcp_timeout_ms();
 	ret = pcc_config_assign_ids(cfg, old);
 	if (ret)
 		return pcc_config_validate(cfg, err) ?: ret;

@@ -52,6 +52,8 @@ static const struct {
 		sizeof(struct pcc_sysctl_old), 0},
 	[PCC_MAP_CONNS] = {BPF_MAP_TYPE_LRU_HASH, sizeof(struct pcc_tuple), sizeof(struct pcc_conn),
 		0},
+	[PCC_MAP_FLOWS] = {BPF_MAP_TYPE_LRU_HASH, sizeof(struct pcc_flow_key),
+		sizeof(struct pcc_flow), 0},
 	[PCC_MAP_WANS] = {BPF_MAP_TYPE_ARRAY, 4, sizeof(struct pcc_wan), PCC_WAN_SLOTS},
 	[PCC_MAP_BUCKETS] = {BPF_MAP_TYPE_ARRAY, 4, 4, 0},
 	[PCC_MAP_IFACES] = {BPF_MAP_TYPE_HASH, 4, sizeof(struct pcc_iface), 0},
@@ -183,6 +185,19 @@ static int try_lock(struct pcc_dp *dp)
 	return 0;
 }
 
+static bool dir_is_empty(const char *path)
+{
+	DIR *dir = opendir(path);
+	struct dirent *entry;
+	bool empty = dir;
+
+	while (empty && (entry = readdir(dir)))
+		empty = entry->d_name[0] == '.';
+	if (dir)
+		closedir(dir);
+	return empty;
+}
+
 int pcc_dp_lock(struct pcc_dp *dp, bool create, unsigned int wait_s, struct pcc_err *err)
 {
 	const struct timespec pause = {.tv_nsec = 20 * 1000 * 1000};
@@ -195,8 +210,11 @@ int pcc_dp_lock(struct pcc_dp *dp, bool create, unsigned int wait_s, struct pcc_
 		if (create && !mkdir(dp->dir, 0700))
 			dp->dir_made = true;
 		ret = try_lock(dp);
-		if (!ret)
+		if (!ret) {
+			/* Empty: made just now, or by an attach that was interrupted at once. */
+			dp->dir_made = dp->dir_made || dir_is_empty(dp->dir);
 			return 0;
+		}
 		if (ret == -ENOENT && !create)
 			return ret;
 		if (ret != -EAGAIN && ret != -ENOENT)
@@ -273,7 +291,12 @@ static int open_progs(struct pcc_dp *dp, struct pcc_err *err)
 
 static int map_meta(struct pcc_dp *dp, struct pcc_err *err)
 {
-	void *mem = mmap(NULL, sizeof(*dp->meta), PROT_READ | PROT_WRITE, MAP_SHARED,
+	void *mem;
+
+	if (dp->meta)
+		munmap(dp->meta, sizeof(*dp->meta));
+	dp->meta = NULL;
+	mem = mmap(NULL, sizeof(*dp->meta), PROT_READ | PROT_WRITE, MAP_SHARED,
 		dp->map_fd[PCC_MAP_META], 0);
 
 	if (mem == MAP_FAILED)
@@ -343,19 +366,20 @@ enum pcc_dp_state pcc_dp_open(struct pcc_dp *dp, struct pcc_err *err)
 	return PCC_DP_DAMAGED;
 }
 
+static bool btf_has(const struct btf *btf, const char *func)
+{
+	return btf && btf__find_by_name_kind(btf, func, BTF_KIND_FUNC) > 0;
+}
+
 /* Has the kernel the conntrack kfuncs? They are in its own BTF or in that of the module. */
 static bool kernel_has_ct(void)
 {
 	struct btf *vmlinux = btf__load_vmlinux_btf(), *module = NULL;
-	bool has = false;
+	bool has = btf_has(vmlinux, "bpf_skb_ct_lookup") && btf_has(vmlinux, "bpf_ct_change_timeout");
 
-	if (vmlinux) {
-		has = btf__find_by_name_kind(vmlinux, "bpf_skb_ct_lookup", BTF_KIND_FUNC) > 0;
-		if (!has)
-			module = btf__load_module_btf("nf_conntrack", vmlinux);
-		if (module)
-			has = btf__find_by_name_kind(module, "bpf_skb_ct_lookup", BTF_KIND_FUNC) >
-			      0;
+	if (vmlinux && !has) {
+		module = btf__load_module_btf("nf_conntrack", vmlinux);
+		has = btf_has(module, "bpf_skb_ct_lookup") && btf_has(module, "bpf_ct_change_timeout");
 	}
 	btf__free(module);
 	btf__free(vmlinux);
@@ -465,6 +489,11 @@ static int pin_loaded(struct pcc_dp *dp, struct pccbpf_bpf *skel, const bool reu
 		close_fd(&dp->map_fd[i]);
 		dp->map_fd[i] = fd;
 		ret = pin_as(dp, fd, map_names[i]);
+		if (!ret && i == PCC_MAP_META) {
+			ret = map_meta(dp, NULL);
+			if (!ret && dp->dir_made)
+				dp->meta->flags |= PCC_META_DIR_MADE;
+		}
 		if (ret)
 			return ret;
 	}
@@ -537,6 +566,7 @@ static void size_maps(
 	if (have > room)
 		room = have;
 	bpf_map__set_max_entries(skel->maps.pcc_conns, cfg->max_conns);
+	bpf_map__set_max_entries(skel->maps.pcc_flows, 2 * cfg->max_conns);
 	bpf_map__set_max_entries(skel->maps.pcc_buckets, 4 * room);
 	bpf_map__set_max_entries(skel->maps.pcc_stats, 2 * room);
 }
@@ -568,11 +598,6 @@ int pcc_dp_load(struct pcc_dp *dp, const struct pcc_config *cfg, struct pcc_err 
 		goto out;
 	}
 	ret = pin_loaded(dp, skel, reuse);
-	if (!ret && !reuse[PCC_MAP_META]) {
-		if (dp->meta)
-			munmap(dp->meta, sizeof(*dp->meta));
-		ret = map_meta(dp, err);
-	}
 	if (ret)
 		pcc_err_set(err, ret, "pin directory", "'%s': %s", dp->dir, strerror(-ret));
 	else

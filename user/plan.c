@@ -65,13 +65,16 @@ static const struct pcc_link *find_link(const struct pcc_observed *now, uint32_t
 /* One per network namespace. */
 static const struct {
 	const char *path, *value;
+	bool fastpath; /* only where there is one */
 } global_sysctls[] = {
 	/* A socket accepted from a marked SYN answers with the mark: by the WAN that it came in on.
 	 */
-	{"net/ipv4/tcp_fwmark_accept", "1"},
+	{"net/ipv4/tcp_fwmark_accept", "1", false},
 	/* So do echo replies, RSTs and errors of the router. */
-	{"net/ipv4/fwmark_reflect", "1"},
-	{"net/ipv6/fwmark_reflect", "1"},
+	{"net/ipv4/fwmark_reflect", "1", false},
+	{"net/ipv6/fwmark_reflect", "1", false},
+	/* conntrack sees one packet in two seconds of an offloaded connection: windows mean nothing. */
+	{"net/netfilter/nf_conntrack_tcp_be_liberal", "1", true},
 };
 
 /* One per WAN. */
@@ -103,7 +106,8 @@ int pcc_plan_sysctls(
 	if (!v)
 		return -ENOMEM;
 	for (size_t i = 0; i < N(global_sysctls); i++) {
-		if (!has_v6 && strstr(global_sysctls[i].path, "ipv6"))
+		if ((!has_v6 && strstr(global_sysctls[i].path, "ipv6")) ||
+			(global_sysctls[i].fastpath && cfg->fastpath == PCC_FP_OFF))
 			continue;
 		snprintf(v[*n].path, sizeof(v->path), "%s", global_sysctls[i].path);
 		snprintf(v[(*n)++].value, sizeof(v->value), "%s", global_sysctls[i].value);

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The fast path in tc: every kind of device, GRO and GSO, and the egress's qdisc. */
+#ifndef PCC_FAST_TC_BPF_H
+#define PCC_FAST_TC_BPF_H
+
+/* L4 checksum, which may be partial: only the kernel's helpers know. 0 or an error. */
+static __always_inline int fast_tc_csum(
+	struct __sk_buff *skb, const struct pcc_flow *flow, __u32 off, __u8 proto)
+{
+	__u64 udp = proto == IPPROTO_UDP ? BPF_F_MARK_MANGLED_0 : 0;
+
+	off += proto == IPPROTO_TCP ? 16 : 6;
+	if (flow->flags & PCC_FLOW_ADDRS &&
+		bpf_l4_csum_replace(skb, off, 0, flow->addr_diff, BPF_F_PSEUDO_HDR | udp))
+		return -1;
+	if (flow->flags & PCC_FLOW_PORTS && bpf_l4_csum_replace(skb, off, 0, flow->port_diff, udp))
+		return -1;
+	return 0;
+}
+
+/* New addresses, ports, TTL and MACs into the packet; l3 is the offset of the IP header. */
+static __always_inline int fast_tc_rewrite(
+	struct __sk_buff *skb, const struct pcc_flow *flow, __u32 l3, __u32 v6)
+{
+	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+	__be16 *ports;
+
+	if (v6) {
+		struct ipv6hdr *ip6 = data + l3;
+
+		if ((void *)(ip6 + 1) + 4 > end)
+			return -1;
+		rewrite_ip6(ip6, flow);
+		ports = (__be16 *)(ip6 + 1);
+	} else {
+		struct iphdr *ip = data + l3;
+
+		if ((void *)(ip + 1) + 4 > end)
+			return -1;
+		rewrite_ip4(ip, flow);
+		ports = (__be16 *)(ip + 1);
+	}
+	ports[0] = flow->sport;
+	ports[1] = flow->dport;
+	if (l3 && !(flow->flags & PCC_FLOW_OUT_L3)) {
+		__builtin_memcpy(data, flow->dmac, 6);
+		__builtin_memcpy(data + 6, flow->smac, 6);
+	}
+	return 0;
+}
+
+/* A packet from a device without link-layer header, to one with it. */
+static __noinline int fast_tc_add_mac(struct __sk_buff *skb, const struct pcc_flow *flow)
+{
+	struct ethhdr eth;
+
+	if (!skb || !flow || bpf_skb_change_head(skb, sizeof(eth), 0))
+		return -1;
+	__builtin_memcpy(eth.h_dest, flow->dmac, 6);
+	__builtin_memcpy(eth.h_source, flow->smac, 6);
+	eth.h_proto = skb->protocol;
+	return bpf_skb_store_bytes(skb, 0, &eth, sizeof(eth), 0);
+}
+
+/* What must fit the MTU: the packet, or a segment of it. */
+static __always_inline __u32 fast_tc_len(struct __sk_buff *skb, const struct fast_packet *f)
+{
+	if (skb->gso_size)
+		return skb->gso_size + (f->v6 ? 40 : 20) + f->tcp_hdr_len;
+	return f->l3_len;
+}
+
+/*
+ * Forwards the packet if a lease says how. Returns the verdict, or 0 where the packet takes the kernel's
+ * way, untouched.
+ */
+static __always_inline int fast_tc(struct __sk_buff *skb, const struct pcc_meta *meta)
+{
+	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+	struct fast_packet f = {};
+	struct pcc_flow *flow;
+	__u32 l3 = 14, l2_len;
+
+	if (skb->pkt_type || skb->vlan_present || data + 14 > end)
+		return 0;
+	/* Without a link-layer header the packet begins with IP. A packet that is taken for the
+	 * wrong kind is found under no key. */
+	if (*(__be16 *)(data + 12) != (__be16)skb->protocol)
+		l3 = 0;
+	if (l3 ? fast_parse(data + 14, end, skb->protocol, &f) :
+		 fast_parse(data, end, skb->protocol, &f))
+		return 0;
+	f.key.ifindex = skb->ifindex;
+	flow = flow_find(&f, meta, fast_tc_len(skb, &f));
+	if (!flow || !(flow->flags & PCC_FLOW_IN_L3) != !!l3)
+		return 0;
+	l2_len = skb->len;
+	if (fast_tc_csum(skb, flow, l3 + (f.v6 ? 40 : 20), f.key.tuple.proto))
+		return 0;
+	if (l3 ? fast_tc_rewrite(skb, flow, 14, f.v6) : fast_tc_rewrite(skb, flow, 0, f.v6))
+		return PCC_DROP; /* the checksum is changed already; cannot happen, it was parsed */
+	if (!l3 && !(flow->flags & PCC_FLOW_OUT_L3) && fast_tc_add_mac(skb, flow))
+		return PCC_DROP;
+	flow_count(flow, meta, l2_len);
+	skb->tc_index = PCC_NOTE_FAST;
+	return bpf_redirect(flow->egress_ifindex, 0);
+}
+
+#endif

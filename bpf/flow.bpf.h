@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The fast path: what the kernel was seen to do with a connection is repeated for a lease of two seconds.
+ * This is the part that does not care whether tc or XDP has the packet.
+ */
+#ifndef PCC_FLOW_BPF_H
+#define PCC_FLOW_BPF_H
+
+#define PCC_LEASE_NS (2ull * 1000 * 1000 * 1000)
+#define PCC_RENEW_NS (100ull * 1000 * 1000)
+
+#define PCC_TCP_ENDS (PCC_TCP_FIN | PCC_TCP_RST)
+
+/* A packet that the fast path may treat: the headers are where a plain packet has them. */
+struct fast_packet {
+	struct pcc_flow_key key;
+	__u32 v6;
+	__u32 l3_len; /* from the IP header on, as the header says */
+	__u8 tcp_flags;
+	__u8 tcp_hdr_len; /* bytes; 8 for UDP */
+	__u16 pad;
+};
+
+static __always_inline int fast_parse_l4(void *l4, void *end, struct fast_packet *f)
+{
+	if (f->key.tuple.proto == IPPROTO_TCP) {
+		struct tcphdr *tcp = l4;
+
+		if ((void *)(tcp + 1) > end)
+			return -1;
+		f->key.tuple.sport = tcp->source;
+		f->key.tuple.dport = tcp->dest;
+		f->tcp_flags = ((__u8 *)tcp)[13];
+		f->tcp_hdr_len = tcp->doff * 4;
+		return 0;
+	}
+	if (f->key.tuple.proto == IPPROTO_UDP) {
+		struct udphdr *udp = l4;
+
+		if ((void *)(udp + 1) > end)
+			return -1;
+		f->key.tuple.sport = udp->source;
+		f->key.tuple.dport = udp->dest;
+		f->tcp_hdr_len = sizeof(*udp);
+		return 0;
+	}
+	return -1;
+}
+
+/* 0 for a packet that may take the fast path: plain header, no fragment, TTL to spare. */
+static __always_inline int fast_parse(void *l3, void *end, __be16 protocol, struct fast_packet *f)
+{
+	if (protocol == bpf_htons(PCC_ETH_P_IP)) {
+		struct iphdr *ip = l3;
+
+		if ((void *)(ip + 1) > end || *(__u8 *)ip != 0x45 ||
+			(ip->frag_off & bpf_htons(0x3fff)) || ip->ttl <= 1)
+			return -1;
+		addr_map4(f->key.tuple.src, ip->saddr);
+		addr_map4(f->key.tuple.dst, ip->daddr);
+		f->key.tuple.proto = ip->protocol;
+		f->l3_len = bpf_ntohs(ip->tot_len);
+		return fast_parse_l4(ip + 1, end, f);
+	}
+	if (protocol == bpf_htons(PCC_ETH_P_IPV6)) {
+		struct ipv6hdr *ip6 = l3;
+
+		if ((void *)(ip6 + 1) > end || ip6->version != 6 || ip6->hop_limit <= 1)
+			return -1;
+		addr_copy6(f->key.tuple.src, ip6->saddr.in6_u.u6_addr32);
+		addr_copy6(f->key.tuple.dst, ip6->daddr.in6_u.u6_addr32);
+		f->key.tuple.proto = ip6->nexthdr;
+		f->l3_len = sizeof(*ip6) + bpf_ntohs(ip6->payload_len);
+		f->v6 = 1;
+		return fast_parse_l4(ip6 + 1, end, f);
+	}
+	return -1;
+}
+
+/* What the two directions have in common: the connection's key in pcc_conns. */
+static __always_inline void flow_conn_key(
+	struct pcc_tuple *to, const struct pcc_flow_key *key, const struct pcc_flow *flow)
+{
+	if (!(flow->flags & PCC_FLOW_TO_LAN)) {
+		*to = key->tuple;
+		return;
+	}
+	addr_copy6(to->src, flow->dst);
+	addr_copy6(to->dst, flow->src);
+	to->sport = flow->dport;
+	to->dport = flow->sport;
+	to->proto = key->tuple.proto;
+	to->pad[0] = to->pad[1] = to->pad[2] = 0;
+}
+
+/* Moves what the fast path counted to the connection. */
+static __always_inline void flow_fold(struct pcc_flow *flow, struct pcc_conn *conn)
+{
+	__u64 packets = __sync_lock_test_and_set(&flow->packets, 0);
+	__u64 bytes = __sync_lock_test_and_set(&flow->bytes, 0);
+
+	if (flow->flags & PCC_FLOW_TO_LAN) {
+		__sync_fetch_and_add(&conn->rx_packets, packets);
+		__sync_fetch_and_add(&conn->rx_bytes, bytes);
+	} else {
+		__sync_fetch_and_add(&conn->tx_packets, packets);
+		__sync_fetch_and_add(&conn->tx_bytes, bytes);
+	}
+}
+
+static __always_inline void flow_end(const struct pcc_flow_key *key, struct pcc_flow *flow)
+{
+	struct pcc_tuple conn_key;
+	struct pcc_conn *conn;
+
+	flow_conn_key(&conn_key, key, flow);
+	conn = bpf_map_lookup_elem(&pcc_conns, &conn_key);
+	if (conn)
+		flow_fold(flow, conn);
+	bpf_map_delete_elem(&pcc_flows, key);
+}
+
+/* FIN or RST: both directions go back to the kernel for good. */
+static __noinline int flow_forget(const struct pcc_flow_key *key, struct pcc_flow *flow)
+{
+	struct pcc_flow_key back = {};
+	struct pcc_flow *other;
+
+	if (!key || !flow)
+		return 0;
+	addr_copy6(back.tuple.src, flow->dst);
+	addr_copy6(back.tuple.dst, flow->src);
+	back.tuple.sport = flow->dport;
+	back.tuple.dport = flow->sport;
+	back.tuple.proto = key->tuple.proto;
+	back.ifindex = flow->egress_ifindex;
+	other = bpf_map_lookup_elem(&pcc_flows, &back);
+	if (other)
+		flow_end(&back, other);
+	flow_end(key, flow);
+	count_reason(PCC_R_FAST_FORGOTTEN);
+	return 0;
+}
+
+/*
+ * Is the lease good? When it has ended one packet is let through to the kernel; while that is under way
+ * the others may go on for at most 100 ms.
+ */
+static __always_inline int flow_valid(
+	struct pcc_flow *flow, const struct pcc_meta *meta, __u64 now)
+{
+	__u64 renew;
+
+	if (flow->epoch != meta->epoch)
+		return 0;
+	if (now < flow->lease_ns)
+		return 1;
+	renew = flow->renew_ns;
+	if (!renew) {
+		if (!__sync_val_compare_and_swap(&flow->renew_ns, 0, now)) {
+			count_reason(PCC_R_FAST_RENEW);
+			return 0;
+		}
+		return 1;
+	}
+	return now < renew + PCC_RENEW_NS && now < flow->lease_ns + PCC_LEASE_NS;
+}
+
+/*
+ * Looks the packet up. NULL: it goes to the kernel. len is what has to fit the egress's MTU, from the IP
+ * header on.
+ */
+static __always_inline struct pcc_flow *flow_find(
+	const struct fast_packet *f, const struct pcc_meta *meta, __u32 len)
+{
+	struct pcc_flow *flow;
+
+	if (f->tcp_flags & PCC_TCP_SYN)
+		return NULL;
+	flow = bpf_map_lookup_elem(&pcc_flows, &f->key);
+	if (!flow)
+		return NULL;
+	if (f->tcp_flags & PCC_TCP_ENDS) {
+		flow_forget(&f->key, flow);
+		return NULL;
+	}
+	if (len > flow->mtu || !flow_valid(flow, meta, bpf_ktime_get_coarse_ns()))
+		return NULL;
+	return flow;
+}
+
+/* Counts a packet of the fast path wherever it counts on the kernel's way. */
+static __always_inline void flow_count(
+	struct pcc_flow *flow, const struct pcc_meta *meta, __u32 bytes)
+{
+	__u32 key = (flow->flags & PCC_FLOW_V6 ? PCC_V6 : PCC_V4) * meta->bucket_stride;
+	struct pcc_bucket_stats *b = NULL;
+	struct pcc_wan_stats *w;
+	__u32 wan_id = flow->wan_id;
+
+	__sync_fetch_and_add(&flow->packets, 1);
+	__sync_fetch_and_add(&flow->bytes, bytes);
+	if (flow->bucket < meta->bucket_stride) {
+		key += flow->bucket;
+		b = bpf_map_lookup_elem(&pcc_stats, &key);
+	}
+	w = bpf_map_lookup_elem(&pcc_wan_stats, &wan_id);
+	if (w)
+		w->fastpath_packets += 1;
+	if (flow->flags & PCC_FLOW_TO_LAN) {
+		if (b) {
+			b->rx_packets += 1;
+			b->rx_bytes += bytes;
+		}
+		if (w) {
+			w->rx_packets += 1;
+			w->rx_bytes += bytes;
+		}
+	} else {
+		if (b) {
+			b->tx_packets += 1;
+			b->tx_bytes += bytes;
+		}
+		if (w) {
+			w->tx_packets += 1;
+			w->tx_bytes += bytes;
+		}
+	}
+}
+
+/* Ones' complement arithmetic (RFC 1624). */
+static __always_inline __u16 csum_fold32(__u32 sum)
+{
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return sum;
+}
+
+static __always_inline __sum16 csum_apply(__sum16 check, __u32 diff)
+{
+	return ~csum_fold32((__u16)~check + csum_fold32(diff));
+}
+
+/* New addresses and TTL into an IPv4 header. One less TTL is one less in the first byte of its word. */
+static __always_inline void rewrite_ip4(struct iphdr *ip, const struct pcc_flow *flow)
+{
+	ip->check = csum_apply(ip->check, csum_fold32(flow->addr_diff) + bpf_htons(0xfeff));
+	ip->ttl -= 1;
+	ip->saddr = flow->src[3];
+	ip->daddr = flow->dst[3];
+}
+
+static __always_inline void rewrite_ip6(struct ipv6hdr *ip6, const struct pcc_flow *flow)
+{
+	ip6->hop_limit -= 1;
+	addr_copy6(ip6->saddr.in6_u.u6_addr32, flow->src);
+	addr_copy6(ip6->daddr.in6_u.u6_addr32, flow->dst);
+}
+
+#endif

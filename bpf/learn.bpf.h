@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Learning: at egress the packet carries the final tuple, MACs and device that the kernel chose; conntrack
+ * knows the tuple that it came in with. Entry = "what came in" -> "what went out".
+ */
+#ifndef PCC_LEARN_BPF_H
+#define PCC_LEARN_BPF_H
+
+extern int bpf_ct_change_timeout(struct nf_conn *ct, __u32 timeout) __ksym __weak;
+
+/* Notes from the ingress program to the egress program, in skb->tc_index, which nobody else uses. */
+#define PCC_NOTE_NONE 0
+#define PCC_NOTE_FAST 0x7c01  /* sent by the fast path: nothing to learn, all counted */
+#define PCC_NOTE_LEARN 0x7c02 /* of a connection that answers both ways: learn from it */
+
+#define PCC_NF_CT_EXT_HELPER 0
+
+/* One entry under construction a CPU: it is too large for the stack beside the parser's state. */
+struct learn_scratch {
+	struct pcc_flow_key key;
+	struct pcc_flow flow;
+	struct pcc_tuple conn_key;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct learn_scratch);
+} pcc_scratch SEC(".maps");
+
+static __always_inline __u32 note_take(struct __sk_buff *skb)
+{
+	__u32 note = skb->tc_index;
+
+	if (note)
+		skb->tc_index = PCC_NOTE_NONE;
+	return note;
+}
+
+/* Has the connection a helper (FTP, SIP, ...), which must see every packet? */
+static __always_inline int ct_has_helper(struct nf_conn *ct)
+{
+	struct nf_ct_ext *ext = ct->ext;
+	void *helper = NULL;
+	__u8 off;
+
+	if (ct->status & IPS_HELPER)
+		return 1;
+	if (!ext)
+		return 0;
+	off = ext->offset[PCC_NF_CT_EXT_HELPER];
+	if (!off)
+		return 0;
+	return bpf_probe_read_kernel(&helper, sizeof(helper), (void *)ext + off) || helper;
+}
+
+/* Is this a connection whose packets conntrack need not see each? */
+static __always_inline int ct_is_learnable(struct nf_conn *ct, __u8 proto)
+{
+	__u32 status = ct->status;
+
+	if (!(status & IPS_CONFIRMED) || !(status & IPS_SEEN_REPLY) ||
+		status & (IPS_DYING | IPS_SEQ_ADJUST | IPS_TEMPLATE))
+		return 0;
+	if (proto == IPPROTO_TCP && (!(status & IPS_ASSURED) ||
+					    ct->proto.tcp.state != PCC_TCP_CONNTRACK_ESTABLISHED))
+		return 0;
+	return !ct_has_helper(ct);
+}
+
+/* The tuple that the packet had when it came in: the other direction's, as conntrack has it. */
+static __always_inline void ct_in_tuple(
+	struct nf_conn *ct, __u32 in_dir, __u32 family, struct pcc_tuple *to)
+{
+	struct nf_conntrack_tuple *t =
+		in_dir ? &ct->tuplehash[1].tuple : &ct->tuplehash[0].tuple;
+
+	if (family == PCC_V4) {
+		addr_map4(to->src, t->src.u3.ip);
+		addr_map4(to->dst, t->dst.u3.ip);
+	} else {
+		to->src[0] = t->src.u3.ip6[0];
+		to->src[1] = t->src.u3.ip6[1];
+		to->src[2] = t->src.u3.ip6[2];
+		to->src[3] = t->src.u3.ip6[3];
+		to->dst[0] = t->dst.u3.ip6[0];
+		to->dst[1] = t->dst.u3.ip6[1];
+		to->dst[2] = t->dst.u3.ip6[2];
+		to->dst[3] = t->dst.u3.ip6[3];
+	}
+	to->sport = t->src.u.all;
+	to->dport = t->dst.u.all;
+	to->proto = t->dst.protonum;
+	to->pad[0] = to->pad[1] = to->pad[2] = 0;
+}
+
+/* Finds the connection of the packet that leaves with `out`, and the tuple it came in with. 0 if learnable. */
+static __noinline int learn_ct(struct __sk_buff *skb, const struct pcc_tuple *out,
+	const struct pcc_meta *meta, struct pcc_tuple *in)
+{
+	struct pcc_ct_opts opts = {.netns_id = -1};
+	struct bpf_sock_tuple tuple = {};
+	struct pcc_tuple back;
+	struct nf_conn *ct;
+	__u32 family, len;
+	int err = -1;
+
+	if (!skb || !out || !meta || !in || !pcc_have_ct)
+		return -1;
+	tuple_reverse(&back, out);
+	family = pcc_tuple_is_v4(&back) ? PCC_V4 : PCC_V6;
+	len = ct_tuple(&tuple, &back, family);
+	opts.l4proto = back.proto;
+	ct = bpf_skb_ct_lookup(skb, &tuple, len, &opts, sizeof(opts));
+	if (!ct)
+		return -1;
+	if (ct_is_learnable(ct, back.proto)) {
+		ct_in_tuple(ct, !opts.dir, family, in);
+		/* It sees a packet in two seconds, perhaps data without its acknowledgement: without
+		 * this it would end a quiet connection after five minutes instead of five days. */
+		if (back.proto == IPPROTO_TCP && meta->tcp_timeout_ms)
+			bpf_ct_change_timeout(ct, meta->tcp_timeout_ms);
+		err = 0;
+	}
+	bpf_ct_release(ct);
+	return err;
+}
+
+static __always_inline void learn_diffs(struct pcc_flow *flow, const struct pcc_tuple *in, __u32 v6)
+{
+	__be32 from[4] = {}, to[4] = {};
+
+	if (v6) {
+		flow->addr_diff = bpf_csum_diff((__be32 *)in->src, 32, flow->src, 32, 0);
+	} else {
+		from[0] = in->src[3];
+		from[1] = in->dst[3];
+		to[0] = flow->src[3];
+		to[1] = flow->dst[3];
+		flow->addr_diff = bpf_csum_diff(from, 8, to, 8, 0);
+		if (from[0] != to[0] || from[1] != to[1])
+			flow->flags |= PCC_FLOW_ADDRS;
+	}
+	if (v6)
+		for (int i = 0; i < 4; i++)
+			if (in->src[i] != flow->src[i] || in->dst[i] != flow->dst[i])
+				flow->flags |= PCC_FLOW_ADDRS;
+	from[0] = (__u32)in->sport | (__u32)in->dport << 16;
+	to[0] = (__u32)flow->sport | (__u32)flow->dport << 16;
+	flow->port_diff = bpf_csum_diff(from, 4, to, 4, 0);
+	if (from[0] != to[0])
+		flow->flags |= PCC_FLOW_PORTS;
+}
+
+/* The link-layer header that the kernel wrote, and whether there is one on either side. */
+static __always_inline int learn_link(struct __sk_buff *skb, struct pcc_flow *flow, __u32 in_ifindex)
+{
+	__u32 out_ifindex = skb->ifindex;
+	struct pcc_iface *iface;
+	__u8 mac[12];
+
+	iface = bpf_map_lookup_elem(&pcc_ifaces, &in_ifindex);
+	if (!iface)
+		return -1;
+	if (iface->flags & PCC_IFACE_L3)
+		flow->flags |= PCC_FLOW_IN_L3;
+	iface = bpf_map_lookup_elem(&pcc_ifaces, &out_ifindex);
+	if (!iface)
+		return -1;
+	if (iface->flags & PCC_IFACE_L3) {
+		flow->flags |= PCC_FLOW_OUT_L3;
+		return 0;
+	}
+	if (bpf_skb_load_bytes(skb, 0, mac, sizeof(mac)))
+		return -1;
+	__builtin_memcpy(flow->dmac, mac, 6);
+	__builtin_memcpy(flow->smac, mac + 6, 6);
+	return 0;
+}
+
+/* Has an entry what the new one would have? Then only its lease is renewed. */
+static __always_inline int flow_same(const struct pcc_flow *a, const struct pcc_flow *b)
+{
+	return a->egress_ifindex == b->egress_ifindex && a->flags == b->flags && a->mtu == b->mtu &&
+	       a->src[0] == b->src[0] && a->src[1] == b->src[1] && a->src[2] == b->src[2] &&
+	       a->src[3] == b->src[3] && a->dst[0] == b->dst[0] && a->dst[1] == b->dst[1] &&
+	       a->dst[2] == b->dst[2] && a->dst[3] == b->dst[3] && a->sport == b->sport &&
+	       a->dport == b->dport && *(__u32 *)a->dmac == *(__u32 *)b->dmac &&
+	       *(__u64 *)(a->dmac + 4) == *(__u64 *)(b->dmac + 4) && a->wan_id == b->wan_id &&
+	       a->bucket == b->bucket;
+}
+
+/* Puts the entry into the map, or renews the one that is there. An old entry is written in place, invalid
+ * while that lasts. */
+static __always_inline void learn_store(struct learn_scratch *s, struct pcc_conn *conn, __u32 epoch)
+{
+	struct pcc_flow *old = bpf_map_lookup_elem(&pcc_flows, &s->key);
+	__u64 lease = bpf_ktime_get_coarse_ns() + PCC_LEASE_NS;
+
+	if (!old) {
+		s->flow.lease_ns = lease;
+		s->flow.epoch = epoch;
+		bpf_map_update_elem(&pcc_flows, &s->key, &s->flow, BPF_NOEXIST);
+		return;
+	}
+	flow_fold(old, conn);
+	if (!flow_same(old, &s->flow)) {
+		*(volatile __u32 *)&old->epoch = 0;
+		__builtin_memcpy(old, &s->flow, __builtin_offsetof(struct pcc_flow, epoch));
+		old->wan_id = s->flow.wan_id;
+		old->bucket = s->flow.bucket;
+	}
+	old->lease_ns = lease;
+	old->renew_ns = 0;
+	*(volatile __u32 *)&old->epoch = epoch;
+}
+
+/*
+ * Learns from a packet that the kernel has forwarded and that is about to leave. Whatever is not plain is
+ * not learned, and stays with the kernel.
+ */
+static __noinline int learn(struct __sk_buff *skb, const struct pcc_packet *p,
+	const struct pcc_meta *meta, __u32 to_lan)
+{
+	__u32 zero = 0, epoch, mtu = 0, in_ifindex;
+	struct learn_scratch *s = bpf_map_lookup_elem(&pcc_scratch, &zero);
+	struct pcc_conn *conn;
+
+	if (!skb || !p || !meta || !s)
+		return 0;
+	epoch = meta->epoch; /* before anything is looked at: a change in between spoils the entry */
+	if (p->flags || p->l4_off != (p->family == PCC_V4 ? 20 : 40) ||
+		(p->tuple.proto != IPPROTO_TCP && p->tuple.proto != IPPROTO_UDP) ||
+		p->tcp_flags & (PCC_TCP_SYN | PCC_TCP_ENDS))
+		return 0;
+	in_ifindex = skb->ingress_ifindex;
+	__builtin_memset(s, 0, sizeof(*s));
+	if (learn_ct(skb, &p->tuple, meta, &s->key.tuple))
+		return 0;
+	s->key.ifindex = in_ifindex;
+	addr_copy6(s->flow.src, p->tuple.src);
+	addr_copy6(s->flow.dst, p->tuple.dst);
+	s->flow.sport = p->tuple.sport;
+	s->flow.dport = p->tuple.dport;
+	s->flow.egress_ifindex = skb->ifindex;
+	s->flow.flags = (p->family == PCC_V6 ? PCC_FLOW_V6 : 0) | (to_lan ? PCC_FLOW_TO_LAN : 0);
+	flow_conn_key(&s->conn_key, &s->key, &s->flow);
+	conn = bpf_map_lookup_elem(&pcc_conns, &s->conn_key);
+	if (!conn || !conn->wan_id || learn_link(skb, &s->flow, in_ifindex))
+		return 0;
+	learn_diffs(&s->flow, &s->key.tuple, p->family == PCC_V6);
+	bpf_check_mtu(skb, 0, &mtu, 0, 0);
+	s->flow.mtu = mtu;
+	s->flow.wan_id = conn->wan_id;
+	s->flow.bucket = conn->bucket;
+	learn_store(s, conn, epoch);
+	count_reason(PCC_R_FAST_LEARNED);
+	return 0;
+}
+
+/* The same for pcc_wan_out, which has not parsed the packet. */
+static __noinline int learn_to_wan(struct __sk_buff *skb, const struct pcc_meta *meta)
+{
+	struct pcc_packet p = {};
+
+	if (!skb || !meta || parse_packet(skb, &p))
+		return 0;
+	return learn(skb, &p, meta, 0);
+}
+
+#endif
