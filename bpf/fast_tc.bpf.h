@@ -71,8 +71,8 @@ static __always_inline __u32 fast_tc_len(struct __sk_buff *skb, const struct fas
 }
 
 /*
- * Forwards the packet if a lease says how. Returns the verdict, or 0 where the packet takes the kernel's
- * way, untouched.
+ * Forwards the packet if a lease says how. Returns the verdict, or 0 where the packet takes the
+ * kernel's way, untouched.
  */
 static __always_inline int fast_tc(struct __sk_buff *skb, const struct pcc_meta *meta)
 {
@@ -87,8 +87,8 @@ static __always_inline int fast_tc(struct __sk_buff *skb, const struct pcc_meta 
 	 * wrong kind is found under no key. */
 	if (*(__be16 *)(data + 12) != (__be16)skb->protocol)
 		l3 = 0;
-	if (l3 ? fast_parse(data + 14, end, skb->protocol, &f) :
-		 fast_parse(data, end, skb->protocol, &f))
+	if (l3 ? fast_parse(data + 14, end, skb->protocol, &f)
+	       : fast_parse(data, end, skb->protocol, &f))
 		return 0;
 	f.key.ifindex = skb->ifindex;
 	flow = flow_find(&f, meta, fast_tc_len(skb, &f));

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The fast path: what the kernel was seen to do with a connection is repeated for a lease of two seconds.
- * This is the part that does not care whether tc or XDP has the packet.
+ * The fast path: what the kernel was seen to do with a connection is repeated for a lease of two
+ * seconds. This is the part that does not care whether tc or XDP has the packet.
  */
 #ifndef PCC_FLOW_BPF_H
 #define PCC_FLOW_BPF_H
+
+#include "tuple.bpf.h"
 
 #define PCC_LEASE_NS (2ull * 1000 * 1000 * 1000)
 #define PCC_RENEW_NS (100ull * 1000 * 1000)
@@ -133,7 +135,7 @@ static __noinline int flow_forget(const struct pcc_flow_key *key, struct pcc_flo
 	back.tuple.sport = flow->dport;
 	back.tuple.dport = flow->sport;
 	back.tuple.proto = key->tuple.proto;
-	back.ifindex = flow->egress_ifindex;
+	back.ifindex = flow->back_ifindex;
 	other = bpf_map_lookup_elem(&pcc_flows, &back);
 	if (other)
 		flow_end(&back, other);
@@ -143,11 +145,10 @@ static __noinline int flow_forget(const struct pcc_flow_key *key, struct pcc_flo
 }
 
 /*
- * Is the lease good? When it has ended one packet is let through to the kernel; while that is under way
- * the others may go on for at most 100 ms.
+ * Is the lease good? When it has ended one packet is let through to the kernel; while that is under
+ * way the others may go on for at most 100 ms.
  */
-static __always_inline int flow_valid(
-	struct pcc_flow *flow, const struct pcc_meta *meta, __u64 now)
+static __always_inline int flow_valid(struct pcc_flow *flow, const struct pcc_meta *meta, __u64 now)
 {
 	__u64 renew;
 
@@ -167,8 +168,8 @@ static __always_inline int flow_valid(
 }
 
 /*
- * Looks the packet up. NULL: it goes to the kernel. len is what has to fit the egress's MTU, from the IP
- * header on.
+ * Looks the packet up. NULL: it goes to the kernel. len is what has to fit the egress's MTU, from
+ * the IP header on.
  */
 static __always_inline struct pcc_flow *flow_find(
 	const struct fast_packet *f, const struct pcc_meta *meta, __u32 len)
@@ -241,7 +242,8 @@ static __always_inline __sum16 csum_apply(__sum16 check, __u32 diff)
 	return ~csum_fold32((__u16)~check + csum_fold32(diff));
 }
 
-/* New addresses and TTL into an IPv4 header. One less TTL is one less in the first byte of its word. */
+/* New addresses and TTL into an IPv4 header. One less TTL is one less in the first byte of its
+ * word. */
 static __always_inline void rewrite_ip4(struct iphdr *ip, const struct pcc_flow *flow)
 {
 	ip->check = csum_apply(ip->check, csum_fold32(flow->addr_diff) + bpf_htons(0xfeff));

@@ -4,9 +4,10 @@
 #define PCC_LAN_BPF_H
 
 #define PCC_RECHECK_NS (2ull * 1000 * 1000 * 1000)
-#define PCC_IDLE_NS (30ull * 1000 * 1000 * 1000)	/* nf_conntrack_udp_timeout */
-#define PCC_IDLE_NO_CT_NS (180ull * 1000 * 1000 * 1000) /* beyond nf_conntrack_udp_timeout_stream  \
-							 */
+#define PCC_IDLE_NS (30ull * 1000 * 1000 * 1000) /* nf_conntrack_udp_timeout */
+#define PCC_IDLE_NO_CT_NS                                                                          \
+	(180ull * 1000 * 1000 * 1000) /* beyond nf_conntrack_udp_timeout_stream                    \
+				       */
 
 /* May pinned connections stay on this WAN? */
 static __always_inline int wan_keeps(__u32 id)
@@ -153,13 +154,13 @@ static __always_inline __u32 ct_wan(
 }
 
 /*
- * A TCP packet that conntrack can make no connection of, and so NAT no translation for: FIN, RST or SYN+ACK
- * of a connection that it does not know (any more, after its WAN went down). It would leave with the
- * LAN's private address.
+ * A TCP packet that conntrack can make no connection of, and so NAT no translation for: FIN, RST or
+ * SYN+ACK of a connection that it does not know (any more, after its WAN went down). It would leave
+ * with the LAN's private address.
  */
 static __always_inline int untranslatable(const struct pcc_packet *p, const struct pcc_meta *meta)
 {
-	return pcc_have_ct && p->tuple.proto == IPPROTO_TCP && !(p->flags & PCC_P_QUOTED) &&
+	return pcc_have_ct && p->tuple.proto == IPPROTO_TCP && !(p->flags & PCC_P_ERROR) &&
 	       meta->flags & (p->family == PCC_V4 ? PCC_META_NAT4 : PCC_META_NAT6) &&
 	       p->tcp_flags & (PCC_TCP_FIN | PCC_TCP_RST | PCC_TCP_SYN);
 }
@@ -190,7 +191,7 @@ static __noinline int decide(struct __sk_buff *skb, const struct pcc_packet *p,
 		id = info.found ? ct_wan(meta, &info, &reason) : 0;
 		if (id && wan_keeps(id)) {
 			classify_bucket(meta, &p->tuple, p->family, d, &base, &n);
-			if (info.reply_dir)
+			if (info.reply_dir || reason == PCC_R_ADOPTED)
 				d->bucket = PCC_NO_BUCKET;
 			d->wan_id = id;
 			d->reason = reason;
@@ -240,8 +241,10 @@ static __noinline struct pcc_conn *conn_remember(const struct pcc_tuple *key,
 		return NULL;
 	if (conn) {
 		/* A SYN sent again is the same connection: it keeps its age and its counters. */
-		if (conn->wan_id == d->wan_id && !conn->rx_packets && d->wan_id)
+		if (conn->wan_id == d->wan_id && !conn->rx_packets && d->wan_id) {
+			conn->checked_ns = now;
 			return conn;
+		}
 		if (decision_is_new(d)) {
 			count_reason(PCC_R_REPINNED);
 			count_new(
@@ -272,14 +275,14 @@ static __noinline int lan_in_new(struct __sk_buff *skb, const struct pcc_packet 
 	if (d.reason == PCC_R_UNTRACKED)
 		return d.reason;
 	/* An ICMP error opens no connection, and a dead end is not worth remembering. */
-	if (!(p->flags & PCC_P_QUOTED) && d.reason != PCC_R_NO_WAN &&
+	if (!(p->flags & PCC_P_ERROR) && d.reason != PCC_R_NO_WAN &&
 		d.reason != PCC_R_BYPASS_FAMILY)
 		conn = conn_remember(&p->tuple, meta, &d, origin, conn);
 	else
 		conn = NULL;
 	if (conn) {
 		d.wan_id = conn->wan_id;
-		conn_count_tx(conn, skb->len, conn->seen_ns);
+		conn_count_tx(conn, skb->len, bpf_ktime_get_coarse_ns());
 	}
 	mark_set(skb, meta, d.wan_id);
 	if (d.wan_id)
@@ -288,8 +291,9 @@ static __noinline int lan_in_new(struct __sk_buff *skb, const struct pcc_packet 
 }
 
 /*
- * A source address of the router's own. The kernel drops such packets (RFC 1812, 5.3.7) unless accept_local
- * is set; attach sets it to spare every other packet the look-up of its source, so it is done here.
+ * A source address of the router's own. The kernel drops such packets (RFC 1812, 5.3.7) unless
+ * accept_local is set; attach sets it to spare every other packet the look-up of its source, so it
+ * is done here.
  */
 static __noinline int is_martian(struct __sk_buff *skb, const struct pcc_packet *p)
 {
@@ -355,8 +359,10 @@ static __noinline int lan_out_new(struct __sk_buff *skb, const struct pcc_packet
 	d.reason = PCC_R_INBOUND;
 	ct_lookup(skb, &key, &info, 0, 0);
 	if (conn && conn->wan_id && !packet_is_syn(p) &&
-		(!info.found || !info.reply_dir || info.established))
+		(!info.found || !info.reply_dir || info.established)) {
+		d.reason = PCC_R_WAN_REPLY;
 		goto count; /* an answer that came another way: the pin stands */
+	}
 	if (info.found && !info.reply_dir) {
 		if (conn && !conn->wan_id)
 			return PCC_R_LAN_OUT_OTHER;
@@ -401,7 +407,7 @@ static __always_inline int lan_out(struct __sk_buff *skb, const struct pcc_meta 
 		return PCC_R_BYPASS_MULTICAST;
 	tuple_reverse(&key, &p.tuple);
 	conn = bpf_map_lookup_elem(&pcc_conns, &key);
-	if (!conn && (p.flags & PCC_P_QUOTED)) {
+	if (!conn && (p.flags & PCC_P_ERROR)) {
 		count_wan_rx(iface->wan_id, skb->len);
 		return PCC_R_WAN_REPLY;
 	}

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Learning: at egress the packet carries the final tuple, MACs and device that the kernel chose; conntrack
- * knows the tuple that it came in with. Entry = "what came in" -> "what went out".
+ * Learning: at egress the packet carries the final tuple, MACs and device that the kernel chose;
+ * conntrack knows the tuple that it came in with. Entry = "what came in" -> "what went out".
  */
 #ifndef PCC_LEARN_BPF_H
 #define PCC_LEARN_BPF_H
 
 extern int bpf_ct_change_timeout(struct nf_conn *ct, __u32 timeout) __ksym __weak;
 
-/* Notes from the ingress program to the egress program, in skb->tc_index, which nobody else uses. */
+/* Notes from the ingress program to the egress program, in skb->tc_index, which nobody else uses.
+ */
 #define PCC_NOTE_NONE 0
 #define PCC_NOTE_FAST 0x7c01  /* sent by the fast path: nothing to learn, all counted */
 #define PCC_NOTE_LEARN 0x7c02 /* of a connection that answers both ways: learn from it */
@@ -63,8 +64,8 @@ static __always_inline int ct_is_learnable(struct nf_conn *ct, __u8 proto)
 	if (!(status & IPS_CONFIRMED) || !(status & IPS_SEEN_REPLY) ||
 		status & (IPS_DYING | IPS_SEQ_ADJUST | IPS_TEMPLATE))
 		return 0;
-	if (proto == IPPROTO_TCP && (!(status & IPS_ASSURED) ||
-					    ct->proto.tcp.state != PCC_TCP_CONNTRACK_ESTABLISHED))
+	if (proto == IPPROTO_TCP &&
+		(!(status & IPS_ASSURED) || ct->proto.tcp.state != PCC_TCP_CONNTRACK_ESTABLISHED))
 		return 0;
 	return !ct_has_helper(ct);
 }
@@ -73,8 +74,7 @@ static __always_inline int ct_is_learnable(struct nf_conn *ct, __u8 proto)
 static __always_inline void ct_in_tuple(
 	struct nf_conn *ct, __u32 in_dir, __u32 family, struct pcc_tuple *to)
 {
-	struct nf_conntrack_tuple *t =
-		in_dir ? &ct->tuplehash[1].tuple : &ct->tuplehash[0].tuple;
+	struct nf_conntrack_tuple *t = in_dir ? &ct->tuplehash[1].tuple : &ct->tuplehash[0].tuple;
 
 	if (family == PCC_V4) {
 		addr_map4(to->src, t->src.u3.ip);
@@ -95,7 +95,8 @@ static __always_inline void ct_in_tuple(
 	to->pad[0] = to->pad[1] = to->pad[2] = 0;
 }
 
-/* Finds the connection of the packet that leaves with `out`, and the tuple it came in with. 0 if learnable. */
+/* Finds the connection of the packet that leaves with `out`, and the tuple it came in with. 0 if
+ * learnable. */
 static __noinline int learn_ct(struct __sk_buff *skb, const struct pcc_tuple *out,
 	const struct pcc_meta *meta, struct pcc_tuple *in)
 {
@@ -117,8 +118,9 @@ static __noinline int learn_ct(struct __sk_buff *skb, const struct pcc_tuple *ou
 		return -1;
 	if (ct_is_learnable(ct, back.proto)) {
 		ct_in_tuple(ct, !opts.dir, family, in);
-		/* It sees a packet in two seconds, perhaps data without its acknowledgement: without
-		 * this it would end a quiet connection after five minutes instead of five days. */
+		/* It sees a packet in two seconds, perhaps data without its acknowledgement:
+		 * without this it would end a quiet connection after five minutes instead of five
+		 * days. */
 		if (back.proto == IPPROTO_TCP && meta->tcp_timeout_ms)
 			bpf_ct_change_timeout(ct, meta->tcp_timeout_ms);
 		err = 0;
@@ -154,7 +156,8 @@ static __always_inline void learn_diffs(struct pcc_flow *flow, const struct pcc_
 }
 
 /* The link-layer header that the kernel wrote, and whether there is one on either side. */
-static __always_inline int learn_link(struct __sk_buff *skb, struct pcc_flow *flow, __u32 in_ifindex)
+static __always_inline int learn_link(
+	struct __sk_buff *skb, struct pcc_flow *flow, __u32 in_ifindex)
 {
 	__u32 out_ifindex = skb->ifindex;
 	struct pcc_iface *iface;
@@ -165,9 +168,11 @@ static __always_inline int learn_link(struct __sk_buff *skb, struct pcc_flow *fl
 		return -1;
 	if (iface->flags & PCC_IFACE_L3)
 		flow->flags |= PCC_FLOW_IN_L3;
+	__builtin_memcpy(flow->in_mac, iface->mac, 6);
 	iface = bpf_map_lookup_elem(&pcc_ifaces, &out_ifindex);
-	if (!iface)
+	if (!iface || iface->flags & PCC_IFACE_PORTS_LEARN)
 		return -1;
+	flow->back_ifindex = iface->master_ifindex;
 	if (iface->flags & PCC_IFACE_L3) {
 		flow->flags |= PCC_FLOW_OUT_L3;
 		return 0;
@@ -188,11 +193,13 @@ static __always_inline int flow_same(const struct pcc_flow *a, const struct pcc_
 	       a->dst[2] == b->dst[2] && a->dst[3] == b->dst[3] && a->sport == b->sport &&
 	       a->dport == b->dport && *(__u32 *)a->dmac == *(__u32 *)b->dmac &&
 	       *(__u64 *)(a->dmac + 4) == *(__u64 *)(b->dmac + 4) && a->wan_id == b->wan_id &&
-	       a->bucket == b->bucket;
+	       a->bucket == b->bucket && a->back_ifindex == b->back_ifindex &&
+	       *(__u32 *)a->in_mac == *(__u32 *)b->in_mac &&
+	       *(__u16 *)(a->in_mac + 4) == *(__u16 *)(b->in_mac + 4);
 }
 
-/* Puts the entry into the map, or renews the one that is there. An old entry is written in place, invalid
- * while that lasts. */
+/* Puts the entry into the map, or renews the one that is there. An old entry is written in place,
+ * invalid while that lasts. */
 static __always_inline void learn_store(struct learn_scratch *s, struct pcc_conn *conn, __u32 epoch)
 {
 	struct pcc_flow *old = bpf_map_lookup_elem(&pcc_flows, &s->key);
@@ -210,6 +217,8 @@ static __always_inline void learn_store(struct learn_scratch *s, struct pcc_conn
 		__builtin_memcpy(old, &s->flow, __builtin_offsetof(struct pcc_flow, epoch));
 		old->wan_id = s->flow.wan_id;
 		old->bucket = s->flow.bucket;
+		old->back_ifindex = s->flow.back_ifindex;
+		__builtin_memcpy(old->in_mac, s->flow.in_mac, 6);
 	}
 	old->lease_ns = lease;
 	old->renew_ns = 0;
@@ -217,8 +226,8 @@ static __always_inline void learn_store(struct learn_scratch *s, struct pcc_conn
 }
 
 /*
- * Learns from a packet that the kernel has forwarded and that is about to leave. Whatever is not plain is
- * not learned, and stays with the kernel.
+ * Learns from a packet that the kernel has forwarded and that is about to leave. Whatever is not
+ * plain is not learned, and stays with the kernel.
  */
 static __noinline int learn(struct __sk_buff *skb, const struct pcc_packet *p,
 	const struct pcc_meta *meta, __u32 to_lan)
@@ -229,7 +238,8 @@ static __noinline int learn(struct __sk_buff *skb, const struct pcc_packet *p,
 
 	if (!skb || !p || !meta || !s)
 		return 0;
-	epoch = meta->epoch; /* before anything is looked at: a change in between spoils the entry */
+	epoch = meta->epoch; /* before anything is looked at: a change in between spoils the entry
+			      */
 	if (p->flags || p->l4_off != (p->family == PCC_V4 ? 20 : 40) ||
 		(p->tuple.proto != IPPROTO_TCP && p->tuple.proto != IPPROTO_UDP) ||
 		p->tcp_flags & (PCC_TCP_SYN | PCC_TCP_ENDS))
@@ -256,6 +266,27 @@ static __noinline int learn(struct __sk_buff *skb, const struct pcc_packet *p,
 	s->flow.bucket = conn->bucket;
 	learn_store(s, conn, epoch);
 	count_reason(PCC_R_FAST_LEARNED);
+	return 0;
+}
+
+/* The same for pcc_port_out: the port that the bridge chose, for XDP, which knows no bridges. */
+static __noinline int learn_to_port(struct __sk_buff *skb, const struct pcc_meta *meta)
+{
+	__u32 ifindex = skb->ingress_ifindex;
+	struct pcc_packet p = {};
+	struct pcc_iface *iface;
+	struct pcc_tuple key;
+	struct pcc_conn *conn;
+
+	if (!meta)
+		return 0;
+	iface = bpf_map_lookup_elem(&pcc_ifaces, &ifindex);
+	if (!iface || iface->role != PCC_ROLE_WAN || parse_packet(skb, &p))
+		return 0;
+	tuple_reverse(&key, &p.tuple);
+	conn = bpf_map_lookup_elem(&pcc_conns, &key);
+	if (conn && conn->wan_id == iface->wan_id && conn->tx_packets > 1)
+		learn(skb, &p, meta, 1);
 	return 0;
 }
 

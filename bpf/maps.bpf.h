@@ -17,9 +17,9 @@ struct {
 } pcc_conns SEC(".maps");
 
 /*
- * The fast path's leases. Written by pcc_wan_out and pcc_lan_out, which learn from what the kernel sends; the
- * ingress programs count in it and let leases be renewed. Full: the least recently used entries go, and their
- * packets take the kernel's way.
+ * The fast path's leases. Written by pcc_wan_out and pcc_lan_out, which learn from what the kernel
+ * sends; the ingress programs count in it and let leases be renewed. Full: the least recently used
+ * entries go, and their packets take the kernel's way.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -123,5 +123,15 @@ struct {
 	__type(key, __u32);
 	__type(value, struct pcc_meta);
 } pcc_meta SEC(".maps");
+
+/* The configuration; NULL while there is none. */
+static __always_inline const struct pcc_meta *meta_get(void)
+{
+	const struct pcc_meta *meta;
+	__u32 zero = 0;
+
+	meta = bpf_map_lookup_elem(&pcc_meta, &zero);
+	return meta && meta->magic == PCC_MAGIC ? meta : NULL;
+}
 
 #endif

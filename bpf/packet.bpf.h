@@ -7,19 +7,18 @@
 #ifndef PCC_PACKET_BPF_H
 #define PCC_PACKET_BPF_H
 
+#include "tuple.bpf.h"
+
 #define PCC_FRAG_MAX_AGE_NS (30ull * 1000 * 1000 * 1000) /* net.ipv4.ipfrag_time */
 #define PCC_MAX_EXT_HEADERS 6
-
-#define PCC_TCP_FIN 0x01
-#define PCC_TCP_SYN 0x02
-#define PCC_TCP_RST 0x04
-#define PCC_TCP_ACK 0x10
 
 /* struct pcc_packet.flags */
 #define PCC_P_FRAG_FIRST 0x1u
 #define PCC_P_FRAG_LATER 0x2u
-#define PCC_P_QUOTED 0x4u /* an ICMP error: the tuple is the reverse of the packet that it quotes  \
-			   */
+#define PCC_P_ERROR 0x8u /* an ICMP error: opens no connection */
+#define PCC_P_QUOTED                                                                               \
+	0x4u /* an ICMP error: the tuple is the reverse of the packet that it quotes               \
+	      */
 
 /*
  * A packet as far as pccbpf looks into it. The tuple is the packet's own (source = sender), except
@@ -42,32 +41,6 @@ struct pcc_packet {
 static __always_inline int load_net(struct __sk_buff *skb, __u32 off, void *to, __u32 len)
 {
 	return bpf_skb_load_bytes_relative(skb, off, to, len, BPF_HDR_START_NET);
-}
-
-static __always_inline void addr_map4(__be32 to[4], __be32 addr)
-{
-	to[0] = 0;
-	to[1] = 0;
-	to[2] = bpf_htonl(0xffff);
-	to[3] = addr;
-}
-
-static __always_inline void addr_copy6(__be32 to[4], const __be32 from[4])
-{
-	to[0] = from[0];
-	to[1] = from[1];
-	to[2] = from[2];
-	to[3] = from[3];
-}
-
-static __always_inline void tuple_reverse(struct pcc_tuple *to, const struct pcc_tuple *from)
-{
-	addr_copy6(to->src, from->dst);
-	addr_copy6(to->dst, from->src);
-	to->sport = from->dport;
-	to->dport = from->sport;
-	to->proto = from->proto;
-	to->pad[0] = to->pad[1] = to->pad[2] = 0;
 }
 
 /* Never balanced, never marked: multicast, broadcast, link-local (RFC 1112, 3927, 4291). */
@@ -95,7 +68,7 @@ static __always_inline int parse_ip4(
 {
 	if (load_net(skb, off, ip, sizeof(*ip)))
 		return -PCC_R_MALFORMED;
-	if (ip->version != 4 || ip->ihl < 5 || bpf_ntohs(ip->tot_len) < ip->ihl * 4u)
+	if (ip->version != 4 || ip->ihl < 5)
 		return -PCC_R_MALFORMED;
 	addr_map4(t->src, ip->saddr);
 	addr_map4(t->dst, ip->daddr);
@@ -116,7 +89,7 @@ struct ip6_chain {
 /* Walks the extension headers from *off (RFC 8200, 4), at most PCC_MAX_EXT_HEADERS of them. */
 static __always_inline int walk_ip6(struct __sk_buff *skb, __u32 *off, struct ip6_chain *chain)
 {
-	for (int i = 0; i < PCC_MAX_EXT_HEADERS; i++) {
+	for (int i = 0; i <= PCC_MAX_EXT_HEADERS; i++) {
 		__u8 h[8];
 
 		switch (chain->proto) {
@@ -129,7 +102,7 @@ static __always_inline int walk_ip6(struct __sk_buff *skb, __u32 *off, struct ip
 		default:
 			return 0;
 		}
-		if (load_net(skb, *off, h, sizeof(h)))
+		if (i == PCC_MAX_EXT_HEADERS || load_net(skb, *off, h, sizeof(h)))
 			return -PCC_R_MALFORMED;
 		if (chain->proto == IPPROTO_FRAGMENT) {
 			chain->frag_off = *(__be16 *)(h + 2);
@@ -275,10 +248,34 @@ static __always_inline int parse_transport(struct __sk_buff *skb, struct pcc_pac
 		if (load_net(skb, p->l4_off, &type, 1))
 			return -PCC_R_MALFORMED;
 		/* Where the quotation cannot be read the error goes by its own addresses. */
-		if (icmp_is_error(p->tuple.proto, type) && !parse_quoted(skb, p))
-			return 0;
+		if (icmp_is_error(p->tuple.proto, type)) {
+			p->flags |= PCC_P_ERROR;
+			if (!parse_quoted(skb, p))
+				return 0;
+		}
 	}
 	return parse_l4(skb, &p->tuple, p->l4_off, &p->tcp_flags);
+}
+
+/*
+ * Does the packet end before its ports? What follows is padding then. A length of 0 is that of a
+ * packet of more than 64 KiB (BIG TCP).
+ */
+static __always_inline int ip_is_short(struct __sk_buff *skb, const struct iphdr *ip)
+{
+	__u32 need, len = bpf_ntohs(ip->tot_len);
+
+	if (ip->frag_off & bpf_htons(0x1fff))
+		return 0;
+	if (!len && skb->gso_size)
+		return 0;
+	if (ip->protocol == IPPROTO_TCP)
+		need = 14;
+	else if (pcc_proto_has_ports(ip->protocol))
+		need = 4;
+	else
+		need = ip->protocol == IPPROTO_ICMP;
+	return len < ip->ihl * 4u + need;
 }
 
 static __always_inline int parse_packet4(struct __sk_buff *skb, struct pcc_packet *p)
@@ -290,6 +287,8 @@ static __always_inline int parse_packet4(struct __sk_buff *skb, struct pcc_packe
 	err = parse_ip4(skb, 0, &p->tuple, &ip, &p->l4_off);
 	if (err)
 		return err;
+	if (ip_is_short(skb, &ip))
+		return -PCC_R_MALFORMED;
 	p->dscp_ecn = ip.tos;
 	addr_copy6(p->dst.in6_u.u6_addr32, p->tuple.dst);
 	addr_copy6(p->src.in6_u.u6_addr32, p->tuple.src);

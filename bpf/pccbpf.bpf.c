@@ -9,26 +9,7 @@
  * byte, but for the fast path, and none drops a packet that could get anywhere (is_martian(),
  * untranslatable()).
  */
-#include "vmlinux.h"
-#include <bpf/bpf_helpers.h>
-#include <bpf/bpf_endian.h>
-#include <bpf/bpf_core_read.h>
-
-#include "pccbpf.h"
-#include "pccbpf_hash.h"
-
-/* Constants that vmlinux.h does not have, being macros. */
-#define PCC_ETH_P_IP 0x0800
-#define PCC_ETH_P_IPV6 0x86dd
-#define PCC_AF_INET 2
-#define PCC_AF_INET6 10
-#define PCC_PACKET_OTHERHOST 3
-#define PCC_EEXIST 17
-#define IPPROTO_HOPOPTS 0
-#define IPPROTO_ROUTING 43
-#define IPPROTO_FRAGMENT 44
-#define IPPROTO_ICMPV6 58
-#define IPPROTO_DSTOPTS 60
+#include "common.bpf.h"
 
 /* TC_ACT_UNSPEC and TCX_NEXT alike: other people's programs run after ours. */
 #define PCC_NEXT (-1)
@@ -48,15 +29,6 @@
 #include "wan.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
-
-static __always_inline const struct pcc_meta *meta_get(void)
-{
-	const struct pcc_meta *meta;
-	__u32 zero = 0;
-
-	meta = bpf_map_lookup_elem(&pcc_meta, &zero);
-	return meta && meta->magic == PCC_MAGIC ? meta : NULL;
-}
 
 /* The one exit: counts the reason (PCC_R_MAX: counted elsewhere) and goes on. */
 static __always_inline int leave(__u32 reason)
@@ -115,6 +87,17 @@ int pcc_wan_out(struct __sk_buff *skb)
 	const struct pcc_meta *meta = meta_get();
 
 	return leave(meta ? wan_out(skb, meta) : PCC_R_NO_CONFIG);
+}
+
+/* On the ports of a bridge that run XDP: learns, and nothing else. */
+SEC("tc")
+int pcc_port_out(struct __sk_buff *skb)
+{
+	const struct pcc_meta *meta = meta_get();
+
+	if (meta && meta->flags & PCC_META_FASTPATH && skb->tc_index != PCC_NOTE_FAST)
+		learn_to_port(skb, meta);
+	return PCC_NEXT;
 }
 
 /*

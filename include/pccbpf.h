@@ -46,7 +46,7 @@ enum pcc_wan_state { PCC_WAN_UNUSED = 0, PCC_WAN_UP = 1, PCC_WAN_DRAIN = 2, PCC_
 #define PCC_WAN_GW6_GIVEN 0x8u
 
 /* struct pcc_iface.role */
-enum pcc_role { PCC_ROLE_LAN = 1, PCC_ROLE_WAN = 2 };
+enum pcc_role { PCC_ROLE_LAN = 1, PCC_ROLE_WAN = 2, PCC_ROLE_PORT = 3 /* of a LAN bridge */ };
 
 /* struct pcc_conn.origin */
 enum pcc_origin { PCC_ORIGIN_LAN = 0, PCC_ORIGIN_WAN = 1 };
@@ -110,8 +110,9 @@ enum pcc_scheme { PCC_SCHEME_CONSISTENT = 0, PCC_SCHEME_MODULO = 1 };
 	X(LEAK, "leak", "packets that left a WAN with the mark of another one")                    \
 	X(WAN_OUT_OTHER, "wan_out_other", "packets that left a WAN and carry no WAN's mark")       \
 	X(MARTIAN, "martian", "packets from the LAN with a source address of the router: dropped") \
-	X(UNTRACKED, "untracked", "TCP packets of no known connection, which NAT cannot translate: dropped") \
-	X(FAST, "fast", "packets forwarded by the fast path")                                        \
+	X(UNTRACKED, "untracked",                                                                  \
+		"TCP packets of no known connection, which NAT cannot translate: dropped")         \
+	X(FAST, "fast", "packets forwarded by the fast path")                                      \
 	X(FAST_RENEW, "fast_renew", "packets let through to renew a lease")                        \
 	X(FAST_LEARNED, "fast_learned", "fast path entries learned or renewed")                    \
 	X(FAST_FORGOTTEN, "fast_forgotten", "fast path entries ended by FIN or RST")               \
@@ -171,8 +172,9 @@ struct pcc_wan {
 
 /* Value of pcc_ifaces; the key is the ifindex. */
 struct pcc_iface {
-	__u32 role;   /* enum pcc_role */
-	__u32 wan_id; /* 0 for a LAN */
+	__u32 role;	      /* enum pcc_role */
+	__u32 wan_id;	      /* 0 for a LAN */
+	__u32 master_ifindex; /* PORT: the bridge; else the interface itself */
 	__u8 mac[6];
 	__u8 flags; /* PCC_IFACE_* */
 	__u8 order; /* place in the order given */
@@ -181,7 +183,8 @@ struct pcc_iface {
 
 /* struct pcc_iface.flags */
 #define PCC_IFACE_DROP_LOCAL_SRC 0x2u /* attach set accept_local: pcc_lan_in drops instead */
-#define PCC_IFACE_L3 0x4u /* has no link-layer header: tun, ppp, wireguard */
+#define PCC_IFACE_L3 0x4u	      /* has no link-layer header: tun, ppp, wireguard */
+#define PCC_IFACE_PORTS_LEARN 0x8u    /* a bridge whose ports run XDP: they learn, it does not */
 #define PCC_IFACE_QDISC_MADE                                                                       \
 	0x1u /* attach made the clsact qdisc: detach removes it when it is empty */
 
@@ -240,8 +243,8 @@ struct pcc_frag {
 };
 
 /*
- * Key of pcc_flows: a packet as it arrives. ifindex is the interface as the routing sees it: the bridge, not
- * its port.
+ * Key of pcc_flows: a packet as it arrives. ifindex is the interface as the routing sees it: the
+ * bridge, not its port.
  */
 struct pcc_flow_key {
 	struct pcc_tuple tuple;
@@ -257,8 +260,8 @@ struct pcc_flow_key {
 #define PCC_FLOW_ADDRS 0x20u /* NAT changes an address */
 
 /*
- * Value of pcc_flows: what the kernel was seen to do with such a packet. The checksum differences are
- * ones' complement sums of (new - old), as bpf_csum_diff() gives them.
+ * Value of pcc_flows: what the kernel was seen to do with such a packet. The checksum differences
+ * are ones' complement sums of (new - old), as bpf_csum_diff() gives them.
  */
 struct pcc_flow {
 	__be32 src[4]; /* after NAT, v4-mapped */
@@ -275,11 +278,16 @@ struct pcc_flow {
 	__u32 epoch; /* valid while it is pcc_meta.epoch; 0: being written */
 	__u32 wan_id;
 	__u32 bucket;
-	__u32 pad;
-	__u64 lease_ns; /* valid until */
-	__u64 renew_ns; /* when the packet that renews the lease was let through; 0: none is under way */
+	__u32 back_ifindex; /* where the answers arrive: pcc_flow_key.ifindex of the other direction
+			     */
+	__u64 lease_ns;	    /* valid until */
+	__u64 renew_ns; /* when the packet that renews the lease was let through; 0: none is under
+			   way */
 	__u64 packets;	/* not yet added to pcc_conns */
 	__u64 bytes;
+	__u8 in_mac[6]; /* of the interface that it arrives on: other frames are not for the router
+			 */
+	__u8 pad[2];
 };
 
 /* What a new connection is classified with. There are two; pcc_meta.active_half names the valid
@@ -294,12 +302,12 @@ struct pcc_half {
 /* pcc_meta.flags */
 #define PCC_META_NAT4 0x1u
 #define PCC_META_NAT6 0x2u
-#define PCC_META_SEED_GIVEN 0x4u /* --seed was used: show it as the user's */
-#define PCC_META_DIR_MADE 0x8u	 /* attach made the pin directory: detach removes it */
-#define PCC_META_NO_TCX 0x10u	 /* hooks are clsact filters */
+#define PCC_META_SEED_GIVEN 0x4u  /* --seed was used: show it as the user's */
+#define PCC_META_DIR_MADE 0x8u	  /* attach made the pin directory: detach removes it */
+#define PCC_META_NO_TCX 0x10u	  /* hooks are clsact filters */
 #define PCC_META_NO_WAN_OUT 0x40u /* no pcc_wan_out: pcc_lan_in counts what goes to a WAN */
-#define PCC_META_FASTPATH 0x80u /* the fast path is on */
-#define PCC_META_NO_CT 0x20u	 /* no conntrack kfuncs: ct marks are written by nftables */
+#define PCC_META_FASTPATH 0x80u	  /* the fast path is on */
+#define PCC_META_NO_CT 0x20u	  /* no conntrack kfuncs: ct marks are written by nftables */
 
 /* The only value of pcc_meta. Size and offsets are checked whenever pins are opened. */
 struct pcc_meta {
@@ -322,10 +330,11 @@ struct pcc_meta {
 	__u32 table_base;
 	__u32 rule_pref;
 	__u32 max_conns;
-	__u32 tcp_timeout_ms; /* nf_conntrack_tcp_timeout_established, what learning sets an entry to */
-	__u64 netns_cookie; /* SO_NETNS_COOKIE of the network namespace that it is attached in */
-	__u64 attached_ns;  /* CLOCK_MONOTONIC */
-	__u64 object_hash;  /* of the BPF object that the programs were loaded from */
+	__u32 tcp_timeout_ms; /* nf_conntrack_tcp_timeout_established, what learning sets an entry
+				 to */
+	__u64 netns_cookie;   /* SO_NETNS_COOKIE of the network namespace that it is attached in */
+	__u64 attached_ns;    /* CLOCK_MONOTONIC */
+	__u64 object_hash;    /* of the BPF object that the programs were loaded from */
 	struct pcc_half half[2];
 	char version[16];
 };
@@ -336,13 +345,13 @@ enum pcc_fastpath { PCC_FP_AUTO = 0, PCC_FP_XDP = 1, PCC_FP_TC = 2, PCC_FP_OFF =
 _Static_assert(sizeof(struct pcc_tuple) == 40, "pcc_conns key");
 _Static_assert(sizeof(struct pcc_conn) == 72, "pcc_conns value");
 _Static_assert(sizeof(struct pcc_wan) == 64, "pcc_wans value");
-_Static_assert(sizeof(struct pcc_iface) == 32, "pcc_ifaces value");
+_Static_assert(sizeof(struct pcc_iface) == 36, "pcc_ifaces value");
 _Static_assert(sizeof(struct pcc_bucket_stats) == 40, "pcc_stats value");
 _Static_assert(sizeof(struct pcc_wan_stats) == 48, "pcc_wan_stats value");
 _Static_assert(sizeof(struct pcc_frag_key) == 40, "pcc_frags key");
 _Static_assert(sizeof(struct pcc_frag) == 16, "pcc_frags value");
 _Static_assert(sizeof(struct pcc_flow_key) == 44, "pcc_flows key");
-_Static_assert(sizeof(struct pcc_flow) == 120, "pcc_flows value");
+_Static_assert(sizeof(struct pcc_flow) == 128, "pcc_flows value");
 _Static_assert(sizeof(struct pcc_half) == 24, "pcc_meta.half");
 _Static_assert(sizeof(struct pcc_meta) == 168, "pcc_meta value");
 

@@ -180,9 +180,15 @@ static void undo_op(struct work *w, const struct pcc_op *op)
 	case PCC_OP_ROUTE_DEL:
 		pcc_route_add(&s->nl, &op->route, NULL);
 		break;
-	case PCC_OP_RELEASE:
 	case PCC_OP_HOOK_OFF:
+		pcc_hook_attach(&s->dp, op->hook.ifindex, op->hook.ifname, op->hook.dir,
+			op->hook.prog, NULL);
+		break;
 	case PCC_OP_SYSCTL_BACK:
+		pcc_dp_sysctl_remember(&s->dp, op->sysctl.path, op->sysctl.value);
+		pcc_sysctl_write(op->sysctl.path, op->sysctl.old, NULL);
+		break;
+	case PCC_OP_RELEASE:
 		break;
 	}
 }

@@ -85,9 +85,9 @@ static json_t *status_json(struct pcc_session *s)
 
 	snprintf(mask, sizeof(mask), "0x%x", s->cfg.mark_mask);
 	for (uint32_t i = 0; i < s->cfg.nlans; i++)
-		json_array_append_new(
-			lans, json_pack("{s:s, s:s, s:s}", "name", s->cfg.lans[i].name, "hook",
-				      hook_text(s, s->cfg.lans[i].ifindex, true), "fastpath", "off"));
+		json_array_append_new(lans,
+			json_pack("{s:s, s:s, s:s}", "name", s->cfg.lans[i].name, "hook",
+				hook_text(s, s->cfg.lans[i].ifindex, true), "fastpath", "off"));
 	return json_pack("{s:b, s:s, s:s, s:s, s:I, s:I, s:s, s:I, s:s, s:s, s:b, s:o, s:o}",
 		"attached", 1, "version", PCC_VERSION, "classifier",
 		pcc_classifier_name(s->cfg.classifier), "scheme", pcc_scheme_name(s->cfg.scheme),

@@ -228,6 +228,17 @@ static int iface_set(struct pcc_dp *dp, uint32_t ifindex, const struct pcc_iface
 	return map_set(dp, PCC_MAP_IFACES, &ifindex, &value);
 }
 
+/* An interface that is given up; one whose qdisc is ours is forgotten with that (hooks.c). */
+static void iface_drop(struct pcc_dp *dp, uint32_t ifindex)
+{
+	struct pcc_iface iface = {.flags = PCC_IFACE_QDISC_MADE};
+
+	if (pcc_dp_iface_has(dp, ifindex, PCC_IFACE_QDISC_MADE))
+		map_set(dp, PCC_MAP_IFACES, &ifindex, &iface);
+	else
+		bpf_map_delete_elem(dp->map_fd[PCC_MAP_IFACES], &ifindex);
+}
+
 static bool iface_wanted(const struct pcc_config *cfg, uint32_t ifindex)
 {
 	for (uint32_t i = 0; i < cfg->nlans; i++)
@@ -239,7 +250,8 @@ static bool iface_wanted(const struct pcc_config *cfg, uint32_t ifindex)
 	return false;
 }
 
-/* Did attach set accept_local, where it was off? Then the data plane must drop what it made pass. */
+/* Did attach set accept_local, where it was off? Then the data plane must drop what it made pass.
+ */
 static bool drops_local_sources(struct pcc_dp *dp, const struct pcc_lan_cfg *lan)
 {
 	char path[PCC_SYSCTL_KEY_BYTES], old[32];
@@ -283,7 +295,7 @@ static int commit_ifaces(struct pcc_dp *dp, const struct pcc_config *cfg)
 			gone[ngone++] = key;
 	}
 	while (ngone)
-		bpf_map_delete_elem(dp->map_fd[PCC_MAP_IFACES], &gone[--ngone]);
+		iface_drop(dp, gone[--ngone]);
 	return 0;
 }
 
@@ -480,6 +492,19 @@ uint32_t pcc_dp_buckets(struct pcc_dp *dp, enum pcc_family family, uint8_t *tabl
 		table[i] = value;
 	}
 	return n;
+}
+
+void pcc_dp_iface_qdisc_gone(struct pcc_dp *dp, uint32_t ifindex)
+{
+	struct pcc_iface iface;
+
+	if (bpf_map_lookup_elem(dp->map_fd[PCC_MAP_IFACES], &ifindex, &iface))
+		return;
+	iface.flags &= ~PCC_IFACE_QDISC_MADE;
+	if (iface.role)
+		map_set(dp, PCC_MAP_IFACES, &ifindex, &iface);
+	else
+		bpf_map_delete_elem(dp->map_fd[PCC_MAP_IFACES], &ifindex);
 }
 
 bool pcc_dp_iface_has(struct pcc_dp *dp, uint32_t ifindex, uint8_t flag)

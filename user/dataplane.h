@@ -150,6 +150,8 @@ int pcc_dp_sysctl_next(struct pcc_dp *dp, const char *prev, char path[96]);
 
 /* Records a flag of an interface that only the hooks know (PCC_IFACE_*). */
 int pcc_dp_iface_flag(struct pcc_dp *dp, uint32_t ifindex, uint8_t flag);
+/* The clsact qdisc that was ours is gone. */
+void pcc_dp_iface_qdisc_gone(struct pcc_dp *dp, uint32_t ifindex);
 bool pcc_dp_iface_has(struct pcc_dp *dp, uint32_t ifindex, uint8_t flag);
 
 /* max_entries of a map, 0 where it cannot be asked. */

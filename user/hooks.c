@@ -242,6 +242,7 @@ static void qdisc_remove_if_ours(struct pcc_dp *dp, uint32_t ifindex)
 	tc_init(&hook, &opts, ifindex, PCC_HOOK_IN);
 	hook.attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS;
 	bpf_tc_hook_destroy(&hook);
+	pcc_dp_iface_qdisc_gone(dp, ifindex);
 }
 
 int pcc_hook_detach(struct pcc_dp *dp, uint32_t ifindex, enum pcc_hook_dir dir)

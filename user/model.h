@@ -69,7 +69,7 @@ struct pcc_config {
 	uint32_t rule_pref;
 	bool nat4, nat6;
 	uint32_t tcp_timeout_ms; /* settled: conntrack's for established TCP */
-	uint32_t max_conns; /* 0: the kernel's nf_conntrack_max */
+	uint32_t max_conns;	 /* 0: the kernel's nf_conntrack_max */
 };
 
 /* The classifier of the guide that MikroTik users start from. */

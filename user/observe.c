@@ -395,6 +395,7 @@ static int observe_sysctls(
 		now->remembered = grown;
 		memset(&grown[now->nremembered], 0, sizeof(*grown));
 		snprintf(grown[now->nremembered].path, sizeof(grown->path), "%s", path);
+		pcc_sysctl_read(path, grown[now->nremembered].now, sizeof(grown->now), NULL);
 		pcc_dp_sysctl_old(&s->dp, path, grown[now->nremembered++].value);
 	}
 	return 0;

@@ -375,11 +375,13 @@ static bool btf_has(const struct btf *btf, const char *func)
 static bool kernel_has_ct(void)
 {
 	struct btf *vmlinux = btf__load_vmlinux_btf(), *module = NULL;
-	bool has = btf_has(vmlinux, "bpf_skb_ct_lookup") && btf_has(vmlinux, "bpf_ct_change_timeout");
+	bool has =
+		btf_has(vmlinux, "bpf_skb_ct_lookup") && btf_has(vmlinux, "bpf_ct_change_timeout");
 
 	if (vmlinux && !has) {
 		module = btf__load_module_btf("nf_conntrack", vmlinux);
-		has = btf_has(module, "bpf_skb_ct_lookup") && btf_has(module, "bpf_ct_change_timeout");
+		has = btf_has(module, "bpf_skb_ct_lookup") &&
+		      btf_has(module, "bpf_ct_change_timeout");
 	}
 	btf__free(module);
 	btf__free(vmlinux);

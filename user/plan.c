@@ -73,7 +73,8 @@ static const struct {
 	/* So do echo replies, RSTs and errors of the router. */
 	{"net/ipv4/fwmark_reflect", "1", false},
 	{"net/ipv6/fwmark_reflect", "1", false},
-	/* conntrack sees one packet in two seconds of an offloaded connection: windows mean nothing. */
+	/* conntrack sees one packet in two seconds of an offloaded connection: windows mean
+	   nothing. */
 	{"net/netfilter/nf_conntrack_tcp_be_liberal", "1", true},
 };
 
@@ -98,8 +99,7 @@ int pcc_plan_sysctls(
 	const struct pcc_config *cfg, bool has_v6, struct pcc_sysctl_now **list, size_t *n)
 {
 	struct pcc_sysctl_now *v =
-		calloc(
-		N(global_sysctls) + cfg->nwans * N(wan_sysctls) + cfg->nlans, sizeof(*v));
+		calloc(N(global_sysctls) + cfg->nwans * N(wan_sysctls) + cfg->nlans, sizeof(*v));
 
 	*list = v;
 	*n = 0;
@@ -188,6 +188,7 @@ static int plan_sysctls_back(
 		}
 		memcpy(op->sysctl.path, now->remembered[i].path, sizeof(op->sysctl.path));
 		memcpy(op->sysctl.value, now->remembered[i].value, sizeof(op->sysctl.value));
+		memcpy(op->sysctl.old, now->remembered[i].now, sizeof(op->sysctl.old));
 	}
 	free(want);
 	return ret;
@@ -491,8 +492,18 @@ static bool hook_wanted(const struct pcc_config *cfg, uint32_t ifindex, enum pcc
 	return false;
 }
 
-static int plan_hooks_off(
-	struct pcc_plan *plan, const struct pcc_config *cfg, const struct pcc_observed *now)
+/* The program that an interface of the configuration has at a hook. */
+static enum pcc_prog hook_prog(
+	const struct pcc_config *cfg, uint32_t ifindex, enum pcc_hook_dir dir)
+{
+	for (uint32_t i = 0; cfg && i < cfg->nlans; i++)
+		if (cfg->lans[i].ifindex == ifindex)
+			return dir == PCC_HOOK_IN ? PCC_PROG_LAN_IN : PCC_PROG_LAN_OUT;
+	return dir == PCC_HOOK_IN ? PCC_PROG_WAN_IN : PCC_PROG_WAN_OUT;
+}
+
+static int plan_hooks_off(struct pcc_plan *plan, const struct pcc_config *cfg,
+	const struct pcc_config *old, const struct pcc_observed *now)
 {
 	for (size_t i = 0; i < now->nhooks; i++) {
 		const struct pcc_link *link = find_link(now, now->hooks[i].ifindex);
@@ -506,6 +517,7 @@ static int plan_hooks_off(
 		op->hook.ifindex = now->hooks[i].ifindex;
 		snprintf(op->hook.ifname, sizeof(op->hook.ifname), "%s", link ? link->name : "?");
 		op->hook.dir = now->hooks[i].dir;
+		op->hook.prog = hook_prog(old, op->hook.ifindex, op->hook.dir);
 	}
 	return 0;
 }
@@ -561,15 +573,15 @@ int pcc_plan_make(struct pcc_plan *plan, const struct pcc_config *cfg, const str
 	if (!ret && !now->maps_match)
 		ret = op_simple(plan, PCC_OP_COMMIT);
 	if (!ret)
-		ret = plan_releases(plan, cfg, old);
-	if (!ret)
-		ret = plan_hooks_off(plan, cfg, now);
+		ret = plan_hooks_off(plan, cfg, old, now);
 	if (!ret)
 		ret = plan_dels(plan, &w, now);
 	if (!ret && !now->nat_matches && drops_wans(cfg, old))
 		ret = op_simple(plan, PCC_OP_NAT_LAST);
 	if (!ret)
 		ret = plan_sysctls_back(plan, cfg, now);
+	if (!ret)
+		ret = plan_releases(plan, cfg, old);
 	free(w.routes);
 	free(w.rules);
 	if (ret)

@@ -23,13 +23,14 @@ enum pcc_op_kind {
 	PCC_OP_RULE_ADD,
 	PCC_OP_NAT_FIRST, /* the table with old and new WANs */
 	PCC_OP_HOOK_ON,
-	PCC_OP_COMMIT,	/* the maps: from here on new connections follow the new configuration */
-	PCC_OP_RELEASE, /* forget the connections of a WAN that is down or gone */
+	PCC_OP_COMMIT, /* the maps: from here on new connections follow the new configuration */
 	PCC_OP_HOOK_OFF,
 	PCC_OP_RULE_DEL,
 	PCC_OP_ROUTE_DEL,
 	PCC_OP_NAT_LAST, /* the table without the WANs that are gone */
 	PCC_OP_SYSCTL_BACK,
+	PCC_OP_RELEASE, /* forget the connections of a WAN that is down or gone: last, for no
+			   undoing brings them back */
 };
 
 struct pcc_op {
@@ -61,6 +62,7 @@ struct pcc_plan {
 struct pcc_sysctl_now {
 	char path[PCC_SYSCTL_KEY_BYTES];
 	char value[32];
+	char now[32]; /* of a remembered one: what it is now */
 };
 
 /* A hook as it is now. */

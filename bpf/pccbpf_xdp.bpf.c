@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The fast path in XDP: the same leases as in tc, before the kernel makes an skb of the frame. Only
+ * for frames that are addressed to the router and leave by a device in pcc_xdp_ports; everything
+ * else goes up. An object of its own, since libxdp loads it, perhaps as an extension of its
+ * dispatcher.
+ */
+#include "common.bpf.h"
+#include "maps.bpf.h"
+#include "stats.bpf.h"
+#include "tuple.bpf.h"
+#include "flow.bpf.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+/* Devices that XDP may send to. Written by user space only. */
+struct {
+	__uint(type, BPF_MAP_TYPE_DEVMAP_HASH);
+	__uint(max_entries, 256);
+	__type(key, __u32);
+	__type(value, __u32);
+} pcc_xdp_ports SEC(".maps");
+
+/* Here the checksum is whole: a device that is sent one to complete has no XDP (README, limits). */
+static __always_inline void xdp_csum(void *l4, void *end, const struct pcc_flow *flow, __u8 proto)
+{
+	__u32 diff = csum_fold32(flow->addr_diff) + csum_fold32(flow->port_diff);
+
+	if (proto == IPPROTO_TCP) {
+		struct tcphdr *tcp = l4;
+
+		if ((void *)(tcp + 1) > end)
+			return;
+		tcp->check = csum_apply(tcp->check, diff);
+		return;
+	}
+	struct udphdr *udp = l4;
+
+	if ((void *)(udp + 1) > end || !udp->check)
+		return; /* 0 says that there is none (RFC 768) */
+	udp->check = csum_apply(udp->check, diff);
+	if (!udp->check)
+		udp->check = 0xffff;
+}
+
+static __always_inline int xdp_rewrite(
+	void *data, void *end, const struct pcc_flow *flow, const struct fast_packet *f)
+{
+	void *l4;
+
+	if (f->v6) {
+		struct ipv6hdr *ip6 = data + 14;
+
+		if ((void *)(ip6 + 1) + 4 > end)
+			return -1;
+		rewrite_ip6(ip6, flow);
+		l4 = ip6 + 1;
+	} else {
+		struct iphdr *ip = data + 14;
+
+		if ((void *)(ip + 1) + 4 > end)
+			return -1;
+		rewrite_ip4(ip, flow);
+		l4 = ip + 1;
+	}
+	xdp_csum(l4, end, flow, f->key.tuple.proto);
+	((__be16 *)l4)[0] = flow->sport;
+	((__be16 *)l4)[1] = flow->dport;
+	__builtin_memcpy(data, flow->dmac, 6);
+	__builtin_memcpy(data + 6, flow->smac, 6);
+	return 0;
+}
+
+/* Is the frame addressed to the interface's own MAC? */
+static __always_inline int xdp_is_ours(const __u8 *dst, const struct pcc_flow *flow)
+{
+	return *(__u32 *)dst == *(__u32 *)flow->in_mac &&
+	       *(__u16 *)(dst + 4) == *(__u16 *)(flow->in_mac + 4);
+}
+
+/* What a frame from a port of a bridge is known under is the bridge. */
+static __always_inline __u32 xdp_ifindex(__u32 ifindex)
+{
+	struct pcc_iface *iface = bpf_map_lookup_elem(&pcc_ifaces, &ifindex);
+
+	return iface ? iface->master_ifindex : ifindex;
+}
+
+static __always_inline int xdp_fast(struct xdp_md *ctx, const struct pcc_meta *meta)
+{
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	struct fast_packet f = {};
+	struct pcc_flow *flow;
+	__u32 bytes;
+
+	if (data + 14 > end || fast_parse(data + 14, end, *(__be16 *)(data + 12), &f))
+		return XDP_PASS;
+	f.key.ifindex = xdp_ifindex(ctx->ingress_ifindex);
+	flow = flow_find(&f, meta, f.l3_len);
+	if (!flow || flow->flags & (PCC_FLOW_IN_L3 | PCC_FLOW_OUT_L3) || !xdp_is_ours(data, flow))
+		return XDP_PASS;
+	if (bpf_redirect_map(&pcc_xdp_ports, flow->egress_ifindex, XDP_PASS) != XDP_REDIRECT)
+		return XDP_PASS;
+	bytes = bpf_xdp_get_buff_len(ctx);
+	if (xdp_rewrite(data, end, flow, &f))
+		return XDP_PASS;
+	flow_count(flow, meta, bytes);
+	count_reason(PCC_R_FAST);
+	return XDP_REDIRECT;
+}
+
+SEC("xdp.frags")
+int pcc_fast(struct xdp_md *ctx)
+{
+	const struct pcc_meta *meta = meta_get();
+
+	return meta && meta->flags & PCC_META_FASTPATH ? xdp_fast(ctx, meta) : XDP_PASS;
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Addresses and tuples. */
+#ifndef PCC_TUPLE_BPF_H
+#define PCC_TUPLE_BPF_H
+
+#define PCC_TCP_FIN 0x01
+#define PCC_TCP_SYN 0x02
+#define PCC_TCP_RST 0x04
+#define PCC_TCP_ACK 0x10
+
+static __always_inline void addr_map4(__be32 to[4], __be32 addr)
+{
+	to[0] = 0;
+	to[1] = 0;
+	to[2] = bpf_htonl(0xffff);
+	to[3] = addr;
+}
+
+static __always_inline void addr_copy6(__be32 to[4], const __be32 from[4])
+{
+	to[0] = from[0];
+	to[1] = from[1];
+	to[2] = from[2];
+	to[3] = from[3];
+}
+
+static __always_inline void tuple_reverse(struct pcc_tuple *to, const struct pcc_tuple *from)
+{
+	addr_copy6(to->src, from->dst);
+	addr_copy6(to->dst, from->src);
+	to->sport = from->dport;
+	to->dport = from->sport;
+	to->proto = from->proto;
+	to->pad[0] = to->pad[1] = to->pad[2] = 0;
+}
+
+#endif
