@@ -15,7 +15,7 @@ MANDIR   ?= $(PREFIX)/share/man
 CC       ?= gcc
 CLANG    ?= clang
 BPFTOOL  ?= $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
-LIBS     := -lbpf -lmnl -lnftables -lnetfilter_conntrack -ljansson
+LIBS     := -lxdp -lbpf -lmnl -lnftables -lnetfilter_conntrack -ljansson
 WARN     := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
 	    -Wwrite-strings -Wvla -Wformat -Wundef
 CFLAGS   ?= -O2 -g
@@ -33,6 +33,8 @@ PROG_SRC := $(wildcard tests/prog/test_*.c)
 PROG_BIN := $(PROG_SRC:tests/prog/%.c=$(BUILD)/tests/%)
 TOOL_SRC := $(wildcard tests/tools/*.c)
 TOOL_BIN := $(TOOL_SRC:tests/tools/%.c=$(BUILD)/%)
+
+SKELS    := $(BUILD)/bpf/pccbpf.skel.h $(BUILD)/bpf/pccbpf_xdp.skel.h
 
 ifeq ($(V),1)
 Q :=
@@ -52,7 +54,7 @@ $(BUILD)/pccbpf: $(BUILD)/user/main.o $(USER_OBJ)
 	$(say) LINK $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(LIBS)
 
-$(BUILD)/user/%.o: user/%.c $(BUILD)/bpf/pccbpf.skel.h $(BUILD)/flags
+$(BUILD)/user/%.o: user/%.c $(SKELS) $(BUILD)/flags
 	$(say) CC $@
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CSTD) $(WARN) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@

@@ -114,6 +114,14 @@ struct {
 	__type(value, struct pcc_sysctl_old);
 } pcc_sysctls SEC(".maps");
 
+/* Devices that XDP may send to. Written by user space only. */
+struct {
+	__uint(type, BPF_MAP_TYPE_DEVMAP_HASH);
+	__uint(max_entries, 256);
+	__type(key, __u32);
+	__type(value, __u32);
+} pcc_xdp_ports SEC(".maps");
+
 /* Configuration and layout. Written by user space only; active_half with one store, through mmap.
  */
 struct {

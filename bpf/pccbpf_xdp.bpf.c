@@ -13,14 +13,6 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-/* Devices that XDP may send to. Written by user space only. */
-struct {
-	__uint(type, BPF_MAP_TYPE_DEVMAP_HASH);
-	__uint(max_entries, 256);
-	__type(key, __u32);
-	__type(value, __u32);
-} pcc_xdp_ports SEC(".maps");
-
 /* Here the checksum is whole: a device that is sent one to complete has no XDP (README, limits). */
 static __always_inline void xdp_csum(void *l4, void *end, const struct pcc_flow *flow, __u8 proto)
 {

@@ -8,6 +8,7 @@
 
 #include "conntrack.h"
 #include "observe.h"
+#include "xdp.h"
 
 int pcc_session_open(struct pcc_session *s, const char *dir, enum pcc_session_mode mode,
 	unsigned int wait_s, struct pcc_err *err)
@@ -53,7 +54,7 @@ struct work {
 	const struct pcc_config *old; /* NULL where nothing was attached */
 	struct pcc_dp_local *locals;
 	uint32_t nlocals;
-	uint32_t old_mask;
+	pcc_warn_fn warn;
 };
 
 static int do_sysctl(struct work *w, const struct pcc_op *op, struct pcc_err *err)
@@ -92,6 +93,18 @@ static int do_release(struct work *w, const struct pcc_op *op, struct pcc_err *e
 	return ret;
 }
 
+/* A driver that cannot is no failure: the fast path of that interface stays in tc. */
+static int do_xdp(struct work *w, const struct pcc_op *op)
+{
+	struct pcc_err why = {};
+
+	if (pcc_xdp_attach(&w->s->dp, op->hook.ifindex, op->hook.ifname, &why) && w->warn) {
+		pcc_err_hint(&why, 0, "its fast path runs in tc");
+		w->warn(&why);
+	}
+	return 0;
+}
+
 static bool is_gone(int ret)
 {
 	return ret == -ENOENT || ret == -ESRCH || ret == -ENODEV;
@@ -119,6 +132,11 @@ static int do_op(struct work *w, const struct pcc_op *op, struct pcc_err *err)
 			op->hook.prog, err);
 	case PCC_OP_HOOK_OFF:
 		return pcc_hook_detach(&s->dp, op->hook.ifindex, op->hook.dir);
+	case PCC_OP_XDP_ON:
+		return do_xdp(w, op);
+	case PCC_OP_XDP_OFF:
+		pcc_xdp_detach(&s->dp, op->hook.ifindex);
+		return 0;
 	case PCC_OP_COMMIT:
 		return pcc_dp_commit(&s->dp, w->cfg, w->locals, w->nlocals, err);
 	case PCC_OP_RELEASE:
@@ -183,6 +201,12 @@ static void undo_op(struct work *w, const struct pcc_op *op)
 	case PCC_OP_HOOK_OFF:
 		pcc_hook_attach(&s->dp, op->hook.ifindex, op->hook.ifname, op->hook.dir,
 			op->hook.prog, NULL);
+		break;
+	case PCC_OP_XDP_ON:
+		pcc_xdp_detach(&s->dp, op->hook.ifindex);
+		break;
+	case PCC_OP_XDP_OFF:
+		pcc_xdp_attach(&s->dp, op->hook.ifindex, op->hook.ifname, NULL);
 		break;
 	case PCC_OP_SYSCTL_BACK:
 		pcc_dp_sysctl_remember(&s->dp, op->sysctl.path, op->sysctl.value);
@@ -313,7 +337,12 @@ static int load_if_needed(struct pcc_session *s, const struct pcc_config *cfg,
 static int plan_and_do(struct pcc_session *s, struct pcc_config *cfg, struct pcc_observed *now,
 	const struct pcc_apply_opts *opts, struct pcc_err *err)
 {
-	struct work w = {.s = s, .cfg = cfg, .old = s->state == PCC_DP_ATTACHED ? &s->cfg : NULL};
+	struct work w = {
+		.s = s,
+		.cfg = cfg,
+		.old = s->state == PCC_DP_ATTACHED ? &s->cfg : NULL,
+		.warn = opts->warn,
+	};
 	struct pcc_plan plan = {};
 	int ret;
 

@@ -146,6 +146,40 @@ static int read_lans(struct pcc_dp *dp, struct pcc_config *cfg)
 	return 0;
 }
 
+/* What was settled when this was committed: needed to go back to it. */
+static void read_settled(struct pcc_dp *dp, struct pcc_config *cfg)
+{
+	uint32_t key, *prev = NULL;
+	struct pcc_iface iface;
+
+	for (uint32_t i = 0; i < cfg->nlans; i++) {
+		if (bpf_map_lookup_elem(dp->map_fd[PCC_MAP_IFACES], &cfg->lans[i].ifindex, &iface))
+			continue;
+		memcpy(cfg->lans[i].mac, iface.mac, sizeof(iface.mac));
+		cfg->lans[i].l3 = iface.flags & PCC_IFACE_L3;
+		cfg->lans[i].accept_local = iface.flags & PCC_IFACE_DROP_LOCAL_SRC;
+	}
+	for (uint32_t i = 0; i < cfg->nwans; i++) {
+		if (bpf_map_lookup_elem(dp->map_fd[PCC_MAP_IFACES], &cfg->wans[i].ifindex, &iface))
+			continue;
+		memcpy(cfg->wans[i].mac, iface.mac, sizeof(iface.mac));
+		cfg->wans[i].l3 = iface.flags & PCC_IFACE_L3;
+	}
+	while (cfg->nports < PCC_MAX_PORTS &&
+		!bpf_map_get_next_key(dp->map_fd[PCC_MAP_IFACES], prev, &key)) {
+		struct pcc_port_cfg *port = &cfg->ports[cfg->nports];
+
+		prev = &key;
+		if (bpf_map_lookup_elem(dp->map_fd[PCC_MAP_IFACES], &key, &iface) ||
+			iface.role != PCC_ROLE_PORT)
+			continue;
+		memcpy(port->name, iface.name, sizeof(port->name));
+		port->ifindex = key;
+		port->bridge_ifindex = iface.master_ifindex;
+		cfg->nports++;
+	}
+}
+
 int pcc_dp_config(struct pcc_dp *dp, struct pcc_config *cfg, struct pcc_err *err)
 {
 	const struct pcc_meta *m = dp->meta;
@@ -164,11 +198,15 @@ int pcc_dp_config(struct pcc_dp *dp, struct pcc_config *cfg, struct pcc_err *err
 	cfg->nat4 = m->flags & PCC_META_NAT4;
 	cfg->nat6 = m->flags & PCC_META_NAT6;
 	cfg->max_conns = m->max_conns;
+	cfg->tcp_timeout_ms = m->tcp_timeout_ms;
 	ret = read_wans(dp, cfg, err);
 	if (ret)
 		return ret;
 	qsort(cfg->wans, cfg->nwans, sizeof(cfg->wans[0]), wan_by_order);
-	return read_lans(dp, cfg);
+	ret = read_lans(dp, cfg);
+	if (!ret)
+		read_settled(dp, cfg);
+	return ret;
 }
 
 static int map_set(struct pcc_dp *dp, enum pcc_map map, const void *key, const void *value)
@@ -247,6 +285,9 @@ static bool iface_wanted(const struct pcc_config *cfg, uint32_t ifindex)
 	for (uint32_t i = 0; i < cfg->nwans; i++)
 		if (cfg->wans[i].ifindex == ifindex)
 			return true;
+	for (uint32_t i = 0; i < cfg->nports; i++)
+		if (cfg->ports[i].ifindex == ifindex)
+			return true;
 	return false;
 }
 
@@ -261,6 +302,30 @@ static bool drops_local_sources(struct pcc_dp *dp, const struct pcc_lan_cfg *lan
 	       !pcc_dp_sysctl_old(dp, path, old) && !strcmp(old, "0");
 }
 
+static bool has_ports(const struct pcc_config *cfg, uint32_t bridge_ifindex)
+{
+	for (uint32_t i = 0; i < cfg->nports; i++)
+		if (cfg->ports[i].bridge_ifindex == bridge_ifindex)
+			return true;
+	return false;
+}
+
+static int commit_ports(struct pcc_dp *dp, const struct pcc_config *cfg)
+{
+	int ret = 0;
+
+	for (uint32_t i = 0; !ret && i < cfg->nports; i++) {
+		struct pcc_iface iface = {
+			.role = PCC_ROLE_PORT,
+			.master_ifindex = cfg->ports[i].bridge_ifindex,
+		};
+
+		memcpy(iface.name, cfg->ports[i].name, sizeof(iface.name));
+		ret = iface_set(dp, cfg->ports[i].ifindex, &iface);
+	}
+	return ret;
+}
+
 static int commit_ifaces(struct pcc_dp *dp, const struct pcc_config *cfg)
 {
 	uint32_t key, gone[256], ngone = 0, *prev = NULL;
@@ -271,6 +336,10 @@ static int commit_ifaces(struct pcc_dp *dp, const struct pcc_config *cfg)
 
 		if (cfg->lans[i].l3)
 			iface.flags |= PCC_IFACE_L3;
+		if (has_ports(cfg, cfg->lans[i].ifindex))
+			iface.flags |= PCC_IFACE_PORTS_LEARN;
+		iface.master_ifindex = cfg->lans[i].ifindex;
+		memcpy(iface.mac, cfg->lans[i].mac, sizeof(iface.mac));
 		if (drops_local_sources(dp, &cfg->lans[i]))
 			iface.flags |= PCC_IFACE_DROP_LOCAL_SRC;
 		memcpy(iface.name, cfg->lans[i].name, sizeof(iface.name));
@@ -284,11 +353,16 @@ static int commit_ifaces(struct pcc_dp *dp, const struct pcc_config *cfg)
 
 		if (cfg->wans[i].l3)
 			iface.flags |= PCC_IFACE_L3;
+		iface.master_ifindex = cfg->wans[i].ifindex;
+		memcpy(iface.mac, cfg->wans[i].mac, sizeof(iface.mac));
 		memcpy(iface.name, cfg->wans[i].name, sizeof(iface.name));
 		ret = iface_set(dp, cfg->wans[i].ifindex, &iface);
 		if (ret)
 			return ret;
 	}
+	ret = commit_ports(dp, cfg);
+	if (ret)
+		return ret;
 	while (!bpf_map_get_next_key(dp->map_fd[PCC_MAP_IFACES], prev, &key) && ngone < 256) {
 		prev = &key;
 		if (!iface_wanted(cfg, key))

@@ -28,6 +28,7 @@
 	X(WAN_STATS, pcc_wan_stats)                                                                \
 	X(COUNTERS, pcc_counters)                                                                  \
 	X(LOCAL, pcc_local)                                                                        \
+	X(XDP_PORTS, pcc_xdp_ports)                                                                \
 	X(FRAGS, pcc_frags)
 
 enum pcc_map {
@@ -43,6 +44,7 @@ enum pcc_map {
 	X(LAN_OUT, pcc_lan_out)                                                                    \
 	X(WAN_IN, pcc_wan_in)                                                                      \
 	X(WAN_OUT, pcc_wan_out)                                                                    \
+	X(PORT_OUT, pcc_port_out)                                                                  \
 	X(EXPLAIN, pcc_explain)
 
 enum pcc_prog {
@@ -70,6 +72,7 @@ struct pcc_dp {
 	int prog_fd[PCC_PROG_MAX];
 	struct pcc_meta *meta; /* the live map, shared with the kernel */
 	int ncpus;
+	bool loaded;	    /* by this process */
 	bool no_tcx, no_ct; /* features that the kernel lacks or that PCCBPF_DISABLE names */
 };
 

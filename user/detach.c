@@ -8,6 +8,7 @@
 #include "apply.h"
 #include "conntrack.h"
 #include "observe.h"
+#include "xdp.h"
 
 /* What is to be taken back; in the order in which it is done. */
 struct remains {
@@ -67,6 +68,9 @@ static void print_remains(struct pcc_session *s, const struct remains *r)
 			if (pcc_hook_find(&s->dp, r->links.v[i].ifindex, dir, NULL))
 				printf("tc detach dev %s %s\n", r->links.v[i].name,
 					dir == PCC_HOOK_IN ? "ingress" : "egress");
+	for (size_t i = 0; i < r->links.n; i++)
+		if (pcc_xdp_present(r->links.v[i].ifindex))
+			printf("xdp detach dev %s pcc_fast\n", r->links.v[i].name);
 	if (r->nat)
 		printf("nft delete table inet pccbpf\n");
 	for (size_t i = 0; i < r->rules.n; i++)
@@ -131,6 +135,7 @@ static int take_back(
 	if (s->dp.meta)
 		__atomic_store_n(&s->dp.meta->magic, 0, __ATOMIC_RELEASE);
 	for (size_t i = 0; i < r->links.n; i++) {
+		pcc_xdp_detach(&s->dp, r->links.v[i].ifindex);
 		pcc_hook_detach(&s->dp, r->links.v[i].ifindex, PCC_HOOK_IN);
 		pcc_hook_detach(&s->dp, r->links.v[i].ifindex, PCC_HOOK_OUT);
 	}

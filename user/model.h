@@ -43,15 +43,28 @@ struct pcc_wan_cfg {
 	uint32_t order; /* place in the order given */
 	struct pcc_gateway gw[PCC_FAMILIES];
 	uint32_t given; /* PCC_WAN_SET_* */
+	bool xdp;	/* settled: the fast path is to be in XDP */
+	uint8_t mac[6]; /* settled */
 	bool l3;	/* settled: has no link-layer header */
 };
 
 struct pcc_lan_cfg {
 	char name[PCC_IFNAMSIZ];
 	uint32_t ifindex;
+	bool xdp;	   /* settled: the fast path is to be in XDP */
+	uint8_t mac[6];	   /* settled */
 	bool l3;	   /* settled: has no link-layer header */
 	bool accept_local; /* settled: worth setting, as nothing else validates sources here */
 };
+
+/* A port of a LAN bridge that runs XDP. Settled. */
+struct pcc_port_cfg {
+	char name[PCC_IFNAMSIZ];
+	uint32_t ifindex;
+	uint32_t bridge_ifindex;
+};
+
+#define PCC_MAX_PORTS 96u
 
 struct pcc_config {
 	struct pcc_lan_cfg lans[PCC_MAX_LANS];
@@ -59,6 +72,8 @@ struct pcc_config {
 	struct pcc_wan_cfg wans[PCC_MAX_WANS + 1]; /* room for one too many, to say so */
 	uint32_t nwans;
 	uint32_t classifier; /* place in PCC_CLASSIFIERS */
+	struct pcc_port_cfg ports[PCC_MAX_PORTS];
+	uint32_t nports;
 	enum pcc_scheme scheme;
 	uint32_t buckets;
 	uint32_t seed;

@@ -13,6 +13,7 @@
 
 #include "conntrack.h"
 #include "gateway.h"
+#include "xdp.h"
 #include "parse.h"
 
 #define PROBE_MS 1000
@@ -62,6 +63,8 @@ static int settle_lan(const struct pcc_config *old, struct pcc_lan_cfg *lan,
 	lan->accept_local = !sysctl_of("all", "rp_filter") && !sysctl_of(lan->name, "rp_filter") &&
 			    !sysctl_of("all", "accept_local");
 	lan->l3 = link && !link->mac_bytes;
+	if (link)
+		memcpy(lan->mac, link->mac, sizeof(lan->mac));
 	if (link)
 		lan->ifindex = link->ifindex;
 	else if (was)
@@ -147,6 +150,8 @@ static int settle_wan(struct pcc_session *s, const struct pcc_config *old, struc
 		return unknown_interface(wan->name, err);
 	wan->ifindex = link ? link->ifindex : was->ifindex;
 	wan->l3 = link && !link->mac_bytes;
+	if (link)
+		memcpy(wan->mac, link->mac, sizeof(wan->mac));
 	if (!link) { /* unplugged: everything but the link stays as it was */
 		for (int f = 0; f < PCC_FAMILIES; f++)
 			if (wan->gw[f].source == PCC_GW_AUTO)
@@ -239,6 +244,54 @@ static void warn_forwarding(pcc_warn_fn warn)
 	}
 }
 
+static const struct pcc_link *link_numbered(const struct pcc_observed *now, uint32_t ifindex)
+{
+	for (size_t i = 0; i < now->links.n; i++)
+		if (now->links.v[i].ifindex == ifindex)
+			return &now->links.v[i];
+	return NULL;
+}
+
+/* The ports of a LAN bridge, which run XDP in its stead. */
+static void settle_ports(
+	struct pcc_config *cfg, uint32_t bridge_ifindex, const struct pcc_observed *now)
+{
+	for (size_t i = 0; i < now->links.n && cfg->nports < PCC_MAX_PORTS; i++) {
+		const struct pcc_link *link = &now->links.v[i];
+		struct pcc_port_cfg *port = &cfg->ports[cfg->nports];
+
+		if (link->master_ifindex != bridge_ifindex || !link->mac_bytes)
+			continue;
+		memset(port, 0, sizeof(*port));
+		memcpy(port->name, link->name, sizeof(port->name));
+		port->ifindex = link->ifindex;
+		port->bridge_ifindex = bridge_ifindex;
+		cfg->nports++;
+	}
+}
+
+/* Where the fast path of each interface runs. */
+static void settle_fastpath(
+	struct pcc_session *s, struct pcc_config *cfg, const struct pcc_observed *now)
+{
+	bool on = cfg->fastpath != PCC_FP_OFF && !s->dp.no_ct;
+	char why[PCC_XDP_WHY];
+
+	cfg->nports = 0;
+	for (uint32_t i = 0; i < cfg->nlans; i++) {
+		const struct pcc_link *link = link_numbered(now, cfg->lans[i].ifindex);
+
+		cfg->lans[i].xdp = on && link && pcc_xdp_wanted(link, cfg->fastpath, why);
+		if (cfg->lans[i].xdp && !strcmp(link->kind, "bridge"))
+			settle_ports(cfg, link->ifindex, now);
+	}
+	for (uint32_t i = 0; i < cfg->nwans; i++) {
+		const struct pcc_link *link = link_numbered(now, cfg->wans[i].ifindex);
+
+		cfg->wans[i].xdp = on && link && pcc_xdp_wanted(link, cfg->fastpath, why);
+	}
+}
+
 int pcc_settle(struct pcc_session *s, struct pcc_config *cfg, const struct pcc_observed *now,
 	pcc_warn_fn warn, struct pcc_err *err)
 {
@@ -254,6 +307,8 @@ int pcc_settle(struct pcc_session *s, struct pcc_config *cfg, const struct pcc_o
 		ret = settle_lan(old, &cfg->lans[i], now, err);
 	for (uint32_t i = 0; !ret && i < cfg->nwans; i++)
 		ret = settle_wan(s, old, &cfg->wans[i], now, err);
+	if (!ret)
+		settle_fastpath(s, cfg, now);
 	if (!ret && !old && warn)
 		warn_forwarding(warn);
 	return ret;
@@ -445,6 +500,11 @@ static int observe_hooks(
 			ret = hook_add(
 				s, now, cfg->wans[i].ifindex, PCC_HOOK_OUT, PCC_PROG_WAN_OUT);
 	}
+	for (uint32_t i = 0; !ret && i < cfg->nports; i++)
+		ret = hook_add(s, now, cfg->ports[i].ifindex, PCC_HOOK_OUT, PCC_PROG_PORT_OUT);
+	for (size_t i = 0; old && !ret && i < now->links.n; i++)
+		if (now->links.v[i].master_ifindex)
+			ret = hook_add(s, now, now->links.v[i].ifindex, PCC_HOOK_OUT, PCC_PROG_MAX);
 	/* Those of interfaces that cfg does not have any more. */
 	for (uint32_t i = 0; old && !ret && i < old->nlans + old->nwans; i++) {
 		uint32_t ifindex =
@@ -457,6 +517,23 @@ static int observe_hooks(
 	return ret;
 }
 
+/* Which interfaces have our XDP program. After a load of the programs it is another build's. */
+static int observe_xdp(struct pcc_session *s, struct pcc_observed *now)
+{
+	if (s->state != PCC_DP_ATTACHED)
+		return 0;
+	now->xdps = calloc(now->links.n + 1, sizeof(*now->xdps));
+	if (!now->xdps)
+		return -ENOMEM;
+	for (size_t i = 0; i < now->links.n; i++) {
+		if (!pcc_xdp_present(now->links.v[i].ifindex))
+			continue;
+		now->xdps[now->nxdps].ifindex = now->links.v[i].ifindex;
+		now->xdps[now->nxdps++].current = !s->dp.loaded;
+	}
+	return 0;
+}
+
 static bool wan_equal(const struct pcc_wan_cfg *a, const struct pcc_wan_cfg *b)
 {
 	for (int f = 0; f < PCC_FAMILIES; f++) {
@@ -466,6 +543,8 @@ static bool wan_equal(const struct pcc_wan_cfg *a, const struct pcc_wan_cfg *b)
 			memcmp(&a->gw[f].addr, &b->gw[f].addr, f == PCC_V4 ? 4 : 16))
 			return false;
 	}
+	if (memcmp(a->mac, b->mac, sizeof(a->mac)) || a->l3 != b->l3)
+		return false;
 	return !strcmp(a->name, b->name) && a->id == b->id && a->ifindex == b->ifindex &&
 	       a->weight == b->weight && a->state == b->state && a->order == b->order;
 }
@@ -475,11 +554,14 @@ static bool config_equal(const struct pcc_config *a, const struct pcc_config *b)
 	if (a->nlans != b->nlans || a->nwans != b->nwans || a->classifier != b->classifier ||
 		a->scheme != b->scheme || a->buckets != b->buckets || a->seed != b->seed ||
 		a->seed_given != b->seed_given || a->fastpath != b->fastpath ||
+		a->nports != b->nports || a->tcp_timeout_ms != b->tcp_timeout_ms ||
 		a->nat4 != b->nat4 || a->nat6 != b->nat6 || a->max_conns != b->max_conns)
 		return false;
 	for (uint32_t i = 0; i < a->nlans; i++)
 		if (strcmp(a->lans[i].name, b->lans[i].name) ||
-			a->lans[i].ifindex != b->lans[i].ifindex)
+			a->lans[i].ifindex != b->lans[i].ifindex ||
+			a->lans[i].l3 != b->lans[i].l3 ||
+			memcmp(a->lans[i].mac, b->lans[i].mac, sizeof(a->lans[i].mac)))
 			return false;
 	for (uint32_t i = 0; i < a->nwans; i++)
 		if (!wan_equal(&a->wans[i], &b->wans[i]))
@@ -513,6 +595,8 @@ int pcc_observe_rest(struct pcc_session *s, const struct pcc_config *cfg, struct
 	ret = observe_sysctls(s, cfg, now);
 	if (!ret)
 		ret = observe_hooks(s, cfg, now);
+	if (!ret)
+		ret = observe_xdp(s, now);
 	if (ret)
 		return pcc_err_set(err, ret, "router", "cannot be read: %s", strerror(-ret));
 	pcc_plan_nat(cfg, NULL, s->dp.no_ct, &nat);

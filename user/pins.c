@@ -62,6 +62,7 @@ static const struct {
 		PCC_WAN_SLOTS},
 	[PCC_MAP_COUNTERS] = {BPF_MAP_TYPE_PERCPU_ARRAY, 4, 8, PCC_R_MAX},
 	[PCC_MAP_LOCAL] = {BPF_MAP_TYPE_HASH, sizeof(struct pcc_addr), 4, 0},
+	[PCC_MAP_XDP_PORTS] = {BPF_MAP_TYPE_DEVMAP_HASH, 4, 4, 0},
 	[PCC_MAP_FRAGS] = {BPF_MAP_TYPE_LRU_HASH, sizeof(struct pcc_frag_key),
 		sizeof(struct pcc_frag), 0},
 };
@@ -604,6 +605,7 @@ int pcc_dp_load(struct pcc_dp *dp, const struct pcc_config *cfg, struct pcc_err 
 		pcc_err_set(err, ret, "pin directory", "'%s': %s", dp->dir, strerror(-ret));
 	else
 		dp->meta->object_hash = object_hash();
+	dp->loaded = !ret;
 out:
 	pccbpf_bpf__destroy(skel);
 	return ret;

@@ -49,6 +49,7 @@ void pcc_observed_free(struct pcc_observed *now)
 	free(now->sysctls);
 	free(now->remembered);
 	free(now->hooks);
+	free(now->xdps);
 	memset(now, 0, sizeof(*now));
 }
 
@@ -474,6 +475,9 @@ static int plan_hooks_on(
 	for (uint32_t i = 0; !ret && i < cfg->nlans; i++)
 		ret = plan_hook_on(plan, now, cfg->lans[i].ifindex, cfg->lans[i].name, PCC_HOOK_OUT,
 			PCC_PROG_LAN_OUT);
+	for (uint32_t i = 0; !ret && i < cfg->nports; i++)
+		ret = plan_hook_on(plan, now, cfg->ports[i].ifindex, cfg->ports[i].name,
+			PCC_HOOK_OUT, PCC_PROG_PORT_OUT);
 	for (uint32_t i = 0; !ret && i < cfg->nlans; i++)
 		ret = plan_hook_on(plan, now, cfg->lans[i].ifindex, cfg->lans[i].name, PCC_HOOK_IN,
 			PCC_PROG_LAN_IN);
@@ -489,6 +493,9 @@ static bool hook_wanted(const struct pcc_config *cfg, uint32_t ifindex, enum pcc
 	for (uint32_t i = 0; i < cfg->nwans; i++)
 		if (cfg->wans[i].ifindex == ifindex)
 			return dir == PCC_HOOK_IN || cfg->fastpath != PCC_FP_OFF;
+	for (uint32_t i = 0; i < cfg->nports; i++)
+		if (cfg->ports[i].ifindex == ifindex)
+			return dir == PCC_HOOK_OUT;
 	return false;
 }
 
@@ -499,7 +506,83 @@ static enum pcc_prog hook_prog(
 	for (uint32_t i = 0; cfg && i < cfg->nlans; i++)
 		if (cfg->lans[i].ifindex == ifindex)
 			return dir == PCC_HOOK_IN ? PCC_PROG_LAN_IN : PCC_PROG_LAN_OUT;
+	for (uint32_t i = 0; cfg && i < cfg->nports; i++)
+		if (cfg->ports[i].ifindex == ifindex)
+			return PCC_PROG_PORT_OUT;
 	return dir == PCC_HOOK_IN ? PCC_PROG_WAN_IN : PCC_PROG_WAN_OUT;
+}
+
+static bool xdp_is_current(const struct pcc_observed *now, uint32_t ifindex)
+{
+	for (size_t i = 0; i < now->nxdps; i++)
+		if (now->xdps[i].ifindex == ifindex)
+			return now->xdps[i].current;
+	return false;
+}
+
+/* The interfaces that are to run XDP, one after another; a bridge's ports instead of the bridge. */
+static bool xdp_nth(const struct pcc_config *cfg, uint32_t n, uint32_t *ifindex, const char **name)
+{
+	const struct pcc_lan_cfg *lan = n < cfg->nlans ? &cfg->lans[n] : NULL;
+	const struct pcc_wan_cfg *wan;
+
+	*ifindex = 0;
+	if (lan) {
+		bool bridge = false;
+
+		for (uint32_t i = 0; i < cfg->nports; i++)
+			bridge = bridge || cfg->ports[i].bridge_ifindex == lan->ifindex;
+		*ifindex = lan->xdp && !bridge ? lan->ifindex : 0;
+		*name = lan->name;
+		return true;
+	}
+	n -= cfg->nlans;
+	if (n < cfg->nwans) {
+		wan = &cfg->wans[n];
+		*ifindex = wan->xdp ? wan->ifindex : 0;
+		*name = wan->name;
+		return true;
+	}
+	n -= cfg->nwans;
+	if (n >= cfg->nports)
+		return false;
+	*ifindex = cfg->ports[n].ifindex;
+	*name = cfg->ports[n].name;
+	return true;
+}
+
+static int op_xdp(struct pcc_plan *plan, enum pcc_op_kind kind, uint32_t ifindex, const char *name)
+{
+	struct pcc_op *op = op_new(plan, kind);
+
+	if (!op)
+		return -ENOMEM;
+	op->hook.ifindex = ifindex;
+	snprintf(op->hook.ifname, sizeof(op->hook.ifname), "%s", name);
+	return 0;
+}
+
+static int plan_xdp(
+	struct pcc_plan *plan, const struct pcc_config *cfg, const struct pcc_observed *now)
+{
+	const char *name = NULL;
+	uint32_t ifindex;
+	int ret = 0;
+
+	for (uint32_t n = 0; !ret && xdp_nth(cfg, n, &ifindex, &name); n++)
+		if (ifindex && find_link(now, ifindex) && !xdp_is_current(now, ifindex))
+			ret = op_xdp(plan, PCC_OP_XDP_ON, ifindex, name);
+	for (size_t i = 0; !ret && i < now->nxdps; i++) {
+		const struct pcc_link *link = find_link(now, now->xdps[i].ifindex);
+		bool wanted = false;
+
+		for (uint32_t n = 0; xdp_nth(cfg, n, &ifindex, &name); n++)
+			wanted = wanted || ifindex == now->xdps[i].ifindex;
+		if (!wanted)
+			ret = op_xdp(plan, PCC_OP_XDP_OFF, now->xdps[i].ifindex,
+				link ? link->name : "?");
+	}
+	return ret;
 }
 
 static int plan_hooks_off(struct pcc_plan *plan, const struct pcc_config *cfg,
@@ -573,6 +656,8 @@ int pcc_plan_make(struct pcc_plan *plan, const struct pcc_config *cfg, const str
 	if (!ret && !now->maps_match)
 		ret = op_simple(plan, PCC_OP_COMMIT);
 	if (!ret)
+		ret = plan_xdp(plan, cfg, now);
+	if (!ret)
 		ret = plan_hooks_off(plan, cfg, old, now);
 	if (!ret)
 		ret = plan_dels(plan, &w, now);
@@ -633,6 +718,12 @@ static void op_print(const struct pcc_op *op, FILE *out)
 	case PCC_OP_HOOK_OFF:
 		fprintf(out, "tc detach dev %s %s\n", op->hook.ifname,
 			op->hook.dir == PCC_HOOK_IN ? "ingress" : "egress");
+		break;
+	case PCC_OP_XDP_ON:
+		fprintf(out, "xdp attach dev %s pcc_fast\n", op->hook.ifname);
+		break;
+	case PCC_OP_XDP_OFF:
+		fprintf(out, "xdp detach dev %s pcc_fast\n", op->hook.ifname);
 		break;
 	case PCC_OP_COMMIT:
 		fprintf(out, "maps: write WANs, interfaces and bucket tables, switch to them\n");

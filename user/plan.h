@@ -24,6 +24,8 @@ enum pcc_op_kind {
 	PCC_OP_NAT_FIRST, /* the table with old and new WANs */
 	PCC_OP_HOOK_ON,
 	PCC_OP_COMMIT, /* the maps: from here on new connections follow the new configuration */
+	PCC_OP_XDP_ON, /* or, where the driver refuses, a warning: the fast path stays in tc */
+	PCC_OP_XDP_OFF,
 	PCC_OP_HOOK_OFF,
 	PCC_OP_RULE_DEL,
 	PCC_OP_ROUTE_DEL,
@@ -72,6 +74,12 @@ struct pcc_hook_now {
 	bool current; /* the program that is to be there is there */
 };
 
+/* An interface that has our XDP program. */
+struct pcc_xdp_now {
+	uint32_t ifindex;
+	bool current; /* of this build */
+};
+
 /* What is there. */
 struct pcc_observed {
 	struct pcc_link_list links;
@@ -84,6 +92,8 @@ struct pcc_observed {
 	size_t nremembered;
 	struct pcc_hook_now *hooks;
 	size_t nhooks;
+	struct pcc_xdp_now *xdps;
+	size_t nxdps;
 	bool nat_matches;
 	bool maps_match; /* the maps hold the new configuration already */
 	bool has_v6;

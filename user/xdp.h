@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* XDP: which interfaces can have it, and putting pcc_fast there through libxdp. */
+#ifndef PCC_XDP_H
+#define PCC_XDP_H
+
+#include "dataplane.h"
+#include "route.h"
+
+#define PCC_XDP_WHY 96
+
+/*
+ * Shall the fast path of an interface be in XDP? asked is --fastpath. Fills why with the reason
+ * where not. auto takes it only where the driver says that it can redirect and no shaping qdisc
+ * would be passed by.
+ */
+bool pcc_xdp_wanted(const struct pcc_link *link, enum pcc_fastpath asked, char why[PCC_XDP_WHY]);
+
+/*
+ * Attaches pcc_fast in native mode, beside other people's programs where the kernel can do that,
+ * and lets XDP send to the interface. Replaces an older one of ours. 0 or a negative errno with err
+ * filled.
+ */
+int pcc_xdp_attach(struct pcc_dp *dp, uint32_t ifindex, const char *ifname, struct pcc_err *err);
+
+/* Takes ours away, and no other. Nothing there is fine. */
+int pcc_xdp_detach(struct pcc_dp *dp, uint32_t ifindex);
+
+/* Is a pcc_fast attached? */
+bool pcc_xdp_present(uint32_t ifindex);
+
+#endif
