@@ -36,6 +36,31 @@ static __always_inline void fib_params(
 	}
 }
 
+/*
+ * Is there no route to the destination but a default? A connected net of a WAN and a static route through one
+ * win over every mark (the rule that suppresses defaults comes first), so such packets are not ours to
+ * spread. The helper does not tell the length of the prefix: ask for a source that has no default.
+ */
+static __noinline int route_is_default(struct __sk_buff *skb, const struct pcc_packet *p)
+{
+	struct bpf_fib_lookup fib = {};
+	long ret;
+
+	if (!skb || !p)
+		return 0;
+	fib_params(skb, p, &fib);
+	if (p->family == PCC_V4) {
+		fib.ipv4_src = bpf_htonl(PCC_PROBE_V4);
+	} else {
+		fib.ipv6_src[0] = bpf_htonl(PCC_PROBE_V6_0);
+		fib.ipv6_src[1] = fib.ipv6_src[2] = 0;
+		fib.ipv6_src[3] = bpf_htonl(PCC_PROBE_V6_3);
+	}
+	ret = bpf_fib_lookup(skb, &fib, sizeof(fib), 0);
+	return ret != BPF_FIB_LKUP_RET_SUCCESS && ret != BPF_FIB_LKUP_RET_NO_NEIGH &&
+	       ret != BPF_FIB_LKUP_RET_FRAG_NEEDED && ret != BPF_FIB_LKUP_RET_UNSUPP_LWT;
+}
+
 static __noinline int route_unmarked(struct __sk_buff *skb, const struct pcc_packet *p)
 {
 	struct bpf_fib_lookup fib = {};
@@ -64,7 +89,9 @@ static __noinline int route_unmarked(struct __sk_buff *skb, const struct pcc_pac
 	}
 	ifindex = fib.ifindex;
 	iface = bpf_map_lookup_elem(&pcc_ifaces, &ifindex);
-	return iface && iface->role == PCC_ROLE_WAN ? ROUTE_WAN : ROUTE_OTHER;
+	if (!iface || iface->role != PCC_ROLE_WAN)
+		return ROUTE_OTHER;
+	return route_is_default(skb, p) ? ROUTE_WAN : ROUTE_OTHER;
 }
 
 /*

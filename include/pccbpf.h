@@ -30,6 +30,13 @@
 #define PCC_DEF_MARK_MASK 0xff00u
 #define PCC_DEF_TABLE_BASE 100u
 #define PCC_DEF_RULE_PREF 10000u
+/*
+ * The source address of probe look-ups (192.0.0.8, RFC 7600; 100::8, RFC 6666): a rule behind that of the main
+ * table makes them unreachable. What is reached all the same has a route of its own, not only a default.
+ */
+#define PCC_PROBE_V4 0xc0000008u  /* host order */
+#define PCC_PROBE_V6_0 0x01000000u /* first word, host order; the last is 8, the others 0 */
+#define PCC_PROBE_V6_3 8u
 #define PCC_RTPROT 172u /* rtm_protocol / FRA_PROTOCOL of every route and rule that is ours */
 #define PCC_UNREACHABLE_METRIC 4278198272u
 

@@ -26,7 +26,7 @@ int pcc_session_open(struct pcc_session *s, const char *dir, enum pcc_session_mo
 		return pcc_err_set(err, ret, "netlink", "%s", strerror(-ret));
 	if (mode != PCC_SESSION_READ) {
 		ret = pcc_dp_lock(&s->dp, mode == PCC_SESSION_CREATE, wait_s, err);
-		if (ret && ret != -ENOENT)
+		if (ret && (ret != -ENOENT || err->object[0]))
 			return ret;
 	}
 	s->state = pcc_dp_open(&s->dp, &s->why);

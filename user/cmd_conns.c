@@ -9,6 +9,8 @@
 #include <time.h>
 
 #include "cmds.h"
+#include "conntrack.h"
+#include "flows.h"
 
 /* Which connections are meant. */
 struct filter {
@@ -28,6 +30,7 @@ struct walk {
 	json_t *json; /* NULL: print */
 	uint64_t now_ns, n;
 	bool flush;
+	struct pcc_flows flows;
 };
 
 static int filter_ports(const struct pcc_args *args, struct filter *f, struct pcc_err *err)
@@ -126,7 +129,8 @@ static const char *wan_name(struct walk *w, uint32_t id)
 	return wan ? wan->name : "?";
 }
 
-static json_t *conn_json(struct walk *w, const struct pcc_tuple *k, const struct pcc_conn *c)
+static json_t *conn_json(
+	struct walk *w, const struct pcc_tuple *k, const struct pcc_conn *c, bool fast)
 {
 	char src[PCC_ADDR_TEXT], dst[PCC_ADDR_TEXT], proto[PCC_PROTO_NAME_MAX];
 
@@ -139,38 +143,46 @@ static json_t *conn_json(struct walk *w, const struct pcc_tuple *k, const struct
 		pcc_origin_name(c->origin), "age_s", seconds_since(w->now_ns, c->created_ns),
 		"idle_s", seconds_since(w->now_ns, c->seen_ns), "tx_packets",
 		(json_int_t)c->tx_packets, "tx_bytes", (json_int_t)c->tx_bytes, "rx_packets",
-		(json_int_t)c->rx_packets, "rx_bytes", (json_int_t)c->rx_bytes, "fastpath", 0);
+		(json_int_t)c->rx_packets, "rx_bytes", (json_int_t)c->rx_bytes, "fastpath", fast);
 }
 
-static void conn_print(struct walk *w, const struct pcc_tuple *k, const struct pcc_conn *c)
+static void conn_print(
+	struct walk *w, const struct pcc_tuple *k, const struct pcc_conn *c, bool fast)
 {
 	char src[PCC_ADDR_TEXT], dst[PCC_ADDR_TEXT], proto[PCC_PROTO_NAME_MAX], tx[16], rx[16];
 	bool v6 = !pcc_addr_is_v4(k->src);
 
 	printf("%-7s %s%s%s:%u -> %s%s%s:%u  %s  bucket %d  %s  age %.0f s, idle %.0f s  tx %llu (%s)  "
-	       "rx %llu (%s)\n",
+	       "rx %llu (%s)%s\n",
 		pcc_proto_name(k->proto, proto), v6 ? "[" : "", pcc_addr_text(k->src, src),
 		v6 ? "]" : "", ntohs(k->sport), v6 ? "[" : "", pcc_addr_text(k->dst, dst),
 		v6 ? "]" : "", ntohs(k->dport), wan_name(w, c->wan_id), (int)c->bucket,
 		pcc_origin_name(c->origin), seconds_since(w->now_ns, c->created_ns),
 		seconds_since(w->now_ns, c->seen_ns), (unsigned long long)c->tx_packets,
 		pcc_bytes_text(c->tx_bytes, tx), (unsigned long long)c->rx_packets,
-		pcc_bytes_text(c->rx_bytes, rx));
+		pcc_bytes_text(c->rx_bytes, rx), fast ? "  fast" : "");
 }
 
 static int visit(const struct pcc_tuple *key, const struct pcc_conn *conn, void *arg)
 {
 	struct walk *w = arg;
+	struct pcc_conn whole;
+	bool fast;
 
 	if (w->n >= w->filter.limit || !filter_matches(&w->filter, key, conn))
 		return 0;
 	w->n++;
-	if (w->flush)
+	if (w->flush) {
+		/* Without its conntrack entry, or the mark in that would bring it back. */
+		pcc_ct_delete(key, conn->origin == PCC_ORIGIN_WAN, NULL);
 		return 1;
+	}
+	whole = *conn;
+	fast = pcc_flows_add(&w->flows, key, &whole);
 	if (w->json)
-		json_array_append_new(w->json, conn_json(w, key, conn));
+		json_array_append_new(w->json, conn_json(w, key, &whole, fast));
 	else
-		conn_print(w, key, conn);
+		conn_print(w, key, &whole, fast);
 	return 0;
 }
 
@@ -190,8 +202,12 @@ static int walk(const struct pcc_args *args, struct walk *w)
 		clock_gettime(CLOCK_MONOTONIC, &now);
 		w->now_ns = (uint64_t)now.tv_sec * 1000000000ull + now.tv_nsec;
 		w->s = &s;
-		if (pcc_dp_conns(&s.dp, visit, w, &err))
+		if ((!w->flush && pcc_flows_read(&w->flows, &s.dp, &err)) ||
+			pcc_dp_conns(&s.dp, visit, w, &err))
 			status = pcc_cmd_failed(&err);
+		if (w->flush) /* what the fast path knows of them ends, too */
+			pcc_dp_new_epoch(&s.dp);
+		pcc_flows_free(&w->flows);
 	}
 	pcc_session_close(&s);
 	return status;

@@ -8,6 +8,7 @@
 #include "cmds.h"
 #include "observe.h"
 #include "status.h"
+#include "xdp.h"
 
 /* A WAN's share of the buckets. */
 struct share {
@@ -45,6 +46,37 @@ static const char *hook_text(struct pcc_session *s, uint32_t ifindex, bool both)
 	return pcc_hook_name(in == out || !both ? in : PCC_HOOK_NONE);
 }
 
+/* Where the fast path of an interface runs now, and why not further down. */
+static const char *fastpath_text(struct pcc_session *s, uint32_t ifindex, char why[PCC_XDP_WHY])
+{
+	struct pcc_link_list links = {};
+	bool xdp = false, bridge = false;
+
+	why[0] = '\0';
+	if (!(s->dp.meta->flags & PCC_META_FASTPATH)) {
+		snprintf(why, PCC_XDP_WHY, "%s",
+			s->cfg.fastpath == PCC_FP_OFF
+				? "--fastpath off"
+				: "the kernel lacks the conntrack functions for BPF");
+		return "off";
+	}
+	for (uint32_t i = 0; i < s->cfg.nports; i++)
+		if (s->cfg.ports[i].bridge_ifindex == ifindex) {
+			xdp = (!bridge || xdp) && pcc_xdp_present(s->cfg.ports[i].ifindex);
+			bridge = true;
+		}
+	if (!bridge)
+		xdp = pcc_xdp_present(ifindex);
+	if (xdp || pcc_link_dump(&s->nl, &links, NULL))
+		return xdp ? "xdp" : "tc";
+	for (size_t i = 0; i < links.n; i++)
+		if (links.v[i].ifindex == ifindex &&
+			pcc_xdp_wanted(&links.v[i], s->cfg.fastpath, why))
+			snprintf(why, PCC_XDP_WHY, "the driver refused native XDP");
+	pcc_link_list_free(&links);
+	return "tc";
+}
+
 static json_t *gateway_json(const struct pcc_gateway *gw, enum pcc_family f)
 {
 	char text[PCC_ADDR_TEXT];
@@ -57,16 +89,18 @@ static json_t *gateway_json(const struct pcc_gateway *gw, enum pcc_family f)
 static json_t *wan_json(struct pcc_session *s, const struct pcc_wan_cfg *wan)
 {
 	struct share share = share_of(s, wan->id);
-	char mark[16];
+	char mark[16], why[PCC_XDP_WHY];
+	const char *fastpath = fastpath_text(s, wan->ifindex, why);
 
 	snprintf(mark, sizeof(mark), "0x%x", wan->id << pcc_mark_shift(s->cfg.mark_mask));
-	return json_pack("{s:s, s:i, s:s, s:i, s:s, s:I, s:o, s:o, s:i, s:i, s:f, s:s, s:s}",
+	return json_pack("{s:s, s:i, s:s, s:i, s:s, s:I, s:o, s:o, s:i, s:i, s:f, s:s, s:s, s:s}",
 		"name", wan->name, "id", wan->id, "state", pcc_state_name(wan->state), "weight",
 		wan->weight, "mark", mark, "table", (json_int_t)s->cfg.table_base + wan->id,
 		"gateway", gateway_json(&wan->gw[PCC_V4], PCC_V4), "gateway6",
 		gateway_json(&wan->gw[PCC_V6], PCC_V6), "buckets", share.buckets[PCC_V4],
 		"buckets6", share.buckets[PCC_V6], "share", share_value(&share), "hook",
-		hook_text(s, wan->ifindex, s->cfg.fastpath != PCC_FP_OFF), "fastpath", "off");
+		hook_text(s, wan->ifindex, s->cfg.fastpath != PCC_FP_OFF), "fastpath", fastpath,
+		"fastpath_reason", why);
 }
 
 json_t *pcc_status_wans_json(struct pcc_session *s)
@@ -81,13 +115,17 @@ json_t *pcc_status_wans_json(struct pcc_session *s)
 static json_t *status_json(struct pcc_session *s)
 {
 	json_t *lans = json_array();
-	char mask[16];
+	char mask[16], why[PCC_XDP_WHY];
 
 	snprintf(mask, sizeof(mask), "0x%x", s->cfg.mark_mask);
-	for (uint32_t i = 0; i < s->cfg.nlans; i++)
-		json_array_append_new(lans,
-			json_pack("{s:s, s:s, s:s}", "name", s->cfg.lans[i].name, "hook",
-				hook_text(s, s->cfg.lans[i].ifindex, true), "fastpath", "off"));
+	for (uint32_t i = 0; i < s->cfg.nlans; i++) {
+		const char *fastpath = fastpath_text(s, s->cfg.lans[i].ifindex, why);
+
+		json_array_append_new(
+			lans, json_pack("{s:s, s:s, s:s, s:s}", "name", s->cfg.lans[i].name, "hook",
+				      hook_text(s, s->cfg.lans[i].ifindex, true), "fastpath",
+				      fastpath, "fastpath_reason", why));
+	}
 	return json_pack("{s:b, s:s, s:s, s:s, s:I, s:I, s:s, s:I, s:s, s:s, s:b, s:o, s:o}",
 		"attached", 1, "version", PCC_VERSION, "classifier",
 		pcc_classifier_name(s->cfg.classifier), "scheme", pcc_scheme_name(s->cfg.scheme),
@@ -102,20 +140,22 @@ static json_t *status_json(struct pcc_session *s)
 
 void pcc_status_wans_print(struct pcc_session *s, FILE *out)
 {
-	char gw4[PCC_ADDR_TEXT], gw6[PCC_ADDR_TEXT];
+	char gw4[PCC_ADDR_TEXT], gw6[PCC_ADDR_TEXT], why[PCC_XDP_WHY];
 
-	fprintf(out, "%-15s %3s %-6s %6s %7s %8s %6s %-8s %-7s %s\n", "WAN", "ID", "STATE",
-		"WEIGHT", "SHARE", "MARK", "TABLE", "HOOK", "LINK", "GATEWAYS");
+	fprintf(out, "%-15s %3s %-6s %6s %7s %8s %6s %-8s %-4s %-7s %s\n", "WAN", "ID", "STATE",
+		"WEIGHT", "SHARE", "MARK", "TABLE", "HOOK", "FAST", "LINK", "GATEWAYS");
 	for (uint32_t i = 0; i < s->cfg.nwans; i++) {
 		const struct pcc_wan_cfg *wan = &s->cfg.wans[i];
 		struct share share = share_of(s, wan->id);
 		struct pcc_link link = {};
 		bool there = !pcc_link_by_name(&s->nl, wan->name, &link, NULL);
 
-		fprintf(out, "%-15s %3u %-6s %6u %6.1f%% %#8x %6u %-8s %-7s %s %s\n", wan->name,
-			wan->id, pcc_state_name(wan->state), wan->weight, 100 * share_value(&share),
-			wan->id << pcc_mark_shift(s->cfg.mark_mask), s->cfg.table_base + wan->id,
+		fprintf(out, "%-15s %3u %-6s %6u %6.1f%% %#8x %6u %-8s %-4s %-7s %s %s\n",
+			wan->name, wan->id, pcc_state_name(wan->state), wan->weight,
+			100 * share_value(&share), wan->id << pcc_mark_shift(s->cfg.mark_mask),
+			s->cfg.table_base + wan->id,
 			hook_text(s, wan->ifindex, s->cfg.fastpath != PCC_FP_OFF),
+			fastpath_text(s, wan->ifindex, why),
 			!there			       ? "missing"
 			: !(link.flags & IFF_UP)       ? "down"
 			: !(link.flags & IFF_LOWER_UP) ? "nocarr"
@@ -127,14 +167,19 @@ void pcc_status_wans_print(struct pcc_session *s, FILE *out)
 
 static void status_print(struct pcc_session *s)
 {
+	char why[PCC_XDP_WHY];
+
 	printf("pccbpf %s, classifier %s, scheme %s, seed %u, mark mask 0x%x, nat %s, nat6 %s\n",
 		PCC_VERSION, pcc_classifier_name(s->cfg.classifier), pcc_scheme_name(s->cfg.scheme),
 		s->cfg.seed, s->cfg.mark_mask, s->cfg.nat4 ? "masquerade" : "none",
 		s->cfg.nat6 ? "masquerade" : "none");
-	for (uint32_t i = 0; i < s->cfg.nlans; i++)
-		printf("%s %s (%s)", i ? "," : "LAN", s->cfg.lans[i].name,
-			hook_text(s, s->cfg.lans[i].ifindex, true));
-	putchar('\n');
+	for (uint32_t i = 0; i < s->cfg.nlans; i++) {
+		uint32_t ifindex = s->cfg.lans[i].ifindex;
+		const char *fastpath = fastpath_text(s, ifindex, why);
+
+		printf("LAN %s: hook %s, fast path %s%s%s\n", s->cfg.lans[i].name,
+			hook_text(s, ifindex, true), fastpath, why[0] ? ": " : "", why);
+	}
 	pcc_status_wans_print(s, stdout);
 }
 

@@ -21,8 +21,10 @@ static int edit_wan_add(struct pcc_config *cfg, const struct pcc_args *args, str
 
 	if (ret)
 		return ret;
-	if (pcc_config_find_lan(cfg, wan.name))
-		return pcc_err_set(err, -EINVAL, "WAN", "'%s' is attached as a LAN", wan.name);
+	if (pcc_config_find_lan(cfg, wan.name)) {
+		pcc_err_set(err, -EINVAL, "WAN", "'%s' is attached as a LAN", wan.name);
+		return pcc_err_hint(err, -EINVAL, "pccbpf lan del %s, first", wan.name);
+	}
 	there = pcc_config_find_wan(cfg, wan.name);
 	if (there) { /* the same again changes nothing; what is said anew is set */
 		if (wan.given & PCC_WAN_SET_WEIGHT)
@@ -32,9 +34,11 @@ static int edit_wan_add(struct pcc_config *cfg, const struct pcc_args *args, str
 				there->gw[f] = wan.gw[f];
 		return -EALREADY;
 	}
-	if (cfg->nwans >= PCC_MAX_WANS)
-		return pcc_err_set(err, -EINVAL, "WAN", "'%s' would be number %u, there can be %u",
+	if (cfg->nwans >= PCC_MAX_WANS) {
+		pcc_err_set(err, -EINVAL, "WAN", "'%s' would be number %u, there can be %u",
 			wan.name, cfg->nwans + 1, PCC_MAX_WANS);
+		return pcc_err_hint(err, -EINVAL, "pccbpf wan del gives one up");
+	}
 	cfg->wans[cfg->nwans++] = wan;
 	return 0;
 }
@@ -112,13 +116,17 @@ static int edit_lan_add(struct pcc_config *cfg, const struct pcc_args *args, str
 
 	if (ret)
 		return ret;
-	if (pcc_config_find_wan(cfg, lan.name))
-		return pcc_err_set(err, -EINVAL, "LAN", "'%s' is attached as a WAN", lan.name);
+	if (pcc_config_find_wan(cfg, lan.name)) {
+		pcc_err_set(err, -EINVAL, "LAN", "'%s' is attached as a WAN", lan.name);
+		return pcc_err_hint(err, -EINVAL, "pccbpf wan del %s, first", lan.name);
+	}
 	if (pcc_config_find_lan(cfg, lan.name))
 		return -EALREADY;
-	if (cfg->nlans >= PCC_MAX_LANS)
-		return pcc_err_set(err, -EINVAL, "LAN", "'%s' would be number %u, there can be %u",
+	if (cfg->nlans >= PCC_MAX_LANS) {
+		pcc_err_set(err, -EINVAL, "LAN", "'%s' would be number %u, there can be %u",
 			lan.name, cfg->nlans + 1, PCC_MAX_LANS);
+		return pcc_err_hint(err, -EINVAL, "put some into one bridge");
+	}
 	cfg->lans[cfg->nlans++] = lan;
 	return 0;
 }

@@ -4,13 +4,12 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/netfilter/nfnetlink.h>
-#include <linux/netfilter/nfnetlink_conntrack.h>
+#include <libnetfilter_conntrack/libnetfilter_conntrack.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/utsname.h>
 
 #include "netlink.h"
 #include "sysctl.h"
@@ -217,45 +216,33 @@ static int walk(struct walk *w)
 
 /* ---- flush ---- */
 
-/*
- * Before Linux 3.19 a flush ignored the mark and deleted everything: there, and where the version
- * cannot be read, entries are deleted one by one.
- */
-static bool flush_filters(void)
+/* One pass in the kernel: the flush request carries the mark and its mask. */
+static int flush_by_mark(uint32_t mark, uint32_t mask)
 {
-	unsigned int major = 0, minor = 0;
-	struct utsname u;
-
-	if (uname(&u) < 0 || sscanf(u.release, "%u.%u", &major, &minor) != 2)
-		return false;
-	return major >= 4;
-}
-
-static int flush(struct walk *w, uint32_t *deleted)
-{
-	char buf[PCC_NL_REQUEST_BYTES] = {0};
-	struct nlmsghdr *nlh;
+	struct nfct_filter_dump_mark wanted = {.val = mark, .mask = mask};
+	struct nfct_filter_dump *filter = nfct_filter_dump_create();
+	struct nfct_handle *handle = nfct_open(CONNTRACK, 0);
 	int code = 0;
 
-	if (!flush_filters()) {
-		code = walk(w);
-		if (deleted)
-			*deleted = w->n;
-		return code;
+	if (!filter || !handle) {
+		code = -ENOMEM;
+		goto out;
 	}
-	if (deleted)
-		code = count(&w->nl, w->mark, w->mask, deleted);
-	if (code || (deleted && !*deleted))
-		return code;
-	nlh = ct_request(buf, IPCTNL_MSG_CT_DELETE, AF_UNSPEC);
-	put_mark(nlh, w->mark, w->mask);
-	return pcc_nl_ack(&w->nl, nlh);
+	nfct_filter_dump_set_attr(filter, NFCT_FILTER_DUMP_MARK, &wanted);
+	if (nfct_query(handle, NFCT_Q_FLUSH_FILTER, filter))
+		code = -errno;
+out:
+	if (filter)
+		nfct_filter_dump_destroy(filter);
+	if (handle)
+		nfct_close(handle);
+	return code;
 }
 
 int pcc_ct_flush_mark(uint32_t mark, uint32_t mask, uint32_t *deleted, struct pcc_err *err)
 {
-	struct walk w = {.message = IPCTNL_MSG_CT_DELETE, .mark = mark, .mask = mask};
-	int code;
+	struct pcc_nl nl = {};
+	int code = 0;
 
 	if (deleted)
 		*deleted = 0;
@@ -264,13 +251,15 @@ int pcc_ct_flush_mark(uint32_t mark, uint32_t mask, uint32_t *deleted, struct pc
 			"mark 0x%x with mask 0x%x names no group of connections", mark, mask);
 	if (!have_conntrack())
 		return 0;
-	code = pcc_nl_open(&w.nl, NETLINK_NETFILTER);
-	if (!code)
-		code = flush(&w, deleted);
-	if (code)
-		fail(err, code, "delete connections by mark", pcc_nl_reason(&w.nl, code));
-	pcc_nl_close(&w.nl);
-	return code;
+	if (deleted) {
+		code = pcc_nl_open(&nl, NETLINK_NETFILTER);
+		if (!code)
+			code = count(&nl, mark, mask, deleted);
+		pcc_nl_close(&nl);
+	}
+	if (!code && (!deleted || *deleted))
+		code = flush_by_mark(mark, mask);
+	return code ? fail(err, code, "delete connections by mark", strerror(-code)) : 0;
 }
 
 int pcc_ct_clear_mark(uint32_t mask, uint32_t *cleared, struct pcc_err *err)
@@ -305,4 +294,53 @@ int pcc_ct_max(uint32_t *max, struct pcc_err *err)
 	if (!code && value > 0)
 		*max = (uint32_t)value;
 	return code;
+}
+
+static void ct_set_tuple(struct nf_conntrack *ct, const struct pcc_tuple *t, bool reply)
+{
+	bool v4 = !t->src[0] && !t->src[1] && t->src[2] == htonl(0xffff);
+	bool icmp = t->proto == IPPROTO_ICMP || t->proto == IPPROTO_ICMPV6;
+
+	nfct_set_attr_u8(
+		ct, reply ? ATTR_REPL_L3PROTO : ATTR_ORIG_L3PROTO, v4 ? AF_INET : AF_INET6);
+	nfct_set_attr_u8(ct, reply ? ATTR_REPL_L4PROTO : ATTR_ORIG_L4PROTO, t->proto);
+	if (v4) {
+		nfct_set_attr_u32(ct, reply ? ATTR_REPL_IPV4_SRC : ATTR_ORIG_IPV4_SRC, t->src[3]);
+		nfct_set_attr_u32(ct, reply ? ATTR_REPL_IPV4_DST : ATTR_ORIG_IPV4_DST, t->dst[3]);
+	} else {
+		nfct_set_attr(ct, reply ? ATTR_REPL_IPV6_SRC : ATTR_ORIG_IPV6_SRC, t->src);
+		nfct_set_attr(ct, reply ? ATTR_REPL_IPV6_DST : ATTR_ORIG_IPV6_DST, t->dst);
+	}
+	if (icmp) {
+		nfct_set_attr_u8(ct, ATTR_ICMP_TYPE, t->proto == IPPROTO_ICMP ? 8 : 128);
+		nfct_set_attr_u8(ct, ATTR_ICMP_CODE, 0);
+		nfct_set_attr_u16(ct, ATTR_ICMP_ID, t->sport);
+		return;
+	}
+	nfct_set_attr_u16(ct, reply ? ATTR_REPL_PORT_SRC : ATTR_ORIG_PORT_SRC, t->sport);
+	nfct_set_attr_u16(ct, reply ? ATTR_REPL_PORT_DST : ATTR_ORIG_PORT_DST, t->dport);
+}
+
+int pcc_ct_delete(const struct pcc_tuple *tuple, bool from_outside, struct pcc_err *err)
+{
+	struct nfct_handle *handle;
+	struct nf_conntrack *ct;
+	int code = 0;
+
+	if (!have_conntrack())
+		return 0;
+	handle = nfct_open(CONNTRACK, 0);
+	ct = nfct_new();
+	if (!handle || !ct) {
+		code = -ENOMEM;
+	} else {
+		ct_set_tuple(ct, tuple, from_outside);
+		if (nfct_query(handle, NFCT_Q_DESTROY, ct) && errno != ENOENT)
+			code = -errno;
+	}
+	if (ct)
+		nfct_destroy(ct);
+	if (handle)
+		nfct_close(handle);
+	return code ? fail(err, code, "delete a connection", strerror(-code)) : 0;
 }

@@ -7,9 +7,11 @@
 #ifndef PCC_CONNTRACK_H
 #define PCC_CONNTRACK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "err.h"
+#include "pccbpf.h"
 
 /*
  * Deletes the entries with (ct mark & mask) == mark and no other. The kernel does it in one pass.
@@ -17,6 +19,12 @@
  * there were just before; counting them costs one more pass.
  */
 int pcc_ct_flush_mark(uint32_t mark, uint32_t mask, uint32_t *deleted, struct pcc_err *err);
+
+/*
+ * Deletes the entry that has the tuple as its original direction, or, for a connection from
+ * outside, as its reply direction. An entry that is not there is fine.
+ */
+int pcc_ct_delete(const struct pcc_tuple *tuple, bool from_outside, struct pcc_err *err);
 
 /* Clears the bits of mask in the ct mark of every entry that has one of them; other bits stay. */
 int pcc_ct_clear_mark(uint32_t mask, uint32_t *cleared, struct pcc_err *err);

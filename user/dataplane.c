@@ -589,6 +589,11 @@ bool pcc_dp_iface_has(struct pcc_dp *dp, uint32_t ifindex, uint8_t flag)
 	       iface.flags & flag;
 }
 
+void pcc_dp_new_epoch(struct pcc_dp *dp)
+{
+	__atomic_add_fetch(&dp->meta->epoch, 1, __ATOMIC_RELEASE);
+}
+
 /* Sums a per-CPU value of n 64-bit words. */
 static int percpu_sum(struct pcc_dp *dp, enum pcc_map map, uint32_t key, uint64_t *sum, size_t n)
 {

@@ -131,6 +131,9 @@ int pcc_dp_commit(struct pcc_dp *dp, const struct pcc_config *cfg,
  */
 uint32_t pcc_dp_buckets(struct pcc_dp *dp, enum pcc_family family, uint8_t *table);
 
+/* Has every lease of the fast path end now. */
+void pcc_dp_new_epoch(struct pcc_dp *dp);
+
 /* Counters, summed over the CPUs. */
 int pcc_dp_wan_stats(struct pcc_dp *dp, uint32_t wan_id, struct pcc_wan_stats *sum);
 int pcc_dp_bucket_stats(

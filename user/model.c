@@ -155,13 +155,19 @@ static int validate_wans(const struct pcc_config *cfg, struct pcc_err *err)
 		pcc_err_set(err, -EINVAL, "--wan", "no WAN interface");
 		return pcc_err_hint(err, -EINVAL, "at least one, as in --wan eth1,eth2");
 	}
-	if (cfg->nwans > PCC_MAX_WANS)
-		return pcc_err_set(err, -EINVAL, "--wan", "at most %u WANs", PCC_MAX_WANS);
+	if (cfg->nwans > PCC_MAX_WANS) {
+		pcc_err_set(err, -EINVAL, "--wan", "'%s' is number %u, there can be %u WANs",
+			cfg->wans[PCC_MAX_WANS].name, PCC_MAX_WANS + 1, PCC_MAX_WANS);
+		return pcc_err_hint(err, -EINVAL, "leave some out");
+	}
 	for (uint32_t i = 0; i < cfg->nwans; i++) {
 		const struct pcc_wan_cfg *wan = &cfg->wans[i];
 
-		if (pcc_config_find_wan_const(cfg, wan->name) != wan)
-			return pcc_err_set(err, -EINVAL, "--wan", "'%s' is there twice", wan->name);
+		if (pcc_config_find_wan_const(cfg, wan->name) != wan) {
+			pcc_err_set(err, -EINVAL, "--wan", "'%s' is there twice", wan->name);
+			return pcc_err_hint(err, -EINVAL,
+				"name it once; %s*2 gives it twice the share", wan->name);
+		}
 		if (pcc_config_find_lan(cfg, wan->name))
 			return pcc_err_set(err, -EINVAL, "--wan",
 				"'%s' is a LAN and cannot be a WAN too", wan->name);

@@ -158,8 +158,10 @@ static int settle_wan(struct pcc_session *s, const struct pcc_config *old, struc
 				wan->gw[f] = was->gw[f];
 		return 0;
 	}
-	if (link->flags & IFF_LOOPBACK)
-		return pcc_err_set(err, -EINVAL, wan->name, "is the loopback interface");
+	if (link->flags & IFF_LOOPBACK) {
+		pcc_err_set(err, -EINVAL, "WAN", "'%s' is the loopback interface", wan->name);
+		return pcc_err_hint(err, -EINVAL, "name an interface that leads to an ISP");
+	}
 	for (int f = 0; !ret && f < PCC_FAMILIES; f++) {
 		if (wan->gw[f].source == PCC_GW_GIVEN)
 			ret = check_given(wan, f, now, err);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define RULE_MARK(cfg, id) ((cfg)->rule_pref + (id))
+#define RULE_PROBE(cfg) ((cfg)->rule_pref + 99)
 #define RULE_FROM(cfg, id) ((cfg)->rule_pref + 100 + (id))
 
 static const int families[PCC_FAMILIES] = {AF_INET, AF_INET6};
@@ -282,11 +283,32 @@ static void want_rules(struct wanted *w, const struct pcc_config *cfg,
 	}
 }
 
+/* The data plane's probe for routes that are more than a default (bpf/route.bpf.h). */
+static struct pcc_rule probe_rule(const struct pcc_config *cfg, enum pcc_family f)
+{
+	struct pcc_rule r = {
+		.family = families[f],
+		.pref = RULE_PROBE(cfg),
+		.action = FR_ACT_UNREACHABLE,
+		.protocol = PCC_RTPROT,
+		.suppress_prefixlen = -1,
+		.src_prefixlen = f == PCC_V4 ? 32 : 128,
+	};
+
+	if (f == PCC_V4) {
+		r.src.v4.s_addr = htonl(PCC_PROBE_V4);
+	} else {
+		r.src.v6.s6_addr32[0] = htonl(PCC_PROBE_V6_0);
+		r.src.v6.s6_addr32[3] = htonl(PCC_PROBE_V6_3);
+	}
+	return r;
+}
+
 static int want(struct wanted *w, const struct pcc_config *cfg, const struct pcc_observed *now)
 {
 	memset(w, 0, sizeof(*w));
 	w->routes = calloc(cfg->nwans * 4 + 1, sizeof(*w->routes));
-	w->rules = calloc(cfg->nwans * 2 + now->addrs.n * 2 + 2, sizeof(*w->rules));
+	w->rules = calloc(cfg->nwans * 2 + now->addrs.n * 2 + 4, sizeof(*w->rules));
 	if (!w->routes || !w->rules)
 		return -ENOMEM;
 	for (int f = 0; f < PCC_FAMILIES; f++) {
@@ -302,6 +324,7 @@ static int want(struct wanted *w, const struct pcc_config *cfg, const struct pcc
 		if (f == PCC_V6 && !now->has_v6)
 			continue;
 		w->rules[w->nrules++] = main_first;
+		w->rules[w->nrules++] = probe_rule(cfg, f);
 		for (uint32_t i = 0; i < cfg->nwans; i++) {
 			want_routes(w, cfg, &cfg->wans[i], f, now);
 			want_rules(w, cfg, &cfg->wans[i], f, now);

@@ -709,6 +709,8 @@ char *pcc_rule_format(char *buf, size_t len, const struct pcc_rule *r)
 	if (r->action == FR_ACT_TO_TBL) {
 		text_add(&t, " lookup ");
 		text_table(&t, r->table);
+	} else if (r->action == FR_ACT_UNREACHABLE) {
+		text_add(&t, " unreachable");
 	} else {
 		text_add(&t, " action %u", r->action);
 	}
