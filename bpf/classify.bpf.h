@@ -32,12 +32,12 @@ static __always_inline int wan_takes_new(const struct pcc_wan *wan, __u32 family
 	       (wan->flags & (family == PCC_V4 ? PCC_WAN_V4 : PCC_WAN_V6));
 }
 
-static __always_inline int wan_usable(struct __sk_buff *skb, const struct pcc_packet *p, __u32 id)
+static __always_inline int wan_try(struct __sk_buff *skb, const struct pcc_packet *p, __u32 id)
 {
 	struct pcc_wan *wan = bpf_map_lookup_elem(&pcc_wans, &id);
 
-	return id && wan && wan_takes_new(wan, p->family) &&
-	       route_reaches(skb, p, wan->table, wan->ifindex);
+	return id && wan && wan_takes_new(wan, p->family) ? route_marked(skb, p, wan)
+							  : MARK_DEAD_END;
 }
 
 static __always_inline void next_try(struct next_search *s, __u32 id)
@@ -50,7 +50,7 @@ static __always_inline void next_try(struct next_search *s, __u32 id)
 	if (s->tried & bit)
 		return;
 	s->tried |= bit;
-	if (wan_usable(s->skb, s->p, id))
+	if (wan_try(s->skb, s->p, id) == MARK_WORKS)
 		s->wan_id = id;
 }
 
@@ -122,6 +122,7 @@ static __always_inline void classify(struct __sk_buff *skb, const struct pcc_pac
 	const struct pcc_meta *meta, struct pcc_decision *d)
 {
 	__u32 base, nbuckets, key, *owner, id = 0;
+	int verdict;
 
 	if (!classify_bucket(meta, &p->tuple, p->family, d, &base, &nbuckets)) {
 		d->reason = PCC_R_BYPASS_FAMILY;
@@ -132,7 +133,13 @@ static __always_inline void classify(struct __sk_buff *skb, const struct pcc_pac
 	if (owner)
 		id = *owner;
 	d->reason = PCC_R_NEW;
-	if (!wan_usable(skb, p, id)) {
+	verdict = wan_try(skb, p, id);
+	if (verdict == MARK_OVERRIDDEN) {
+		d->reason = PCC_R_BYPASS_ROUTE;
+		d->bucket = PCC_NO_BUCKET;
+		return;
+	}
+	if (verdict == MARK_DEAD_END) {
 		struct next_search s = {
 			.skb = skb,
 			.p = p,

@@ -101,14 +101,11 @@ static __always_inline int conn_expired(
 static __noinline int conn_recheck(struct __sk_buff *skb, const struct pcc_packet *p,
 	const struct pcc_meta *meta, struct pcc_conn *conn, __u64 now)
 {
-	int route;
-
 	if (!skb || !p || !meta || !conn)
 		return 0;
 	if (conn_expired(skb, &p->tuple, conn, now))
 		return 0;
-	route = route_unmarked(skb, p);
-	if (route == ROUTE_LOCAL || route == ROUTE_OTHER)
+	if (route_own(skb, p) != ROUTE_DEFAULT)
 		return 0;
 	if (pcc_have_ct && !(conn->flags & PCC_CONN_CT_MARKED))
 		conn_mark_ct(skb, &p->tuple, meta, conn);
@@ -174,7 +171,7 @@ static __noinline int decide(struct __sk_buff *skb, const struct pcc_packet *p,
 
 	if (!skb || !p || !meta || !d)
 		return PCC_ORIGIN_LAN;
-	switch (route_unmarked(skb, p)) {
+	switch (route_own(skb, p)) {
 	case ROUTE_LOCAL:
 		d->reason = PCC_R_BYPASS_LOCAL;
 		return PCC_ORIGIN_LAN;

@@ -3,16 +3,24 @@
 #ifndef PCC_ROUTE_BPF_H
 #define PCC_ROUTE_BPF_H
 
-/* Bits of bpf_fib_lookup() by number: headers of older kernels lack the last one. */
+/* Bits of bpf_fib_lookup() by number: headers of older kernels lack the last ones. */
 #define PCC_FIB_DIRECT 0x1u
 #define PCC_FIB_TBID 0x8u
+#define PCC_FIB_MARK 0x20u
 
-/* Where the router's own tables would send a packet that has no mark. */
+/* What the router's own tables say of a destination. */
 enum route_verdict {
-	ROUTE_WAN,   /* out of a WAN: balance */
-	ROUTE_NONE,  /* nowhere; the main default may be gone with its link: balance */
-	ROUTE_OTHER, /* somewhere else, or rejected by a rule or route of the user: leave alone */
-	ROUTE_LOCAL, /* the router itself */
+	ROUTE_DEFAULT, /* a default or nothing (it may be gone with its link): a mark decides,
+			  balance */
+	ROUTE_OTHER,   /* a route of its own, or rejected: leave alone */
+	ROUTE_LOCAL,   /* the router itself */
+};
+
+/* What comes of a mark. */
+enum mark_verdict {
+	MARK_WORKS,	 /* the packet leaves by the WAN */
+	MARK_DEAD_END,	 /* the WAN has no route: the kernel took it away with the link */
+	MARK_OVERRIDDEN, /* a rule of the user's comes first */
 };
 
 static __always_inline void fib_params(
@@ -36,91 +44,117 @@ static __always_inline void fib_params(
 	}
 }
 
+static __always_inline int fib_found(long ret)
+{
+	return ret == BPF_FIB_LKUP_RET_SUCCESS || ret == BPF_FIB_LKUP_RET_NO_NEIGH ||
+	       ret == BPF_FIB_LKUP_RET_FRAG_NEEDED || ret == BPF_FIB_LKUP_RET_UNSUPP_LWT;
+}
+
 /*
- * Is there no route to the destination but a default? A connected net of a WAN and a static route through one
- * win over every mark (the rule that suppresses defaults comes first), so such packets are not ours to
- * spread. The helper does not tell the length of the prefix: ask for a source that has no default.
+ * Has the destination a route of its own, or only a default? Connected nets and static routes win
+ * over every mark (the rule that suppresses defaults comes first), so such packets are not ours to
+ * spread, even when they leave by a WAN. The helper does not tell the length of the prefix.
+ *
+ * IPv4: ask for a source whose default is "prohibit".
  */
-static __noinline int route_is_default(struct __sk_buff *skb, const struct pcc_packet *p)
+static __noinline int route_own4(struct __sk_buff *skb, const struct pcc_packet *p)
 {
 	struct bpf_fib_lookup fib = {};
 	long ret;
 
 	if (!skb || !p)
-		return 0;
+		return ROUTE_OTHER;
 	fib_params(skb, p, &fib);
-	if (p->family == PCC_V4) {
-		fib.ipv4_src = bpf_htonl(PCC_PROBE_V4);
-	} else {
-		fib.ipv6_src[0] = bpf_htonl(PCC_PROBE_V6_0);
-		fib.ipv6_src[1] = fib.ipv6_src[2] = 0;
-		fib.ipv6_src[3] = bpf_htonl(PCC_PROBE_V6_3);
-	}
+	fib.ipv4_src = bpf_htonl(PCC_PROBE_V4);
 	ret = bpf_fib_lookup(skb, &fib, sizeof(fib), 0);
-	return ret != BPF_FIB_LKUP_RET_SUCCESS && ret != BPF_FIB_LKUP_RET_NO_NEIGH &&
-	       ret != BPF_FIB_LKUP_RET_FRAG_NEEDED && ret != BPF_FIB_LKUP_RET_UNSUPP_LWT;
+	if (ret == BPF_FIB_LKUP_RET_PROHIBIT)
+		return ROUTE_DEFAULT;
+	/* An address that pcc_local does not know yet. */
+	return ret == BPF_FIB_LKUP_RET_NOT_FWDED ? ROUTE_LOCAL : ROUTE_OTHER;
 }
 
-static __noinline int route_unmarked(struct __sk_buff *skb, const struct pcc_packet *p)
+/* Without a gateway both still name their destinations: a default of a point-to-point WAN. */
+static __always_inline int on_link_default(const struct bpf_fib_lookup *fib,
+	const struct bpf_fib_lookup *def, const struct pcc_packet *p)
 {
-	struct bpf_fib_lookup fib = {};
-	struct pcc_iface *iface;
+	return def->ipv6_dst[0] == bpf_htonl(PCC_NOBODY_V6_0) &&
+			       def->ipv6_dst[3] == bpf_htonl(PCC_NOBODY_V6_3) &&
+			       fib->ipv6_dst[0] == p->dst.in6_u.u6_addr32[0] &&
+			       fib->ipv6_dst[3] == p->dst.in6_u.u6_addr32[3]
+		       ? ROUTE_DEFAULT
+		       : ROUTE_OTHER;
+}
+
+/*
+ * IPv6: the helper does not suppress defaults (fib6_rule_suppress() wants a route that it does not
+ * make). So compare with the way to an address that nobody has: the same device, next hop and
+ * metric is the default. A static route through the default's own next hop is taken for it.
+ */
+static __noinline int route_own6(struct __sk_buff *skb, const struct pcc_packet *p)
+{
+	struct bpf_fib_lookup fib = {}, def = {};
+	long ret, def_ret;
+
+	if (!skb || !p)
+		return ROUTE_OTHER;
+	fib_params(skb, p, &fib);
+	def = fib;
+	ret = bpf_fib_lookup(skb, &fib, sizeof(fib), 0);
+	if (ret == BPF_FIB_LKUP_RET_NOT_FWDED)
+		return ROUTE_DEFAULT;
+	if (!fib_found(ret))
+		return ROUTE_OTHER;
+	def.ipv6_dst[0] = bpf_htonl(PCC_NOBODY_V6_0);
+	def.ipv6_dst[1] = def.ipv6_dst[2] = 0;
+	def.ipv6_dst[3] = bpf_htonl(PCC_NOBODY_V6_3);
+	def_ret = bpf_fib_lookup(skb, &def, sizeof(def), PCC_FIB_DIRECT);
+	if (!fib_found(def_ret) || fib.ifindex != def.ifindex || fib.rt_metric != def.rt_metric)
+		return ROUTE_OTHER;
+	/* Where there is a gateway the helper has put it into the destination. */
+	return fib.ipv6_dst[0] == def.ipv6_dst[0] && fib.ipv6_dst[1] == def.ipv6_dst[1] &&
+			       fib.ipv6_dst[2] == def.ipv6_dst[2] &&
+			       fib.ipv6_dst[3] == def.ipv6_dst[3]
+		       ? ROUTE_DEFAULT
+		       : on_link_default(&fib, &def, p);
+}
+
+static __noinline int route_own(struct __sk_buff *skb, const struct pcc_packet *p)
+{
 	struct pcc_addr addr;
-	__u32 ifindex;
-	long ret;
 
 	if (!skb || !p)
 		return ROUTE_OTHER;
 	addr_copy6(addr.a, p->dst.in6_u.u6_addr32);
 	if (bpf_map_lookup_elem(&pcc_local, &addr))
 		return ROUTE_LOCAL;
-	fib_params(skb, p, &fib);
-	ret = bpf_fib_lookup(skb, &fib, sizeof(fib), 0);
-	switch (ret) {
-	case BPF_FIB_LKUP_RET_SUCCESS:
-	case BPF_FIB_LKUP_RET_NO_NEIGH:
-	case BPF_FIB_LKUP_RET_FRAG_NEEDED:
-	case BPF_FIB_LKUP_RET_UNSUPP_LWT:
-		break;
-	case BPF_FIB_LKUP_RET_NOT_FWDED:
-		return ROUTE_NONE;
-	default:
-		return ROUTE_OTHER;
-	}
-	ifindex = fib.ifindex;
-	iface = bpf_map_lookup_elem(&pcc_ifaces, &ifindex);
-	if (!iface || iface->role != PCC_ROLE_WAN)
-		return ROUTE_OTHER;
-	return route_is_default(skb, p) ? ROUTE_WAN : ROUTE_OTHER;
+	return p->family == PCC_V4 ? route_own4(skb, p) : route_own6(skb, p);
 }
 
-/*
- * Does the WAN's own table still lead out of the WAN? The kernel takes the default route away with
- * the link. A kernel that cannot look into a given table answers -EINVAL: then nobody can tell, and
- * it does.
- */
-static __noinline int route_reaches(
-	struct __sk_buff *skb, const struct pcc_packet *p, __u32 table, __u32 ifindex)
+/* Where the mark of this WAN would send the packet. */
+static __noinline int route_marked(
+	struct __sk_buff *skb, const struct pcc_packet *p, const struct pcc_wan *wan)
 {
 	struct bpf_fib_lookup fib = {};
 	long ret;
 
-	if (!skb || !p)
-		return 0;
+	if (!skb || !p || !wan)
+		return MARK_DEAD_END;
 	fib_params(skb, p, &fib);
-	fib.tbid = table;
-	ret = bpf_fib_lookup(skb, &fib, sizeof(fib), PCC_FIB_DIRECT | PCC_FIB_TBID);
-	switch (ret) {
-	case BPF_FIB_LKUP_RET_SUCCESS:
-	case BPF_FIB_LKUP_RET_NO_NEIGH:
-	case BPF_FIB_LKUP_RET_FRAG_NEEDED:
-	case BPF_FIB_LKUP_RET_UNSUPP_LWT:
-		return fib.ifindex == ifindex;
-	case BPF_FIB_LKUP_RET_FWD_DISABLED:
-		return 1;
-	default:
-		return ret < 0;
+	*(__u32 *)fib.smac =
+		wan->mark; /* `mark` shares its place with the MACs, which are output */
+	ret = p->family == PCC_V4 ? bpf_fib_lookup(skb, &fib, sizeof(fib), PCC_FIB_MARK) : -1;
+	if (ret < 0) { /* IPv6 (see route_own6()), and before 6.10: look into the WAN's own table */
+		fib_params(skb, p, &fib);
+		fib.tbid = wan->table;
+		ret = bpf_fib_lookup(skb, &fib, sizeof(fib), PCC_FIB_DIRECT | PCC_FIB_TBID);
 	}
+	if (ret < 0 || ret == BPF_FIB_LKUP_RET_FWD_DISABLED)
+		return MARK_WORKS; /* nobody can tell */
+	if (!fib_found(ret))
+		return ret == BPF_FIB_LKUP_RET_PROHIBIT || ret == BPF_FIB_LKUP_RET_BLACKHOLE
+			       ? MARK_OVERRIDDEN
+			       : MARK_DEAD_END;
+	return fib.ifindex == wan->ifindex ? MARK_WORKS : MARK_OVERRIDDEN;
 }
 
 #endif

@@ -31,12 +31,16 @@
 #define PCC_DEF_TABLE_BASE 100u
 #define PCC_DEF_RULE_PREF 10000u
 /*
- * The source address of probe look-ups (192.0.0.8, RFC 7600; 100::8, RFC 6666): a rule behind that of the main
- * table makes them unreachable. What is reached all the same has a route of its own, not only a default.
+ * Probe look-ups: for this source address (192.0.0.8, RFC 7600) a rule behind
+ * that of the main table leads to a table with nothing but `prohibit default`. "Prohibited" says
+ * that main has no more than a default for the destination, which a mark may override.
  */
-#define PCC_PROBE_V4 0xc0000008u  /* host order */
-#define PCC_PROBE_V6_0 0x01000000u /* first word, host order; the last is 8, the others 0 */
-#define PCC_PROBE_V6_3 8u
+#define PCC_PROBE_TABLE(table_base) ((table_base) + PCC_MAX_WANS + 1u)
+#define PCC_PROBE_V4 0xc0000008u /* host order */
+/* The same for IPv6, where the helper needs a destination that nobody has: 4000::9, unassigned by
+ * IANA. */
+#define PCC_NOBODY_V6_0 0x40000000u /* first word, host order; the others but the last are 0 */
+#define PCC_NOBODY_V6_3 9u
 #define PCC_RTPROT 172u /* rtm_protocol / FRA_PROTOCOL of every route and rule that is ours */
 #define PCC_UNREACHABLE_METRIC 4278198272u
 
@@ -102,7 +106,8 @@ enum pcc_scheme { PCC_SCHEME_CONSISTENT = 0, PCC_SCHEME_MODULO = 1 };
 	X(NO_WAN, "no_wan", "new connections for which no WAN was usable")                         \
 	X(BYPASS_LOCAL, "bypass_local", "LAN packets to the router itself")                        \
 	X(BYPASS_MULTICAST, "bypass_multicast", "multicast, broadcast, link-local, ND packets")    \
-	X(BYPASS_ROUTE, "bypass_route", "LAN packets that the main table does not send to a WAN")  \
+	X(BYPASS_ROUTE, "bypass_route",                                                            \
+		"LAN packets that have a route of their own, or a rule before ours")               \
 	X(BYPASS_FAMILY, "bypass_family", "LAN packets of a family in which no WAN has a gateway") \
 	X(BYPASS_CACHED, "bypass_cached", "LAN packets of a remembered bypass")                    \
 	X(NOT_IP, "not_ip", "packets that are neither IPv4 nor IPv6")                              \

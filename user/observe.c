@@ -355,7 +355,8 @@ static int keep_ours(struct pcc_route_list *to, const struct pcc_route_list *fro
 		const struct pcc_route *r = &from->v[i];
 		struct pcc_route *grown;
 
-		if (r->protocol != PCC_RTPROT || r->table <= base || r->table > base + PCC_MAX_WANS)
+		if (r->protocol != PCC_RTPROT || r->table <= base ||
+			r->table > PCC_PROBE_TABLE(base))
 			continue;
 		grown = reallocarray(to->v, to->n + 1, sizeof(*grown));
 		if (!grown)
@@ -374,7 +375,7 @@ static int observe_routes(struct pcc_session *s, const struct pcc_config *cfg, i
 	struct pcc_route_list all = {};
 	int ret = 0;
 
-	for (uint32_t id = 1; !ret && id <= PCC_MAX_WANS; id++) {
+	for (uint32_t id = 1; !ret && id <= PCC_MAX_WANS + 1; id++) {
 		ret = pcc_route_dump(&s->nl, family, cfg->table_base + id, &all, err);
 		if (!ret)
 			ret = keep_ours(&now->routes, &all, cfg->table_base);

@@ -283,31 +283,41 @@ static void want_rules(struct wanted *w, const struct pcc_config *cfg,
 	}
 }
 
-/* The data plane's probe for routes that are more than a default (bpf/route.bpf.h). */
-static struct pcc_rule probe_rule(const struct pcc_config *cfg, enum pcc_family f)
+/* The data plane's probe for routes that are more than a default (bpf/route.bpf.h): a rule ... */
+static struct pcc_rule probe_rule(const struct pcc_config *cfg)
 {
 	struct pcc_rule r = {
-		.family = families[f],
+		.family = AF_INET,
 		.pref = RULE_PROBE(cfg),
-		.action = FR_ACT_UNREACHABLE,
+		.action = FR_ACT_TO_TBL,
 		.protocol = PCC_RTPROT,
+		.table = PCC_PROBE_TABLE(cfg->table_base),
 		.suppress_prefixlen = -1,
-		.src_prefixlen = f == PCC_V4 ? 32 : 128,
+		.src.v4.s_addr = htonl(PCC_PROBE_V4),
+		.src_prefixlen = 32,
 	};
 
-	if (f == PCC_V4) {
-		r.src.v4.s_addr = htonl(PCC_PROBE_V4);
-	} else {
-		r.src.v6.s6_addr32[0] = htonl(PCC_PROBE_V6_0);
-		r.src.v6.s6_addr32[3] = htonl(PCC_PROBE_V6_3);
-	}
+	return r;
+}
+
+/* ... and all that there is in its table. */
+static struct pcc_route probe_route(const struct pcc_config *cfg)
+{
+	struct pcc_route r = {
+		.family = AF_INET,
+		.type = RTN_PROHIBIT,
+		.protocol = PCC_RTPROT,
+		.table = PCC_PROBE_TABLE(cfg->table_base),
+		.metric = PCC_UNREACHABLE_METRIC,
+	};
+
 	return r;
 }
 
 static int want(struct wanted *w, const struct pcc_config *cfg, const struct pcc_observed *now)
 {
 	memset(w, 0, sizeof(*w));
-	w->routes = calloc(cfg->nwans * 4 + 1, sizeof(*w->routes));
+	w->routes = calloc(cfg->nwans * 4 + 2, sizeof(*w->routes));
 	w->rules = calloc(cfg->nwans * 2 + now->addrs.n * 2 + 4, sizeof(*w->rules));
 	if (!w->routes || !w->rules)
 		return -ENOMEM;
@@ -324,7 +334,10 @@ static int want(struct wanted *w, const struct pcc_config *cfg, const struct pcc
 		if (f == PCC_V6 && !now->has_v6)
 			continue;
 		w->rules[w->nrules++] = main_first;
-		w->rules[w->nrules++] = probe_rule(cfg, f);
+		if (f == PCC_V4) {
+			w->rules[w->nrules++] = probe_rule(cfg);
+			w->routes[w->nroutes++] = probe_route(cfg);
+		}
 		for (uint32_t i = 0; i < cfg->nwans; i++) {
 			want_routes(w, cfg, &cfg->wans[i], f, now);
 			want_rules(w, cfg, &cfg->wans[i], f, now);
