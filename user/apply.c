@@ -30,6 +30,12 @@ int pcc_session_open(struct pcc_session *s, const char *dir, enum pcc_session_mo
 			return ret;
 	}
 	s->state = pcc_dp_open(&s->dp, &s->why);
+	/* Seen by a reader while a command is at work: not interrupted, but not done. */
+	if (s->state == PCC_DP_INCOMPLETE && mode == PCC_SESSION_READ &&
+		pcc_dp_lock(&s->dp, false, 0, NULL) == -EBUSY) {
+		pcc_err_set(&s->why, -EBUSY, s->dp.dir, "pccbpf attach or detach is at work here");
+		pcc_err_hint(&s->why, -EBUSY, "ask again when it has ended");
+	}
 	if (s->state != PCC_DP_ATTACHED)
 		return 0;
 	ret = pcc_dp_config(&s->dp, &s->cfg, err);
@@ -267,19 +273,20 @@ static int carry_out(struct work *w, const struct pcc_plan *plan, struct pcc_err
 	return ret;
 }
 
-/* Is another instance at work on these interfaces, from another pin directory? */
-static int check_alone(struct pcc_session *s, const struct pcc_config *cfg, struct pcc_err *err)
+/*
+ * Is another instance at work in this network namespace, from another pin directory? Rules, tables
+ * and the nft table would be shared.
+ */
+static int check_alone(struct pcc_session *s, const struct pcc_observed *now, struct pcc_err *err)
 {
-	for (uint32_t i = 0; i < cfg->nwans + cfg->nlans; i++) {
-		bool wan = i < cfg->nwans;
-		uint32_t ifindex = wan ? cfg->wans[i].ifindex : cfg->lans[i - cfg->nwans].ifindex;
-		const char *name = wan ? cfg->wans[i].name : cfg->lans[i - cfg->nwans].name;
+	for (size_t i = 0; i < now->links.n; i++) {
+		uint32_t ifindex = now->links.v[i].ifindex;
 
 		if (!pcc_hook_is_foreign(&s->dp, ifindex, PCC_HOOK_IN) &&
 			!pcc_hook_is_foreign(&s->dp, ifindex, PCC_HOOK_OUT))
 			continue;
-		pcc_err_set(
-			err, -EBUSY, name, "pccbpf is attached to it from another pin directory");
+		pcc_err_set(err, -EBUSY, now->links.v[i].name,
+			"pccbpf is attached to it from another pin directory");
 		return pcc_err_hint(err, -EBUSY, "name that directory with --bpffs DIR");
 	}
 	return 0;
@@ -380,7 +387,7 @@ int pcc_apply(struct pcc_session *s, struct pcc_config *cfg, const struct pcc_ap
 	if (!ret)
 		ret = pcc_settle(s, cfg, &now, opts->warn, err);
 	if (!ret && s->state != PCC_DP_ATTACHED)
-		ret = check_alone(s, cfg, err);
+		ret = check_alone(s, &now, err);
 	if (!ret)
 		ret = load_if_needed(s, cfg, opts, err);
 	if (!ret)

@@ -92,8 +92,8 @@ static int filter_resolve(
 		return 0;
 	wan = pcc_config_find_wan_const(&s->cfg, word);
 	if (!wan) {
-		pcc_err_set(err, -EINVAL, "--wan", "'%s' is not attached as a WAN", word);
-		return pcc_err_hint(err, -EINVAL, "`pccbpf wan list` names them");
+		pcc_err_set(err, -ENODEV, "--wan", "'%s' is not attached as a WAN", word);
+		return pcc_err_hint(err, -ENODEV, "`pccbpf wan list` names them");
 	}
 	f->wan_set = true;
 	f->wan_id = wan->id;
@@ -197,7 +197,7 @@ static int walk(const struct pcc_args *args, struct walk *w)
 		return pcc_cmd_misused(&err);
 	status = pcc_cmd_open(&s, args, w->flush ? PCC_SESSION_CHANGE : PCC_SESSION_READ);
 	if (!status && filter_resolve(args, &w->filter, &s, &err))
-		status = pcc_cmd_misused(&err);
+		status = pcc_cmd_failed(&err);
 	if (!status) {
 		clock_gettime(CLOCK_MONOTONIC, &now);
 		w->now_ns = (uint64_t)now.tv_sec * 1000000000ull + now.tv_nsec;

@@ -2,6 +2,7 @@
 /* status, and the WAN table that wan list prints too. */
 #include <jansson.h>
 #include <linux/if.h>
+#include <linux/rtnetlink.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -86,6 +87,42 @@ static json_t *gateway_json(const struct pcc_gateway *gw, enum pcc_family f)
 	return json_string(pcc_gateway_text(gw, f, text));
 }
 
+/* Has the WAN's table a way out for every family that it serves? */
+static bool has_routes(struct pcc_session *s, const struct pcc_wan_cfg *wan)
+{
+	static const int families[PCC_FAMILIES] = {AF_INET, AF_INET6};
+	bool all = true;
+
+	for (int f = 0; f < PCC_FAMILIES; f++) {
+		struct pcc_route_list list = {};
+		bool found = !pcc_wan_serves(wan, f);
+
+		if (found || pcc_route_dump(
+				     &s->nl, families[f], s->cfg.table_base + wan->id, &list, NULL))
+			continue;
+		for (size_t i = 0; i < list.n; i++)
+			found = found ||
+				(list.v[i].type == RTN_UNICAST && list.v[i].oif == wan->ifindex);
+		pcc_route_list_free(&list);
+		all = all && found;
+	}
+	return all;
+}
+
+/* What there is to say of a WAN's link. NULL: it is fine. */
+static const char *link_trouble(struct pcc_session *s, const struct pcc_wan_cfg *wan)
+{
+	struct pcc_link link = {};
+
+	if (pcc_link_by_name(&s->nl, wan->name, &link, NULL))
+		return "missing";
+	if (!(link.flags & IFF_UP))
+		return "down";
+	if (!(link.flags & IFF_LOWER_UP))
+		return "no carrier";
+	return has_routes(s, wan) ? NULL : "no route";
+}
+
 static json_t *wan_json(struct pcc_session *s, const struct pcc_wan_cfg *wan)
 {
 	struct share share = share_of(s, wan->id);
@@ -93,14 +130,15 @@ static json_t *wan_json(struct pcc_session *s, const struct pcc_wan_cfg *wan)
 	const char *fastpath = fastpath_text(s, wan->ifindex, why);
 
 	snprintf(mark, sizeof(mark), "0x%x", wan->id << pcc_mark_shift(s->cfg.mark_mask));
-	return json_pack("{s:s, s:i, s:s, s:i, s:s, s:I, s:o, s:o, s:i, s:i, s:f, s:s, s:s, s:s}",
+	return json_pack(
+		"{s:s, s:i, s:s, s:i, s:s, s:I, s:o, s:o, s:i, s:i, s:f, s:s, s:s, s:s, s:s}",
 		"name", wan->name, "id", wan->id, "state", pcc_state_name(wan->state), "weight",
 		wan->weight, "mark", mark, "table", (json_int_t)s->cfg.table_base + wan->id,
 		"gateway", gateway_json(&wan->gw[PCC_V4], PCC_V4), "gateway6",
 		gateway_json(&wan->gw[PCC_V6], PCC_V6), "buckets", share.buckets[PCC_V4],
 		"buckets6", share.buckets[PCC_V6], "share", share_value(&share), "hook",
 		hook_text(s, wan->ifindex, s->cfg.fastpath != PCC_FP_OFF), "fastpath", fastpath,
-		"fastpath_reason", why);
+		"fastpath_reason", why, "link", link_trouble(s, wan) ? link_trouble(s, wan) : "up");
 }
 
 json_t *pcc_status_wans_json(struct pcc_session *s)
@@ -138,28 +176,38 @@ static json_t *status_json(struct pcc_session *s)
 		pcc_status_wans_json(s));
 }
 
+/* The kernel takes routes away with a link, and does not bring them back. */
+static void hint_routes(struct pcc_session *s, FILE *out)
+{
+	for (uint32_t i = 0; i < s->cfg.nwans; i++) {
+		const char *trouble = link_trouble(s, &s->cfg.wans[i]);
+
+		if (trouble && !strcmp(trouble, "no route"))
+			fprintf(out,
+				"%s: its table %u has no default route, it takes no connections; "
+				"`pccbpf wan set %s --state up` puts it back\n",
+				s->cfg.wans[i].name, s->cfg.table_base + s->cfg.wans[i].id,
+				s->cfg.wans[i].name);
+	}
+}
+
 void pcc_status_wans_print(struct pcc_session *s, FILE *out)
 {
 	char gw4[PCC_ADDR_TEXT], gw6[PCC_ADDR_TEXT], why[PCC_XDP_WHY];
 
-	fprintf(out, "%-15s %3s %-6s %6s %7s %8s %6s %-8s %-4s %-7s %s\n", "WAN", "ID", "STATE",
+	fprintf(out, "%-15s %3s %-6s %6s %7s %8s %6s %-8s %-4s %-10s %s\n", "WAN", "ID", "STATE",
 		"WEIGHT", "SHARE", "MARK", "TABLE", "HOOK", "FAST", "LINK", "GATEWAYS");
 	for (uint32_t i = 0; i < s->cfg.nwans; i++) {
 		const struct pcc_wan_cfg *wan = &s->cfg.wans[i];
 		struct share share = share_of(s, wan->id);
-		struct pcc_link link = {};
-		bool there = !pcc_link_by_name(&s->nl, wan->name, &link, NULL);
+		const char *trouble = link_trouble(s, wan);
 
-		fprintf(out, "%-15s %3u %-6s %6u %6.1f%% %#8x %6u %-8s %-4s %-7s %s %s\n",
+		fprintf(out, "%-15s %3u %-6s %6u %6.1f%% %#8x %6u %-8s %-4s %-10s %s %s\n",
 			wan->name, wan->id, pcc_state_name(wan->state), wan->weight,
 			100 * share_value(&share), wan->id << pcc_mark_shift(s->cfg.mark_mask),
 			s->cfg.table_base + wan->id,
 			hook_text(s, wan->ifindex, s->cfg.fastpath != PCC_FP_OFF),
-			fastpath_text(s, wan->ifindex, why),
-			!there			       ? "missing"
-			: !(link.flags & IFF_UP)       ? "down"
-			: !(link.flags & IFF_LOWER_UP) ? "nocarr"
-						       : "up",
+			fastpath_text(s, wan->ifindex, why), trouble ? trouble : "up",
 			pcc_gateway_text(&wan->gw[PCC_V4], PCC_V4, gw4),
 			pcc_gateway_text(&wan->gw[PCC_V6], PCC_V6, gw6));
 	}
@@ -181,17 +229,14 @@ static void status_print(struct pcc_session *s)
 			hook_text(s, ifindex, true), fastpath, why[0] ? ": " : "", why);
 	}
 	pcc_status_wans_print(s, stdout);
+	hint_routes(s, stdout);
 }
 
 /* A WAN that was declared down, or whose link is. */
 static bool any_down(struct pcc_session *s)
 {
 	for (uint32_t i = 0; i < s->cfg.nwans; i++) {
-		struct pcc_link link = {};
-
-		if (s->cfg.wans[i].state == PCC_WAN_DOWN ||
-			pcc_link_by_name(&s->nl, s->cfg.wans[i].name, &link, NULL) ||
-			!(link.flags & IFF_UP) || !(link.flags & IFF_LOWER_UP))
+		if (s->cfg.wans[i].state == PCC_WAN_DOWN || link_trouble(s, &s->cfg.wans[i]))
 			return true;
 	}
 	return false;

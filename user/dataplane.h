@@ -73,6 +73,7 @@ struct pcc_dp {
 	struct pcc_meta *meta; /* the live map, shared with the kernel */
 	int ncpus;
 	bool loaded;	    /* by this process */
+	bool any_instance;  /* detach --force: what any pccbpf left counts as ours */
 	bool no_tcx, no_ct; /* features that the kernel lacks or that PCCBPF_DISABLE names */
 };
 

@@ -164,6 +164,7 @@ int pcc_detach(
 		*err = s->why;
 		return -EBADF;
 	}
+	s->dp.any_instance = force;
 	ret = remains_find(s, &r, err);
 	if (ret)
 		goto out;

@@ -28,11 +28,19 @@ static void link_path(
 	snprintf(buf, len, "%s/link_%s_%u", dp->dir, dir == PCC_HOOK_IN ? "in" : "out", ifindex);
 }
 
-/* Is the program one of ours, by name? */
-static bool prog_is_pccbpf(uint32_t id)
+static uint32_t map_id_of(int fd)
 {
-	struct bpf_prog_info info = {};
+	struct bpf_map_info info = {};
 	uint32_t len = sizeof(info);
+
+	return fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len) ? 0 : info.id;
+}
+
+/* Is the program a pccbpf's, by name, and, if map_id is not 0, one that uses that map? */
+static bool prog_is_pccbpf(uint32_t id, uint32_t map_id)
+{
+	uint32_t maps[64], len = sizeof(struct bpf_prog_info);
+	struct bpf_prog_info info = {.nr_map_ids = 64, .map_ids = (uintptr_t)maps};
 	int fd = bpf_prog_get_fd_by_id(id);
 	bool ours;
 
@@ -40,7 +48,22 @@ static bool prog_is_pccbpf(uint32_t id)
 		return false;
 	ours = !bpf_obj_get_info_by_fd(fd, &info, &len) && !strncmp(info.name, "pcc_", 4);
 	close(fd);
-	return ours;
+	if (!ours || !map_id)
+		return ours;
+	for (uint32_t i = 0; i < info.nr_map_ids && i < 64; i++)
+		if (maps[i] == map_id)
+			return true;
+	return false;
+}
+
+/* Is the program this instance's: of whatever build, it works on our pcc_meta? */
+static bool prog_is_ours(struct pcc_dp *dp, uint32_t id)
+{
+	uint32_t meta = map_id_of(dp->map_fd[PCC_MAP_META]);
+
+	if (dp->any_instance)
+		return prog_is_pccbpf(id, 0);
+	return meta && prog_is_pccbpf(id, meta);
 }
 
 /* The pinned link of a hook, if it still sits there; else -1. A device takes its links away with
@@ -80,13 +103,13 @@ static void tc_init(
 }
 
 /* Our filter's program id; 0 where there is none, or somebody else's has that place. */
-static uint32_t filter_find(uint32_t ifindex, enum pcc_hook_dir dir)
+static uint32_t filter_find(struct pcc_dp *dp, uint32_t ifindex, enum pcc_hook_dir dir)
 {
 	struct bpf_tc_hook hook;
 	struct bpf_tc_opts opts;
 
 	tc_init(&hook, &opts, ifindex, dir);
-	if (bpf_tc_query(&hook, &opts) || !prog_is_pccbpf(opts.prog_id))
+	if (bpf_tc_query(&hook, &opts) || !prog_is_ours(dp, opts.prog_id))
 		return 0;
 	return opts.prog_id;
 }
@@ -101,7 +124,7 @@ enum pcc_hook_kind pcc_hook_find(
 		close(fd);
 		return PCC_HOOK_TCX;
 	}
-	id = filter_find(ifindex, dir);
+	id = filter_find(dp, ifindex, dir);
 	if (!id)
 		return PCC_HOOK_NONE;
 	if (prog_id)
@@ -146,7 +169,7 @@ static int filter_attach(struct pcc_dp *dp, uint32_t ifindex, enum pcc_hook_dir 
 	if (ret && ret != -EEXIST)
 		return ret;
 	tc_init(&hook, &opts, ifindex, dir);
-	if (!bpf_tc_query(&hook, &opts) && !prog_is_pccbpf(opts.prog_id))
+	if (!bpf_tc_query(&hook, &opts) && !prog_is_ours(dp, opts.prog_id))
 		return -EEXIST;
 	tc_init(&hook, &opts, ifindex, dir);
 	opts.prog_fd = prog_fd;
@@ -185,7 +208,7 @@ int pcc_hook_attach(struct pcc_dp *dp, uint32_t ifindex, const char *ifname, enu
 		if (ret == -EINVAL)
 			dp->no_tcx = true; /* before 6.6 */
 	}
-	if (!ret && filter_find(ifindex, dir)) {
+	if (!ret && filter_find(dp, ifindex, dir)) {
 		tc_init(&hook, &opts, ifindex, dir);
 		bpf_tc_detach(&hook, &opts);
 	}
@@ -252,7 +275,7 @@ int pcc_hook_detach(struct pcc_dp *dp, uint32_t ifindex, enum pcc_hook_dir dir)
 	int ret = 0;
 
 	link_detach(dp, ifindex, dir);
-	if (filter_find(ifindex, dir)) {
+	if (filter_find(dp, ifindex, dir)) {
 		tc_init(&hook, &opts, ifindex, dir);
 		ret = bpf_tc_detach(&hook, &opts);
 	}
@@ -264,14 +287,18 @@ int pcc_hook_detach(struct pcc_dp *dp, uint32_t ifindex, enum pcc_hook_dir dir)
 bool pcc_hook_is_foreign(struct pcc_dp *dp, uint32_t ifindex, enum pcc_hook_dir dir)
 {
 	uint32_t ids[64], n = 64, flags = 0;
+	struct bpf_tc_hook hook;
+	struct bpf_tc_opts opts;
 
-	if (pcc_hook_find(dp, ifindex, dir, NULL) != PCC_HOOK_NONE)
-		return false;
+	tc_init(&hook, &opts, ifindex, dir);
+	if (!bpf_tc_query(&hook, &opts) && prog_is_pccbpf(opts.prog_id, 0) &&
+		!prog_is_ours(dp, opts.prog_id))
+		return true;
 	if (bpf_prog_query(
 		    ifindex, dir == PCC_HOOK_IN ? TCX_INGRESS : TCX_EGRESS, 0, &flags, ids, &n))
 		return false;
 	for (uint32_t i = 0; i < n; i++)
-		if (prog_is_pccbpf(ids[i]))
+		if (prog_is_pccbpf(ids[i], 0) && !prog_is_ours(dp, ids[i]))
 			return true;
 	return false;
 }
