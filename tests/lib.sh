@@ -383,6 +383,93 @@ udp_query() {
 	lan 1 bash -c 'exec 3<>"/dev/udp/$0/$1"; printf %s "$2" >&3; timeout 2 head -n 1 <&3' "$@"
 }
 
+# ---------------------------------------------------------------- states to compare
+
+# rt_state: what a command could leave behind in the router, one line each, without what changes by
+# itself. Pins are names only; numbers that the kernel gives are in rt_ids.
+rt_state() {
+	# shellcheck disable=SC2016
+	rt bash -c '
+		ip -d link show | sed -E "s/[a-z_]*timer +[0-9.]+//g; s/^/link: /"
+		tc qdisc show | sed "s/^/qdisc: /"
+		for side in ingress egress; do
+			ip -br link show | sed "s/[@ ].*/ $side/; s/^/filter show dev /" |
+				tc -force -batch - 2>/dev/null |
+				sed -E "s/:\\[[0-9]+\\]//; s/ id [0-9]+//; s/^/filter $side: /"
+		done
+		for family in -4 -6; do
+			ip $family rule show | sed "s/^/rule $family: /"
+			ip $family route show table all | sed -E "s/ expires [0-9]+sec//; s/^/route $family: /" | sort
+		done
+		nft list ruleset | sed "s/^/nft: /"
+		grep -rs . /proc/sys/net/ipv4 /proc/sys/net/ipv6 /proc/sys/net/netfilter |
+			grep -v nf_conntrack_count: | sort
+		find "$0" -mindepth 1 -printf "pin: %P %y %m\n" | sort' "$BPFFS"
+}
+
+# rt_ids: what has a number that would change if it were made anew: rules of nft, links, programs,
+# maps and pins. With what the maps say about WANs, interfaces and buckets, and the epoch.
+rt_ids() {
+	local pin
+	rt nft -a list ruleset
+	find "$BPFFS" -mindepth 1 -printf '%P %i\n' | sort
+	for pin in "$BPFFS"/pccbpf/*; do
+		case ${pin##*/} in
+		link_*) echo "link show pinned $pin" ;;
+		pcc_*_in | pcc_*_out) echo "prog show pinned $pin" ;;
+		pcc_meta | pcc_wans | pcc_ifaces | pcc_buckets | pcc_local | pcc_sysctls) echo "map dump pinned $pin" ;;
+		esac
+	done | bpftool batch file - | grep -v processed
+}
+
+# rt_ifindex IF: of an interface of the router.
+rt_ifindex() {
+	rt ip -o link show "$1" | cut -d: -f1
+}
+
+# same_as FILE COMMAND...: the command prints what FILE holds; else the difference is a failure.
+same_as() {
+	local file=$1 diff
+	shift
+	diff=$(diff -U0 "$file" <("$@") | grep '^[-+][^-+]') || return 0
+	t_fail "$* differs: $(head -n 6 <<<"$diff" | paste -sd'|')"
+	return 1
+}
+
+# pcc_start COMMAND...: pcc in the background, as one process: PCC_PID. pcc_kill ends it with -9.
+pcc_start() {
+	nsenter --net="/run/netns/$LAB-rt" -- "$PCCBPF" "$@" --bpffs "$BPFFS/pccbpf" >/dev/null 2>&1 &
+	PCC_PID=$!
+}
+
+pcc_kill() {
+	{
+		kill -KILL "$PCC_PID"
+		wait "$PCC_PID"
+	} 2>/dev/null
+	return 0
+}
+
+# Every connection carries more data than in HOLD_BEFORE, which is a report.
+hold_went_on() {
+	HOLD_AFTER=$(hold_report) && jq -en --argjson a "$HOLD_BEFORE" --argjson b "$HOLD_AFTER" '
+		[range($a.connections | length) | $b.connections[.].bytes > $a.connections[.].bytes] | all' \
+		>/dev/null
+}
+
+# hold_unharmed COUNT: none of the connections broke, and each goes on carrying data. A TCP
+# connection whose source address changes is another one to its server, and breaks.
+hold_unharmed() {
+	HOLD_BEFORE=$(hold_report) || {
+		t_fail 'hold does not report'
+		return 1
+	}
+	poll_until 4 hold_went_on || t_fail 'a connection carries no data'
+	t_assert_eq "$(jq -c '[.alive, .broken]' <<<"$HOLD_AFTER")" "[$1,0]" 'connections alive, broken'
+}
+
+# ---------------------------------------------------------------- leaks
+
 # leaks_total: packets that all ISPs together have dropped for a foreign source address.
 leaks_total() {
 	"$LAB_SH" leaks --name "$LAB" | awk '$1 == "total" { print $2 }'
@@ -390,4 +477,71 @@ leaks_total() {
 
 leaks_reset() {
 	"$LAB_SH" leaks --name "$LAB" --reset
+}
+
+# ---------------------------------------------------------------- the product's numbers
+
+# probe NS COMMAND...: pings, hop limits, ICMP errors, multicast; see probe.py.
+probe() {
+	local ns=$1
+	shift
+	in_lab "$ns" "$ROOT/tests/e2e/probe.py" "$@"
+}
+
+# wan_address 4|6 WAN: the masqueraded source of that WAN in the lab.
+wan_address() {
+	if (($1 == 4)); then
+		echo "198.18.${2#wan}.2"
+	else
+		echo "2001:db8:${2#wan}::2"
+	fi
+}
+
+# Forgets all connections, in conntrack and in the product; the counters stay.
+forget_all() {
+	rt conntrack -F >/dev/null 2>&1
+	pcc conns flush --all >/dev/null || t_fail 'conns flush --all'
+}
+
+# stat_of JQ: of `stats --json`.
+stat_of() {
+	pcc stats --json | jq -r "$1"
+}
+
+# counter_of NAME
+counter_of() {
+	stat_of ".counters.$1"
+}
+
+# new_of WAN: its new connections; new_total: those of all buckets.
+new_of() {
+	stat_of ".wans[] | select(.name == \"$1\") | .new_connections"
+}
+
+new_total() {
+	stat_of '[.buckets[].new_connections] | add'
+}
+
+# conns_table [FILTERS]: lines PROTO SRC SPORT DST DPORT WAN BUCKET ORIGIN TX RX
+# shellcheck disable=SC2120
+conns_table() {
+	pcc conns --json "$@" | jq -r '.[] | "\(.proto) \(.src) \(.sport) \(.dst) \(.dport) \(.wan) \(.bucket) \(.origin) \(.tx_packets) \(.rx_packets)"'
+}
+
+# No ISP saw a source that is not its customer's, and no packet left with another WAN's mark since
+# LEAK_BASE was counted.
+LEAK_BASE=0
+assert_no_leak() {
+	t_assert_eq "$(leaks_total)" 0 "packets that ISPs dropped for their source$("$LAB_SH" leaks --name "$LAB" --sources | sed 's/^/ /' | paste -sd,)"
+	t_assert_eq "$(counter_of leak)" "$LEAK_BASE" 'counter leak'
+}
+
+# foreign_sources: reads sniff_stop's lines, prints those whose source is not that WAN's own.
+foreign_sources() {
+	awk '{
+		i = substr($1, 4)
+		if ($2 == "198.18." i ".2" || $2 == "2001:db8:" i "::2" || $2 ~ /^fe80:/ || $2 == "::" || $2 == "0.0.0.0")
+			next
+		print
+	}' | paste -sd,
 }

@@ -43,6 +43,7 @@ int pcc_session_open(struct pcc_session *s, const char *dir, enum pcc_session_mo
 		return 0;
 	s->state = PCC_DP_DAMAGED;
 	s->why = *err;
+	pcc_err_hint(&s->why, ret, "pccbpf detach --force removes what is recognised");
 	return 0;
 }
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <libnetfilter_conntrack/libnetfilter_conntrack.h>
+#include <linux/netfilter/nf_conntrack_tcp.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,8 +24,7 @@
 struct walk {
 	struct pcc_nl nl;    /* the dump */
 	struct pcc_nl out;   /* the requests */
-	uint16_t message;    /* IPCTNL_MSG_CT_DELETE or IPCTNL_MSG_CT_NEW */
-	uint32_t mark, mask; /* delete: those with (m & mask) == mark; new: those with m & mask */
+	uint32_t mark, mask; /* counting: (m & mask) == mark; clearing: m & mask */
 	uint32_t n;	     /* how many */
 	size_t used;	     /* bytes of batch */
 	struct nlmsghdr *last;
@@ -146,6 +146,41 @@ static int walk_flush(struct walk *w)
 	return code;
 }
 
+/* Is the entry a TCP connection's? Only those have this part. */
+static bool is_tcp(const struct nlmsghdr *nlh)
+{
+	const struct nlattr *attr, *part;
+
+	mnl_attr_for_each(attr, nlh, sizeof(struct nfgenmsg))
+	{
+		if (mnl_attr_get_type(attr) != CTA_PROTOINFO)
+			continue;
+		mnl_attr_for_each_nested(
+			part, attr) if (mnl_attr_get_type(part) == CTA_PROTOINFO_TCP) return true;
+	}
+	return false;
+}
+
+/*
+ * conntrack lost sight of the windows of connections that the fast path forwarded. Each is told to
+ * be lenient for good, as the kernel's own flow offload does, so that it survives the sysctl for
+ * all of them.
+ */
+static void put_liberal(struct nlmsghdr *nlh)
+{
+	const struct nf_ct_tcp_flags lenient = {
+		.flags = IP_CT_TCP_FLAG_BE_LIBERAL,
+		.mask = IP_CT_TCP_FLAG_BE_LIBERAL,
+	};
+	struct nlattr *info = mnl_attr_nest_start(nlh, CTA_PROTOINFO);
+	struct nlattr *tcp = mnl_attr_nest_start(nlh, CTA_PROTOINFO_TCP);
+
+	mnl_attr_put(nlh, CTA_PROTOINFO_TCP_FLAGS_ORIGINAL, sizeof(lenient), &lenient);
+	mnl_attr_put(nlh, CTA_PROTOINFO_TCP_FLAGS_REPLY, sizeof(lenient), &lenient);
+	mnl_attr_nest_end(nlh, tcp);
+	mnl_attr_nest_end(nlh, info);
+}
+
 /* One request about the entry of nlh: its tuple names it, its id guards against a successor. */
 static int walk_add(struct walk *w, const struct nlmsghdr *nlh)
 {
@@ -159,7 +194,7 @@ static int walk_add(struct walk *w, const struct nlmsghdr *nlh)
 		if (code)
 			return code;
 	}
-	request = ct_request(w->batch + w->used, w->message, nfg->nfgen_family);
+	request = ct_request(w->batch + w->used, IPCTNL_MSG_CT_NEW, nfg->nfgen_family);
 	mnl_attr_for_each(attr, nlh, sizeof(*nfg))
 	{
 		uint16_t type = mnl_attr_get_type(attr);
@@ -171,8 +206,9 @@ static int walk_add(struct walk *w, const struct nlmsghdr *nlh)
 		memcpy(mnl_nlmsg_get_payload_tail(request), attr, MNL_ALIGN(attr->nla_len));
 		request->nlmsg_len += MNL_ALIGN(attr->nla_len);
 	}
-	if (w->message == IPCTNL_MSG_CT_NEW)
-		put_mark(request, 0, w->mask);
+	put_mark(request, 0, w->mask);
+	if (is_tcp(nlh))
+		put_liberal(request);
 	w->used += MNL_ALIGN(request->nlmsg_len);
 	w->last = request;
 	w->n++;
@@ -182,17 +218,11 @@ static int walk_add(struct walk *w, const struct nlmsghdr *nlh)
 static int on_walk(const struct nlmsghdr *nlh, void *arg)
 {
 	struct walk *w = arg;
-	uint32_t mark;
 
-	if (!nlh || !is_entry(nlh))
-		return 0;
-	mark = entry_mark(nlh) & w->mask;
-	if (w->message == IPCTNL_MSG_CT_NEW ? mark != 0 : mark == w->mark)
-		return walk_add(w, nlh);
-	return 0;
+	return nlh && is_entry(nlh) && entry_mark(nlh) & w->mask ? walk_add(w, nlh) : 0;
 }
 
-/* Dumps the table, filtered by the kernel for deleting, and sends the requests meanwhile. */
+/* Dumps the table and sends the requests meanwhile. */
 static int walk(struct walk *w)
 {
 	char buf[PCC_NL_REQUEST_BYTES] = {0};
@@ -202,8 +232,6 @@ static int walk(struct walk *w)
 	w->batch = malloc(BATCH_BYTES);
 	if (!w->batch)
 		code = code ? code : -ENOMEM;
-	if (w->message == IPCTNL_MSG_CT_DELETE)
-		put_mark(nlh, w->mark, w->mask);
 	if (!code)
 		code = pcc_nl_dump(&w->nl, nlh, on_walk, w);
 	if (!code)
@@ -216,27 +244,18 @@ static int walk(struct walk *w)
 
 /* ---- flush ---- */
 
-/* One pass in the kernel: the flush request carries the mark and its mask. */
-static int flush_by_mark(uint32_t mark, uint32_t mask)
+/*
+ * One pass in the kernel: the flush request carries the mark and its mask. Built here: the flush
+ * filter of libnetfilter_conntrack 1.0.9 leaves the mark out, and then the kernel deletes
+ * everything.
+ */
+static int flush_by_mark(struct pcc_nl *nl, uint32_t mark, uint32_t mask)
 {
-	struct nfct_filter_dump_mark wanted = {.val = mark, .mask = mask};
-	struct nfct_filter_dump *filter = nfct_filter_dump_create();
-	struct nfct_handle *handle = nfct_open(CONNTRACK, 0);
-	int code = 0;
+	char buf[PCC_NL_REQUEST_BYTES] = {0};
+	struct nlmsghdr *nlh = ct_request(buf, IPCTNL_MSG_CT_DELETE, AF_UNSPEC);
 
-	if (!filter || !handle) {
-		code = -ENOMEM;
-		goto out;
-	}
-	nfct_filter_dump_set_attr(filter, NFCT_FILTER_DUMP_MARK, &wanted);
-	if (nfct_query(handle, NFCT_Q_FLUSH_FILTER, filter))
-		code = -errno;
-out:
-	if (filter)
-		nfct_filter_dump_destroy(filter);
-	if (handle)
-		nfct_close(handle);
-	return code;
+	put_mark(nlh, mark, mask);
+	return pcc_nl_ack(nl, nlh);
 }
 
 int pcc_ct_flush_mark(uint32_t mark, uint32_t mask, uint32_t *deleted, struct pcc_err *err)
@@ -251,20 +270,18 @@ int pcc_ct_flush_mark(uint32_t mark, uint32_t mask, uint32_t *deleted, struct pc
 			"mark 0x%x with mask 0x%x names no group of connections", mark, mask);
 	if (!have_conntrack())
 		return 0;
-	if (deleted) {
-		code = pcc_nl_open(&nl, NETLINK_NETFILTER);
-		if (!code)
-			code = count(&nl, mark, mask, deleted);
-		pcc_nl_close(&nl);
-	}
+	code = pcc_nl_open(&nl, NETLINK_NETFILTER);
+	if (!code && deleted)
+		code = count(&nl, mark, mask, deleted);
 	if (!code && (!deleted || *deleted))
-		code = flush_by_mark(mark, mask);
+		code = flush_by_mark(&nl, mark, mask);
+	pcc_nl_close(&nl);
 	return code ? fail(err, code, "delete connections by mark", strerror(-code)) : 0;
 }
 
 int pcc_ct_clear_mark(uint32_t mask, uint32_t *cleared, struct pcc_err *err)
 {
-	struct walk w = {.message = IPCTNL_MSG_CT_NEW, .mask = mask};
+	struct walk w = {.mask = mask};
 	int code;
 
 	if (cleared)

@@ -26,7 +26,10 @@ int pcc_ct_flush_mark(uint32_t mark, uint32_t mask, uint32_t *deleted, struct pc
  */
 int pcc_ct_delete(const struct pcc_tuple *tuple, bool from_outside, struct pcc_err *err);
 
-/* Clears the bits of mask in the ct mark of every entry that has one of them; other bits stay. */
+/*
+ * Clears the bits of mask in the ct mark of every entry that has one of them; other bits stay. TCP
+ * entries get lenient about windows, which the fast path kept from conntrack.
+ */
 int pcc_ct_clear_mark(uint32_t mask, uint32_t *cleared, struct pcc_err *err);
 
 /* How many entries have (ct mark & mask) == mark. mask 0, mark 0 counts all. */

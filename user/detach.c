@@ -145,10 +145,12 @@ static int take_back(
 		note(pcc_rule_del(&s->nl, &r->rules.v[i], &w), &w, &first, err);
 	for (size_t i = 0; i < r->routes.n; i++)
 		note(pcc_route_del(&s->nl, &r->routes.v[i], &w), &w, &first, err);
-	restore_sysctls(s, warn);
-	/* Another set of WANs may get these ids: what they stand for now must not outlive us. */
+	/* Another set of WANs may get these ids: what they stand for now must not outlive us.
+	 * Before the sysctls: connections that the fast path had need its leniency until they have
+	 * their own. */
 	if (mask)
 		note(pcc_ct_clear_mark(mask, NULL, &w), &w, &first, err);
+	restore_sysctls(s, warn);
 	if (!first)
 		pcc_dp_remove(&s->dp);
 	return first;

@@ -248,27 +248,40 @@ static int check_map(int fd, enum pcc_map which, struct pcc_err *err)
 /* 0, -ENOENT where nothing is pinned, another errno with err filled. */
 static int open_maps(struct pcc_dp *dp, struct pcc_err *err)
 {
-	int found = 0, ret = 0;
+	const char *missing = NULL;
+	int found = 0, ret = 0, worst = 0, bad;
 
 	for (int i = 0; i < PCC_MAP_MAX; i++) {
+		struct pcc_err why = {};
 		char path[320];
 
 		pin_path(dp, map_names[i], path, sizeof(path));
 		dp->map_fd[i] = bpf_obj_get(path);
 		if (dp->map_fd[i] < 0 && errno == ENOENT) {
-			ret = ret ? ret : pcc_err_set(err, -EBADF, map_names[i], "is missing");
+			ret = -EBADF;
+			if (!missing)
+				missing = map_names[i];
 			continue;
 		}
 		found++;
 		if (dp->map_fd[i] < 0)
-			return pcc_err_set(
-				err, -errno, map_names[i], "cannot be opened: %s", strerror(errno));
-		int bad = check_map(dp->map_fd[i], i, err);
-
-		if (bad)
-			return bad;
+			bad = pcc_err_set(&why, -errno, map_names[i], "cannot be opened: %s",
+				strerror(errno));
+		else
+			bad = check_map(dp->map_fd[i], i, &why);
+		if (!bad)
+			continue;
+		/* The others are opened all the same: detach --force restores what it can. */
+		close_fd(&dp->map_fd[i]);
+		if (!worst && err)
+			*err = why;
+		worst = worst ? worst : bad;
 	}
-	return found ? ret : -ENOENT;
+	if (!found)
+		return -ENOENT;
+	if (worst)
+		return worst;
+	return ret ? pcc_err_set(err, ret, missing, "is missing") : 0;
 }
 
 static int open_progs(struct pcc_dp *dp, struct pcc_err *err)
@@ -647,7 +660,7 @@ void pcc_dp_remove(struct pcc_dp *dp)
 		closedir(dir);
 	pin_path(dp, map_names[PCC_MAP_META], path, sizeof(path));
 	unlink(path);
-	if (made)
-		rmdir(dp->dir);
+	if (made || dp->any_instance)
+		rmdir(dp->dir); /* fails where somebody else has put something there */
 	close_objects(dp);
 }

@@ -64,6 +64,12 @@ static const struct pcc_link *find_link(const struct pcc_observed *now, uint32_t
 
 /* --- sysctls ------------------------------------------------------------------------------- */
 
+/*
+ * Stays set until detach, even when the fast path goes: conntrack would take the connections that
+ * it had for invalid.
+ */
+static const char liberal_sysctl[] = "net/netfilter/nf_conntrack_tcp_be_liberal";
+
 /* One per network namespace. */
 static const struct {
 	const char *path, *value;
@@ -77,7 +83,7 @@ static const struct {
 	{"net/ipv6/fwmark_reflect", "1", false},
 	/* conntrack sees one packet in two seconds of an offloaded connection: windows mean
 	   nothing. */
-	{"net/netfilter/nf_conntrack_tcp_be_liberal", "1", true},
+	{liberal_sysctl, "1", true},
 };
 
 /* One per WAN. */
@@ -181,7 +187,8 @@ static int plan_sysctls_back(
 
 	ret = pcc_plan_sysctls(cfg, now->has_v6, &want, &n);
 	for (size_t i = 0; !ret && i < now->nremembered; i++) {
-		if (find_sysctl(want, n, now->remembered[i].path))
+		if (find_sysctl(want, n, now->remembered[i].path) ||
+			!strcmp(now->remembered[i].path, liberal_sysctl))
 			continue;
 		op = op_new(plan, PCC_OP_SYSCTL_BACK);
 		if (!op) {

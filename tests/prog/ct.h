@@ -10,8 +10,8 @@
 #include "harness.h"
 
 /*
- * An entry for a connection that s opened, answered and ESTABLISHED (TCP). nat: the address that source
- * NAT gave it, NULL for none.
+ * An entry for a connection that s opened, answered and ESTABLISHED (TCP). nat: the address that
+ * source NAT gave it, NULL for none.
  */
 static inline void ct_put(const struct spec *s, const char *nat, uint32_t mark)
 {

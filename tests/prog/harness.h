@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The bench that the program tests stand on: a network namespace of its own with two LANs and three
- * WANs (veth pairs, permanent neighbours, forwarding), the programs loaded but not attached, the maps
- * filled directly. A shot is one packet through one program by BPF_PROG_TEST_RUN; every shot checks
- * the verdict, that no byte changed and that no mark bit outside the mask did.
+ * WANs (veth pairs, permanent neighbours, forwarding), the programs loaded but not attached, the
+ * maps filled directly. A shot is one packet through one program by BPF_PROG_TEST_RUN; every shot
+ * checks the verdict, that no byte changed and that no mark bit outside the mask did.
  */
 #ifndef TEST_HARNESS_H
 #define TEST_HARNESS_H
@@ -64,6 +64,12 @@ struct bench {
 };
 
 static struct bench B;
+
+static const char *const prog_names[PCC_PROG_MAX] = {
+#define X(sym, name) [PCC_PROG_##sym] = #name,
+	PCC_PROGS(X)
+#undef X
+};
 
 /* ---------------------------------------------------------------- the namespace */
 
@@ -137,6 +143,25 @@ static inline uint32_t if_look_up(const char *name, uint8_t mac[6])
 	return if_nametoindex(name);
 }
 
+/* Rules and tables as attach makes them, but for the default routes, which routes_usual() puts in.
+ */
+static inline void attached_rules(void)
+{
+#define EACH(base)                                                                                 \
+	"rule add pref 10000 lookup main suppress_prefixlength 0\n"                                \
+	"rule add pref 10001 fwmark 0x100/0xff00 lookup 101\n"                                     \
+	"rule add pref 10002 fwmark 0x200/0xff00 lookup 102\n"                                     \
+	"rule add pref 10003 fwmark 0x300/0xff00 lookup 103\n"                                     \
+	"route add unreachable default metric 4278198272 table 101\n"                              \
+	"route add unreachable default metric 4278198272 table 102\n"                              \
+	"route add unreachable default metric 4278198272 table 103\n" base
+	/* IPv4: the probe that tells a default route from others (bpf/route.bpf.h). */
+	ip4(EACH("rule add pref 10099 from 192.0.0.8 lookup 165\n"
+		 "route add prohibit default metric 4278198272 table 165\n"));
+	ip6(EACH(""));
+#undef EACH
+}
+
 static inline void namespace_make(void)
 {
 	if (unshare(CLONE_NEWNET)) {
@@ -146,20 +171,21 @@ static inline void namespace_make(void)
 	put_file("/proc/sys/net/ipv6/conf/default/accept_dad", "0");
 	put_file("/proc/sys/net/ipv4/ip_forward", "1");
 	put_file("/proc/sys/net/ipv6/conf/all/forwarding", "1");
-	ip_batch("-details", "link set lo up\n"
-	   "link add lan0 type veth peer name lan0p\n"
-	   "link add lan1 type veth peer name lan1p\n"
-	   "link add wan1 type veth peer name wan1p\n"
-	   "link add wan2 type veth peer name wan2p\n"
-	   "link add wan3 type veth peer name wan3p\n"
-	   "link set lan0 up\nlink set lan0p up\nlink set lan1 up\nlink set lan1p up\n"
-	   "link set wan1 up\nlink set wan1p up\nlink set wan2 up\nlink set wan2p up\n"
-	   "link set wan3 up\nlink set wan3p up\n"
-	   "addr add 192.168.1.1/24 brd + dev lan0\naddr add fd00:1::1/64 dev lan0 nodad\n"
-	   "addr add 192.168.2.1/24 brd + dev lan1\naddr add fd00:2::1/64 dev lan1 nodad\n"
-	   "addr add 10.0.1.2/24 dev wan1\naddr add 2001:db8:1::2/64 dev wan1 nodad\n"
-	   "addr add 10.0.2.2/24 dev wan2\naddr add 2001:db8:2::2/64 dev wan2 nodad\n"
-	   "addr add 10.0.3.2/24 dev wan3\naddr add 2001:db8:3::2/64 dev wan3 nodad\n");
+	ip_batch("-details",
+		"link set lo up\n"
+		"link add lan0 type veth peer name lan0p\n"
+		"link add lan1 type veth peer name lan1p\n"
+		"link add wan1 type veth peer name wan1p\n"
+		"link add wan2 type veth peer name wan2p\n"
+		"link add wan3 type veth peer name wan3p\n"
+		"link set lan0 up\nlink set lan0p up\nlink set lan1 up\nlink set lan1p up\n"
+		"link set wan1 up\nlink set wan1p up\nlink set wan2 up\nlink set wan2p up\n"
+		"link set wan3 up\nlink set wan3p up\n"
+		"addr add 192.168.1.1/24 brd + dev lan0\naddr add fd00:1::1/64 dev lan0 nodad\n"
+		"addr add 192.168.2.1/24 brd + dev lan1\naddr add fd00:2::1/64 dev lan1 nodad\n"
+		"addr add 10.0.1.2/24 dev wan1\naddr add 2001:db8:1::2/64 dev wan1 nodad\n"
+		"addr add 10.0.2.2/24 dev wan2\naddr add 2001:db8:2::2/64 dev wan2 nodad\n"
+		"addr add 10.0.3.2/24 dev wan3\naddr add 2001:db8:3::2/64 dev wan3 nodad\n");
 	for (int i = 1; i <= 3; i++) {
 		char batch[256];
 
@@ -169,6 +195,7 @@ static inline void namespace_make(void)
 			i, i, i, i, i, i);
 		ip_batch("-details", batch);
 	}
+	attached_rules();
 	B.lan = if_look_up("lan0", B.lan_mac);
 	B.lan1 = if_look_up("lan1", B.lan1_mac);
 	for (uint32_t i = 1; i <= WANS; i++) {
@@ -309,6 +336,24 @@ static inline void conn_age(const struct spec *s, uint64_t checked_ns, uint64_t 
 	conn_put(s, &conn);
 }
 
+static inline uint64_t coarse_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
+	return (uint64_t)ts.tv_sec * SEC_NS + ts.tv_nsec;
+}
+
+/* The routing decision was checked that long ago; whatever the test itself took does not count. */
+static inline void conn_checked_ago(const struct spec *s, uint64_t ns)
+{
+	struct pcc_conn conn;
+
+	assert_true(conn_get(s, &conn));
+	conn.checked_ns = coarse_ns() - ns;
+	conn_put(s, &conn);
+}
+
 static inline struct pcc_bucket_stats bucket_stats(uint32_t family, uint32_t bucket)
 {
 	struct pcc_bucket_stats per_cpu[CPUS_MAX], sum = {};
@@ -411,8 +456,6 @@ static inline void config_usual(void)
 /* Loads the programs; max_conns 0: as built. conns_type: BPF_MAP_TYPE_LRU_HASH but for one test. */
 static inline void programs_load(uint32_t max_conns, enum bpf_map_type conns_type)
 {
-	struct bpf_program *progs[PCC_PROG_MAX];
-
 	B.ncpus = libbpf_num_possible_cpus();
 	assert_in_range(B.ncpus, 1, CPUS_MAX);
 	B.skel = pccbpf_bpf__open();
@@ -423,13 +466,13 @@ static inline void programs_load(uint32_t max_conns, enum bpf_map_type conns_typ
 	bpf_map__set_max_entries(B.skel->maps.pcc_buckets, 4 * BUCKETS);
 	bpf_map__set_max_entries(B.skel->maps.pcc_stats, 2 * BUCKETS);
 	assert_int_equal(pccbpf_bpf__load(B.skel), 0);
-	progs[PCC_PROG_LAN_IN] = B.skel->progs.pcc_lan_in;
-	progs[PCC_PROG_LAN_OUT] = B.skel->progs.pcc_lan_out;
-	progs[PCC_PROG_WAN_IN] = B.skel->progs.pcc_wan_in;
-	progs[PCC_PROG_WAN_OUT] = B.skel->progs.pcc_wan_out;
-	progs[PCC_PROG_EXPLAIN] = B.skel->progs.pcc_explain;
-	for (int i = 0; i < PCC_PROG_MAX; i++)
-		B.prog[i] = bpf_program__fd(progs[i]);
+	for (int i = 0; i < PCC_PROG_MAX; i++) {
+		struct bpf_program *prog =
+			bpf_object__find_program_by_name(B.skel->obj, prog_names[i]);
+
+		assert_non_null(prog);
+		B.prog[i] = bpf_program__fd(prog);
+	}
 }
 
 /* cmocka group and test fixtures */
@@ -479,7 +522,8 @@ struct shot {
 	} while (0)
 
 /* Runs it; 0 or -errno. What must hold of every packet is checked here. */
-static inline int shot_run(struct shot *s, const uint8_t *data, uint32_t len, const char *file, int line)
+static inline int shot_run(
+	struct shot *s, const uint8_t *data, uint32_t len, const char *file, int line)
 {
 	static uint8_t out[4096];
 	struct __sk_buff in = {
@@ -537,7 +581,8 @@ static inline void mark_is(const struct shot *s, int wan, const char *file, int 
 	uint32_t want = wan == UNTOUCHED ? s->mark : (s->mark & ~MASK) | (uint32_t)wan << 8;
 
 	if (s->mark_out != want)
-		fail_at(file, line, "mark 0x%08x -> 0x%08x, expected 0x%08x", s->mark, s->mark_out, want);
+		fail_at(file, line, "mark 0x%08x -> 0x%08x, expected 0x%08x", s->mark, s->mark_out,
+			want);
 }
 
 /* Any program but pcc_explain: verdict "next", this reason, this WAN in the mark. */
@@ -560,7 +605,8 @@ static inline void expect_at(enum pcc_prog prog, uint32_t ifindex, uint32_t ingr
 	expect_at(PCC_PROG_LAN_IN, B.lan, 0, f, reason, extra, wan, __FILE__, __LINE__)
 /* To the LAN, from the device with that ifindex; pcc_lan_out sets no mark. */
 #define lan_out(f, from, reason)                                                                   \
-	expect_at(PCC_PROG_LAN_OUT, B.lan, from, f, reason, PCC_R_MAX, UNTOUCHED, __FILE__, __LINE__)
+	expect_at(PCC_PROG_LAN_OUT, B.lan, from, f, reason, PCC_R_MAX, UNTOUCHED, __FILE__,        \
+		__LINE__)
 #define wan_in(f, id, reason, want)                                                                \
 	expect_at(PCC_PROG_WAN_IN, B.wan[id], 0, f, reason, PCC_R_MAX, want, __FILE__, __LINE__)
 
@@ -581,14 +627,6 @@ static inline uint32_t spec_bucket(const struct spec *s)
 static inline int spec_wan(const struct spec *s)
 {
 	return 1 + spec_bucket(s) % WANS;
-}
-
-static inline uint64_t coarse_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
-	return (uint64_t)ts.tv_sec * SEC_NS + ts.tv_nsec;
 }
 
 #endif

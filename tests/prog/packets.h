@@ -33,8 +33,8 @@ struct spec {
 	uint8_t tcp_flags;     /* 0: ACK */
 	uint8_t icmp_type;     /* 0: echo request */
 	uint8_t ihl;	       /* 0: 5 */
-	uint16_t frag;	       /* IPv4: flags and offset / 8; IPv6: offset / 8 and IP4_MF; no header if 0 */
-	uint8_t frag_header;   /* IPv6: a fragment header even so */
+	uint16_t frag; /* IPv4: flags and offset / 8; IPv6: offset / 8 and IP4_MF; no header if 0 */
+	uint8_t frag_header; /* IPv6: a fragment header even so */
 	uint32_t frag_id;
 	const uint8_t *ext; /* IPv6: protocols of extension headers before the transport header */
 	uint32_t ext_n;

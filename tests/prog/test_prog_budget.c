@@ -1,19 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The size of the programs: instructions that the verifier walked (the kernel's limit is a million) and
- * that it left, against tests/insn-budget.txt. A program that grows beyond it wants a look, and then a
- * new number in that file.
+ * The size of the programs: instructions that the verifier walked (the kernel's limit is a million)
+ * and that it left, against tests/insn-budget.txt. A program that grows beyond it wants a look, and
+ * then a new number in that file.
  */
 #include "harness.h"
 
 #include <libgen.h>
 #include <limits.h>
-
-static const char *const names[PCC_PROG_MAX] = {
-#define X(sym, name) [PCC_PROG_##sym] = #name,
-	PCC_PROGS(X)
-#undef X
-};
 
 /* tests/insn-budget.txt, found from build/tests/ or from the current directory. */
 static FILE *budget_open(void)
@@ -38,8 +32,7 @@ static bool budget_of(const char *name, uint32_t *verified, uint32_t *xlated)
 
 	assert_non_null(f);
 	while (!found && fgets(line, sizeof(line), f))
-		found = line[0] != '#' &&
-			sscanf(line, "%63s %u %u", prog, verified, xlated) == 3 &&
+		found = line[0] != '#' && sscanf(line, "%63s %u %u", prog, verified, xlated) == 3 &&
 			!strcmp(prog, name);
 	fclose(f);
 	return found;
@@ -58,10 +51,10 @@ static void programs_stay_within_their_budget(void **state)
 
 		assert_int_equal(bpf_obj_get_info_by_fd(B.prog[i], &info, &len), 0);
 		insns = info.xlated_prog_len / sizeof(struct bpf_insn);
-		if (!budget_of(names[i], &verified, &xlated))
-			fail_msg("tests/insn-budget.txt has no line for %s", names[i]);
-		print_message("%-14s %10u %10u %10u %10u %10u\n", names[i], info.verified_insns,
-			verified, insns, xlated, info.jited_prog_len);
+		if (!budget_of(prog_names[i], &verified, &xlated))
+			fail_msg("tests/insn-budget.txt has no line for %s", prog_names[i]);
+		print_message("%-14s %10u %10u %10u %10u %10u\n", prog_names[i],
+			info.verified_insns, verified, insns, xlated, info.jited_prog_len);
 		over += info.verified_insns > verified || insns > xlated;
 	}
 	assert_int_equal(over, 0);

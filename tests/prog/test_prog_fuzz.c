@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Random and mutated frames through every program: the verdict is always "next", no byte changes, no
- * mark bit outside the mask does, and each packet is counted once. FUZZ_SEED=N repeats a run,
+ * Random and mutated frames through every program: the verdict is always "next", no byte changes,
+ * no mark bit outside the mask does, and each packet is counted once. FUZZ_SEED=N repeats a run,
  * FUZZ_FRAMES=N makes it longer.
  */
 #include "harness.h"
@@ -36,7 +36,9 @@ static void sources_make(void)
 			.dst = v6 ? inet6 : inet4,
 			.sport = 1000 + i,
 			.dport = 443,
-			.frag = i % 5 == 4 ? IP4_MF : i % 7 == 6 ? 100 : 0,
+			.frag = i % 5 == 4   ? IP4_MF
+				: i % 7 == 6 ? 100
+					     : 0,
 			.frag_id = i % 4,
 			.tcp_flags = i & 16 ? TCP_SYN : TCP_ACK,
 			.ihl = i % 3 ? 0 : 5 + i % 11,
@@ -89,7 +91,7 @@ static void frame_next(struct frame *f)
 		f->len = 1514;
 	if (kind == 5)
 		f->b[0] ^= 1; /* multicast or somebody else's MAC */
-	if (kind > 8) /* other ports: new connections */
+	if (kind > 8)	      /* other ports: new connections */
 		memcpy(f->b + f->l4, &(uint32_t){rnd() & 0x3fff00ff}, f->l4 + 4 <= f->len ? 4 : 0);
 }
 
@@ -172,6 +174,12 @@ static void pcc_wan_out_never_harms(void **state)
 	fuzz(PCC_PROG_WAN_OUT, false);
 }
 
+static void pcc_port_out_never_harms(void **state)
+{
+	(void)state;
+	fuzz(PCC_PROG_PORT_OUT, false);
+}
+
 static void pcc_explain_never_harms(void **state)
 {
 	uint32_t before;
@@ -197,6 +205,7 @@ int main(void)
 		cmocka_unit_test(pcc_lan_out_never_harms),
 		cmocka_unit_test(pcc_wan_in_never_harms),
 		cmocka_unit_test(pcc_wan_out_never_harms),
+		cmocka_unit_test(pcc_port_out_never_harms),
 		cmocka_unit_test(pcc_explain_never_harms),
 	};
 

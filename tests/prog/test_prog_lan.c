@@ -103,13 +103,31 @@ static void the_router_itself_is_bypassed(void **state)
 	}
 }
 
-/* A host on a WAN's own subnet is reached through a WAN: balanced (the suppress rule keeps it right). */
-static void a_route_through_any_wan_is_balanced(void **state)
+/*
+ * A connected net of a WAN and a static route through one win over every mark: the packet goes
+ * there whatever is marked, so it gets no mark. Only what a default route carries is spread.
+ */
+static void only_what_a_default_route_carries_is_balanced(void **state)
 {
+	struct spec a = udp(0, 1), b = udp(1, 1);
+
 	(void)state;
+	a.dst = "10.0.3.77";
+	b.dst = "2001:db8:3::77";
+	check_bypass(&a, PCC_R_BYPASS_ROUTE);
+	check_bypass(&b, PCC_R_BYPASS_ROUTE);
 	ip4("route add 192.0.2.0/24 via 10.0.3.1 dev wan3 proto 99\n");
 	ip6("route add 2001:db8:ffff::/48 via 2001:db8:3::1 dev wan3 proto 99\n");
-	for (uint16_t port = 1; port <= 20; port++) {
+	a = udp(0, 2);
+	b = udp(1, 2);
+	check_bypass(&a, PCC_R_BYPASS_ROUTE);
+	check_bypass(&b, PCC_R_BYPASS_ROUTE);
+	/* A default through any WAN, or several, is a default. */
+	routes_usual();
+	ip4("route replace default proto static nexthop via 10.0.2.1 dev wan2 "
+	    "nexthop via 10.0.3.1 dev wan3\n");
+	ip6("route replace default via 2001:db8:3::1 dev wan3\n");
+	for (uint16_t port = 10; port <= 30; port++) {
 		struct spec s = udp(port & 1, port);
 		struct frame f = lan_frame(&s);
 
@@ -159,13 +177,13 @@ static void a_bypass_is_decided_again_after_two_seconds(void **state)
 		ip6(v6_routes[0]);
 		check_bypass(&s, PCC_R_BYPASS_ROUTE);
 		/* Still the same route: decided again, same answer, remembered again. */
-		conn_age(&s, 2 * SEC_NS, 0);
+		conn_checked_ago(&s, 2 * SEC_NS);
 		lan_in(&f, PCC_R_BYPASS_ROUTE, 0);
 		lan_in(&f, PCC_R_BYPASS_CACHED, 0);
 		routes_usual();
-		conn_age(&s, 1500000000, 0);
+		conn_checked_ago(&s, SEC_NS);
 		lan_in(&f, PCC_R_BYPASS_CACHED, 0);
-		conn_age(&s, 500000000, 0);
+		conn_checked_ago(&s, 2 * SEC_NS);
 		lan_in_extra(&f, PCC_R_NEW, PCC_R_REPINNED, spec_wan(&s));
 		lan_in(&f, PCC_R_PINNED, spec_wan(&s));
 		assert_true(conn_get(&s, &conn));
@@ -185,9 +203,9 @@ static void a_pinned_connection_follows_a_new_static_route_within_two_seconds(vo
 		lan_in(&f, PCC_R_NEW, spec_wan(&s));
 		ip4(v4_routes[0]);
 		ip6(v6_routes[0]);
-		conn_age(&s, 1900000000, 0);
+		conn_checked_ago(&s, SEC_NS);
 		lan_in(&f, PCC_R_PINNED, spec_wan(&s));
-		conn_age(&s, 100000000, 0);
+		conn_checked_ago(&s, 2 * SEC_NS);
 		lan_in(&f, PCC_R_BYPASS_ROUTE, 0);
 		lan_in(&f, PCC_R_BYPASS_CACHED, 0);
 		assert_int_equal(conns(), 1u + v6);
@@ -263,31 +281,19 @@ static void without_a_route_the_next_best_wan_takes_over(void **state)
 	}
 }
 
-static void a_rejecting_route_or_a_foreign_device_in_the_wans_table_is_no_route(void **state)
+/* A user's rule that comes before ours sends the host out of WAN 1 whatever is marked. */
+static void a_users_rule_for_another_wan_overrides_the_mark(void **state)
 {
-	static const char *const tables[] = {
-		"route replace unreachable default table 102\nroute del default dev wan2 table 102\n",
-		"route replace default via 10.0.1.1 dev wan1 table 102\n",
-	};
+	struct spec s = udp(0, 0);
+	struct frame f;
 
 	(void)state;
-	for (size_t i = 0; i < ARRAY_LEN(tables); i++) {
-		struct spec s = udp(0, 0);
-		struct pcc_conn conn;
-		struct frame f;
-
-		run_ip("-4", tables[i], 1);
-		s.sport = port_of(s, 100, 2);
-		f = lan_frame(&s);
-		struct shot shot = {.prog = PCC_PROG_LAN_IN, .ifindex = B.lan, .mark = MARK_IN};
-
-		shoot_at(&shot, &f, __FILE__, __LINE__);
-		moved_only(&shot, PCC_R_NEXT_BEST, PCC_R_MAX, __FILE__, __LINE__);
-		assert_true(conn_get(&s, &conn));
-		assert_int_not_equal(conn.wan_id, 2);
-		run_ip("-4", "route flush table 102\n", 1);
-		bench_usual(NULL);
-	}
+	ip4("rule add from 192.168.1.10 lookup 101 pref 500 protocol 99\n");
+	s.sport = port_of(s, 100, 2);
+	check_bypass(&s, PCC_R_BYPASS_ROUTE);
+	s.sport = port_of(s, 200, 1);
+	f = lan_frame(&s);
+	lan_in(&f, PCC_R_NEW, 1);
 }
 
 static void without_any_route_the_buckets_own_wan_is_marked_and_nothing_remembered(void **state)
@@ -463,7 +469,8 @@ static void a_syn_on_a_used_tuple_is_a_new_connection(void **state)
 		struct pcc_conn conn;
 
 		lan_in(&f, PCC_R_NEW, spec_wan(&s));
-		/* It was answered, on a WAN that the table gave then. Conntrack has forgotten it. */
+		/* It was answered, on a WAN that the table gave then. Conntrack has forgotten it.
+		 */
 		assert_true(conn_get(&s, &conn));
 		conn.rx_packets = 3;
 		conn.wan_id = 1 + conn.wan_id % WANS;
@@ -483,7 +490,8 @@ static void a_syn_on_a_used_tuple_is_a_new_connection(void **state)
 /* seen_ns is "last packet, either way", whatever the packet was taken for. */
 static void every_packet_is_seen(void **state)
 {
-	struct spec rows[] = {udp(0, 1), tcp(0, 2, TCP_SYN), tcp(1, 3, TCP_SYN), udp(1, 4), udp(0, 5)};
+	struct spec rows[] = {
+		udp(0, 1), tcp(0, 2, TCP_SYN), tcp(1, 3, TCP_SYN), udp(1, 4), udp(0, 5)};
 
 	(void)state;
 	rows[4].proto = IPPROTO_GRE;
@@ -596,8 +604,9 @@ static void another_mark_mask_is_obeyed(void **state)
 				.prog = PCC_PROG_LAN_IN, .ifindex = B.lan, .mark = 0xdeadbeef};
 
 			shoot_at(&shot, &f, __FILE__, __LINE__);
-			assert_int_equal(shot.mark_out, (0xdeadbeef & ~rows[i].mask) |
-							((uint32_t)spec_wan(&s) << rows[i].shift));
+			assert_int_equal(
+				shot.mark_out, (0xdeadbeef & ~rows[i].mask) |
+						       ((uint32_t)spec_wan(&s) << rows[i].shift));
 		}
 	}
 }
@@ -733,8 +742,8 @@ static void an_idle_connection_that_conntrack_keeps_stays(void **state)
 /* ---------------------------------------------------------------- martians */
 
 /*
- * Where attach set accept_local on an interface, the check that the kernel skips is made here: a source
- * address of the router's own does not come from outside (RFC 1812, 5.3.7).
+ * Where attach set accept_local on an interface, the check that the kernel skips is made here: a
+ * source address of the router's own does not come from outside (RFC 1812, 5.3.7).
  */
 static void martian_sources_are_dropped_only_where_the_kernel_would(void **state)
 {
@@ -771,6 +780,38 @@ static void martian_sources_are_dropped_only_where_the_kernel_would(void **state
 	}
 }
 
+/*
+ * Where pccbpf does NAT: TCP that conntrack makes no connection of would leave with the LAN's
+ * private address. SYN and plain ACK open one.
+ */
+static void tcp_that_nat_cannot_translate_is_dropped(void **state)
+{
+	static const struct {
+		uint8_t flags;
+		int verdict;
+	} rows[] = {{0x01, 2}, {0x04, 2}, {0x11, 2}, {0x14, 2}, {0x12, 2}, {0x02, -1}, {0x10, -1},
+		{0x18, -1}};
+
+	(void)state;
+	for (size_t i = 0; i < 4 * ARRAY_LEN(rows); i++) {
+		int v6 = i & 1, nat = !!(i & 2), drop;
+		struct spec s = tcp(v6, 100 + i, rows[i / 4].flags);
+		struct frame f = lan_frame(&s);
+		struct shot shot = {.prog = PCC_PROG_LAN_IN, .ifindex = B.lan, .mark = MARK_IN};
+
+		B.meta.flags = nat ? (v6 ? PCC_META_NAT6 : PCC_META_NAT4)
+				   : (v6 ? PCC_META_NAT4 : PCC_META_NAT6);
+		meta_put();
+		drop = nat && rows[i / 4].verdict == 2;
+		shoot_at(&shot, &f, __FILE__, __LINE__);
+		assert_int_equal(shot.verdict, drop ? 2 : -1);
+		moved_only(
+			&shot, drop ? PCC_R_UNTRACKED : PCC_R_NEW, PCC_R_MAX, __FILE__, __LINE__);
+		mark_is(&shot, drop ? UNTOUCHED : spec_wan(&s), __FILE__, __LINE__);
+		assert_int_equal(conn_get(&s, &(struct pcc_conn){}), !drop);
+	}
+}
+
 static int usual_without_conntrack(void **state)
 {
 	ct_flush();
@@ -784,14 +825,14 @@ int main(void)
 		T(routes_that_lead_elsewhere_are_respected),
 		T(another_lan_is_bypassed),
 		T(the_router_itself_is_bypassed),
-		T(a_route_through_any_wan_is_balanced),
+		T(only_what_a_default_route_carries_is_balanced),
 		T(no_route_in_the_main_table_is_balanced),
 		T(a_users_rule_is_respected),
 		T(a_bypass_is_decided_again_after_two_seconds),
 		T(a_pinned_connection_follows_a_new_static_route_within_two_seconds),
 		T(a_pinned_connection_is_checked_once_in_two_seconds),
 		T(without_a_route_the_next_best_wan_takes_over),
-		T(a_rejecting_route_or_a_foreign_device_in_the_wans_table_is_no_route),
+		T(a_users_rule_for_another_wan_overrides_the_mark),
 		T(without_any_route_the_buckets_own_wan_is_marked_and_nothing_remembered),
 		T(a_family_without_wans_is_left_alone),
 		T(a_wan_takes_only_families_in_which_it_has_a_gateway),
@@ -812,6 +853,7 @@ int main(void)
 		T(a_syn_on_an_established_connection_stays_pinned),
 		T(an_idle_connection_that_conntrack_keeps_stays),
 		T(martian_sources_are_dropped_only_where_the_kernel_would),
+		T(tcp_that_nat_cannot_translate_is_dropped),
 	};
 
 	return cmocka_run_group_tests(tests, bench_up, bench_down);

@@ -1,0 +1,188 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# docs.sh: do the documents say what the program does? Names are compared, both ways where that makes
+# sense. Needs build/pccbpf and build/pccbpf.8. Last line: "N passed, N failed, N skipped".
+#
+# shellcheck disable=SC1003,SC2016 # back-slashes and back-quotes are meant as they stand
+set -uo pipefail
+shopt -s lastpipe # the end of a pipe counts in this shell
+export LC_ALL=C
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+PCCBPF=build/pccbpf
+MAN=build/pccbpf.8
+ABI=docs/ABI.md
+HEADER=include/pccbpf.h
+PASSED=0
+FAILED=0
+SKIPPED=0
+
+# none_of WHAT: standard input has what is wrong, a line each.
+none_of() {
+	local wrong
+	wrong=$(cat)
+	if [[ -z $wrong ]]; then
+		echo "ok   $1"
+		PASSED=$((PASSED + 1))
+	else
+		echo "FAIL $1"
+		printf '%s\n' "$wrong" | sed 's/^/     /'
+		FAILED=$((FAILED + 1))
+	fi
+}
+
+# ---------------------------------------------------------------- names
+
+# "STRUCT FIELD" of the shared structs.
+struct_fields() {
+	awk '
+		/^struct [a-z_]+ \{/ { name = $2 }
+		/^\};/ { name = "" }
+		name && match($0, /^\t(__[a-z0-9]+|char|struct [a-z_]+) [a-z_0-9]+(\[[^]]*\])?;/) {
+			field = $0
+			sub(/^\t(struct )?[a-z_0-9]+ /, "", field)
+			sub(/[;[].*/, "", field)
+			print name, field
+		}' $HEADER
+}
+
+maps() {
+	sed -n 's/^} \(pcc_[a-z_]*\) SEC(".maps").*/\1/p' bpf/maps.bpf.h
+}
+
+# Pin names, of maps and programs.
+pins() {
+	sed -n '/^#define PCC_\(MAPS\|PROGS\)(X)/,/[^\\]$/s/.*X([A-Z_]*, \(pcc_[a-z_]*\)).*/\1/p' user/dataplane.h
+}
+
+counters() {
+	tr -d '\n\\' <$HEADER | grep -oE 'X\([A-Z_0-9]+,[[:space:]]*"[a-z_0-9]+",[[:space:]]*"' |
+		sed 's/^[^"]*"\([^"]*\)".*/\1/'
+}
+
+commands() {
+	"$PCCBPF" help | awk '
+		/^Options/ { exit }
+		/^  [a-z]/ {
+			sub(/^  /, "")
+			sub(/  .*/, "")
+			gsub(/ [A-Z[][^ ]*/, "")
+			print
+		}'
+}
+
+options() {
+	local command
+	commands | while read -r command; do
+		# shellcheck disable=SC2086
+		"$PCCBPF" help $command
+	done | grep -oE '^  (-[a-zA-Z], )?--[a-z0-9-]+' | grep -oE -- '--[a-z0-9-]+' | sort -u
+	echo --version
+}
+
+# Words of the json_pack() calls that are names of fields: those before a value.
+json_fields() {
+	awk '
+		/json_pack\(/ { on = 1 }
+		on {
+			line = $0
+			sub(/"\{[^"]*"/, "", line)
+			sub(/"\[[^"]*"/, "", line)
+			while (match(line, /"[a-z][a-z_0-9]*", */)) {
+				word = substr(line, RSTART + 1)
+				sub(/".*/, "", word)
+				print word
+				line = substr(line, RSTART + RLENGTH)
+			}
+		}
+		/;$/ { on = 0 }' user/cmd_status.c user/cmd_stats.c user/cmd_conns.c user/cmd_explain.c |
+		grep -vxE 'off|none|masquerade|tc|xdp' | sort -u
+}
+
+man_text() {
+	MANWIDTH=200 man -l "$MAN" 2>/dev/null | sed 's/.\x08//g'
+}
+
+# ---------------------------------------------------------------- checks
+
+check_abi() {
+	struct_fields | while read -r name field; do
+		grep -q "struct $name\`" $ABI || echo "struct $name is missing"
+		awk -v s="struct $name\`" -v f="\`$field\`" '
+			index($0, s) { on = 1 }
+			on && index($0, f) { found = 1 }
+			END { exit !found }' $ABI || echo "$name.$field is missing"
+	done | sort -u | none_of 'ABI.md has every field of every struct of the header'
+	{
+		maps
+		pins
+	} | sort -u | while read -r name; do
+		grep -q "\`$name\`\|^## $name\$" $ABI || echo "$name"
+	done | none_of 'ABI.md has every map and every pin'
+	maps | while read -r name; do
+		grep -qx "## $name" $ABI || echo "$name has no section"
+	done | none_of 'every map has a section of its own'
+	grep -oE '^## pcc_[a-z_]+' $ABI | cut -c4- | sort | comm -23 - <({
+		maps
+		sed -n 's/^} \(pcc_[a-z_]*\) SEC(".maps").*/\1/p' bpf/*
+	} | sort -u) | none_of 'ABI.md describes no map that is not there'
+	sed -n 's/^#define PCC_ABI_VERSION \([0-9]*\)u$/\1/p' $HEADER | while read -r version; do
+		grep -q "PCC_ABI_VERSION\`, now $version\\." $ABI || echo "the header has $version"
+	done | none_of 'ABI.md names the version of the header'
+}
+
+check_man() {
+	local text
+	text=$(man_text)
+	commands | while read -r name; do
+		grep -qE "^       $name( |\$)|pccbpf $name" <<<"$text" || echo "$name"
+	done | none_of 'pccbpf(8) has every command'
+	options | while read -r name; do
+		grep -qE -- "(^|[^a-z-])$name([^a-z-]|\$)" <<<"$text" || echo "$name"
+	done | none_of 'pccbpf(8) has every option'
+	grep -oE -- '--[a-z][a-z0-9-]+' <<<"$text" | sort -u | comm -23 - <(options | sort -u) |
+		none_of 'pccbpf(8) has no option that is not there'
+	counters | while read -r name; do
+		grep -qx ".B $name" "$MAN" || echo "$name"
+	done | none_of 'pccbpf(8) has every counter'
+	json_fields | while read -r name; do
+		grep -qE "(^|[^a-z_])$name([^a-z_]|\$)" <<<"$text" || echo "$name"
+	done | none_of 'pccbpf(8) has every field of the JSON output'
+	MANWIDTH=80 man -l --warnings=w "$MAN" 2>&1 >/dev/null | none_of 'pccbpf(8) has no error of markup'
+}
+
+check_readme() {
+	grep -hE 'pccbpf [a-z]' README.md docs/*.md | grep -oE 'pccbpf [a-z]+[^`]*' |
+		grep -oE -- '(^| )--[a-z][a-z0-9-]+' | tr -d ' ' | sort -u | comm -23 - <(options | sort -u) |
+		none_of 'the documents use no option that is not there'
+	grep -ohE '`pccbpf (wan|lan|conns) [a-z]+|`pccbpf [a-z]+' README.md docs/*.md | cut -c9- | sort -u |
+		while read -r name; do
+			commands | grep -qxF -e "$name" -e "${name%% *}" || echo "$name"
+		done | none_of 'the documents use no command that is not there'
+	grep -ohE '\]\([A-Za-z0-9_./-]+\)' README.md | tr -d '()]' | while read -r path; do
+		[[ -e $path ]] || echo "$path"
+	done | none_of 'links of the README lead somewhere'
+	grep -oE '`make [a-z]+`|^    make [a-z]+' README.md | grep -oE '[a-z]+`?$' | tr -d '\140' | sort -u |
+		while read -r target; do
+			grep -qE "^(\.PHONY:.* )?$target( .*)?:|^\.PHONY:.* $target( |\$)" Makefile bench/bench.mk || echo "$target"
+		done | none_of 'make has every target that the README names'
+}
+
+# Paths of one machine, notes to oneself, advertising.
+check_words() {
+	grep -nIE '/work/|TODO|FIXME|XXX:|[Ss]eamless|[Bb]lazing|cutting.edge|[Rr]evolution|[Pp]owerful|[Oo]bviously' \
+		README.md docs/* scripts/* Makefile 2>/dev/null | none_of 'no word that does not belong'
+}
+
+if [[ ! -x $PCCBPF || ! -r $MAN ]]; then
+	echo "skip the documents: build/pccbpf and build/pccbpf.8 are missing (make)"
+	SKIPPED=1
+else
+	check_abi
+	check_man
+	check_readme
+	check_words
+fi
+echo "$PASSED passed, $FAILED failed, $SKIPPED skipped"
+exit $((FAILED != 0))
