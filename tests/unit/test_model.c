@@ -179,7 +179,7 @@ static void what_cannot_be_attached_is_refused(void **state)
 		{weight_zero, "eth2", "'0' is out of range"},
 		{weight_large, "eth2", "'256' is out of range"},
 		{sixty_four_wans, NULL, NULL},
-		{too_many_wans, "--wan", "at most 64 WANs"},
+		{too_many_wans, "--wan", "there can be 64 WANs"},
 		{mask_too_narrow, "--mark-mask", "room for 3 WANs, there are 4"},
 		{mask_fits_three, NULL, NULL},
 		{id_outside_mask, "--mark-mask", "'eth2' has id 4"},
