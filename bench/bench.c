@@ -26,7 +26,15 @@
 #define CONNTRACK_MAX "/proc/sys/net/netfilter/nf_conntrack_max"
 #define EXIT_USAGE 2
 
-enum command_id { COMMAND_RATE, COMMAND_CONNECTIONS, COMMAND_WAN_ADD, COMMAND_COUNT };
+enum command_id {
+	COMMAND_RATE,
+	COMMAND_CONNECTIONS,
+	COMMAND_TCP,
+	COMMAND_PLAN,
+	COMMAND_WAN_ADD,
+	COMMAND_COUNT
+};
+#define PLAN_FLOWS 1000000 /* the most of the plan */
 
 struct command {
 	const char *name;
@@ -54,7 +62,9 @@ static void help(void)
 	       "  --cpu N             CPU of the generator (default: the last allowed)\n"
 	       "  --json FILE         write the results there, too\n"
 	       "  --pccbpf PATH       the product (default: pccbpf beside this program's directory)\n"
-	       "  --min-ratio X       fail if pccbpf-off is below X of nft-pcc\n"
+	       "  --other PATH        another pccbpf for the variants other-off, -tc and -xdp\n"
+	       "  --max-conns N       pccbpf attach --max-conns (default: enough)\n"
+	       "  --min-ratio V=X,... fail if variant V is below X of nft-pcc\n"
 	       "  --verbose           each measurement as it is made\n"
 	       "\nvariants (* by default):\n");
 	for (const struct variant *v = variants; v->name; v++)
@@ -138,6 +148,8 @@ enum option_id {
 	OPT_CPU,
 	OPT_JSON,
 	OPT_PCCBPF,
+	OPT_OTHER,
+	OPT_MAX_CONNS,
 	OPT_MIN_RATIO,
 	OPT_VERBOSE,
 	OPT_HELP
@@ -155,6 +167,8 @@ static const struct option long_options[] = {
 	{"cpu", required_argument, NULL, OPT_CPU},
 	{"json", required_argument, NULL, OPT_JSON},
 	{"pccbpf", required_argument, NULL, OPT_PCCBPF},
+	{"other", required_argument, NULL, OPT_OTHER},
+	{"max-conns", required_argument, NULL, OPT_MAX_CONNS},
 	{"min-ratio", required_argument, NULL, OPT_MIN_RATIO},
 	{"verbose", no_argument, NULL, OPT_VERBOSE},
 	{"help", no_argument, NULL, OPT_HELP},
@@ -179,6 +193,10 @@ static int parse_count(int option, const char *text, struct options *o)
 		err = parse_number("--rounds", text, 1, BENCH_MAX_ROUNDS, &value);
 		o->rounds = (int)value;
 		return err;
+	case OPT_MAX_CONNS:
+		err = parse_number("--max-conns", text, 1024, FLOW_MAX, &value);
+		o->max_conns = (int)value;
+		return err;
 	case OPT_FAMILY:
 		err = parse_number("--family", text, 4, 6, &value);
 		o->family = (int)value;
@@ -190,14 +208,25 @@ static int parse_count(int option, const char *text, struct options *o)
 	}
 }
 
-static int parse_ratio(const char *text, double *out)
+/* Is this VARIANT=X,...? */
+static int check_ratios(const char *text)
 {
-	char *end;
+	char name[32], *end;
+	double ratio;
 
-	*out = strtod(text, &end);
-	if (end == text || *end || !(*out > 0 && *out < 1000))
-		return usage_error("--min-ratio: '%s' is not a positive number", text);
-	return 0;
+	for (;; text = end + 1) {
+		size_t length = strcspn(text, "=");
+
+		snprintf(name, sizeof(name), "%.*s", (int)length, text);
+		if (length >= sizeof(name) || !variant_find(name) || text[length] != '=')
+			return usage_error("--min-ratio: '%s' is not VARIANT=X", text);
+		ratio = strtod(text + length + 1, &end);
+		if (end == text + length + 1 || (*end && *end != ',') ||
+			!(ratio > 0 && ratio < 1000))
+			return usage_error("--min-ratio: '%s' has no positive number", text);
+		if (!*end)
+			return 0;
+	}
 }
 
 static int parse_option(int option, char *text, struct options *o)
@@ -222,8 +251,12 @@ static int parse_option(int option, char *text, struct options *o)
 	case OPT_PCCBPF:
 		o->pccbpf = text;
 		return 0;
+	case OPT_OTHER:
+		o->other = text;
+		return 0;
 	case OPT_MIN_RATIO:
-		return parse_ratio(text, &o->min_ratio);
+		o->min_ratio = text;
+		return check_ratios(text);
 	case OPT_VERBOSE:
 		o->verbose = true;
 		return 0;
@@ -266,25 +299,58 @@ static int parse_arguments(int argc, char **argv, struct options *o)
 
 /* ---- commands ---- */
 
+/* A row that must be there, valid, and fast enough. */
+static int check_row(const struct results *all, const struct result *r, double least)
+{
+	double ratio = result_ratio(r, results_find(all, "nft-pcc", r));
+
+	if (r->skipped || !r->valid) {
+		fprintf(stderr, "pccbench: %s: not measured: %s\n", r->variant->name, r->why);
+		return -ENOENT;
+	}
+	if (ratio >= least)
+		return 0;
+	fprintf(stderr, "pccbench: %s: %.3f of nft-pcc, %.3f wanted\n", r->variant->name, ratio,
+		least);
+	return -EIO;
+}
+
+/* "VARIANT=X,...", checked when the options were parsed. */
 static int check_min_ratio(const struct options *o, const struct results *all)
 {
-	for (int i = 0; i < all->count; i++) {
-		const struct result *r = &all->rows[i];
-		double ratio = result_ratio(r, results_find(all, "nft-pcc", r->wans, r->flows));
+	char *save = NULL, *text = strdup(o->min_ratio);
+	int err = text ? 0 : -ENOMEM;
 
-		if (strcmp(r->variant->name, "pccbpf-off"))
-			continue;
-		if (r->skipped) {
-			fprintf(stderr, "pccbench: pccbpf-off: not measured: %s\n", r->why);
-			return -ENOENT;
-		}
-		if (ratio < o->min_ratio) {
-			fprintf(stderr, "pccbench: pccbpf-off: %.3f of nft-pcc, %.3f wanted\n",
-				ratio, o->min_ratio);
-			return -EIO;
-		}
+	for (char *word = text ? strtok_r(text, ",", &save) : NULL; word;
+		word = strtok_r(NULL, ",", &save)) {
+		char *equals = strchr(word, '=');
+
+		*equals = '\0';
+		for (int i = 0; i < all->count; i++)
+			if (strcmp(all->rows[i].variant->name, word) == 0 &&
+				check_row(all, &all->rows[i], strtod(equals + 1, NULL)))
+				err = -EIO;
 	}
-	return 0;
+	free(text);
+	return err;
+}
+
+/* Rows that were not skipped and have no valid round are a failure of the run. */
+static int report(const struct options *o, const struct results *all, const struct memory *memory)
+{
+	int err = 0;
+
+	report_table(all);
+	if (memory)
+		report_memory(memory);
+	if (o->json_path)
+		err = report_json(o, all, memory);
+	if (!err && o->min_ratio)
+		err = check_min_ratio(o, all);
+	for (int i = 0; i < all->count && !err; i++)
+		if (!all->rows[i].skipped && all->rows[i].valid == 0)
+			err = -EIO;
+	return err;
 }
 
 static int run_measurement(const struct options *o)
@@ -293,14 +359,22 @@ static int run_measurement(const struct options *o)
 	int err = measure_all(o, &all);
 
 	if (!err)
-		report_table(o, &all);
-	if (!err && o->json_path)
-		err = report_json(o, &all);
-	if (!err && o->min_ratio > 0)
-		err = check_min_ratio(o, &all);
-	for (int i = 0; i < all.count && !err; i++)
-		if (!all.rows[i].skipped && all.rows[i].valid == 0)
-			err = -EIO;
+		err = report(o, &all, NULL);
+	free(all.rows);
+	return err;
+}
+
+static int run_plan(const struct options *o)
+{
+	struct results all = {0};
+	struct memory memory;
+	char why[BENCH_WHY] = "";
+	int no_memory = measure_memory(o, &memory, why), err = measure_plan(o, &all);
+
+	if (no_memory)
+		fprintf(stderr, "pccbench: memory: %s\n", why);
+	if (!err)
+		err = report(o, &all, no_memory ? NULL : &memory);
 	free(all.rows);
 	return err;
 }
@@ -310,6 +384,9 @@ static const struct command commands[COMMAND_COUNT] = {
 		run_measurement},
 	[COMMAND_CONNECTIONS] = {"connections", "new connections: each packet is a new flow",
 		run_measurement},
+	[COMMAND_TCP] = {"tcp", "TCP: downloads over 1 and 32 streams, request and response",
+		run_measurement},
+	[COMMAND_PLAN] = {"plan", "everything, in less than 15 minutes (make bench)", run_plan},
 	[COMMAND_WAN_ADD] = {"wan-add", "time of \"wan add\" with a full conntrack table",
 		measure_wan_add},
 };
@@ -398,9 +475,11 @@ static long conntrack_max_raise(const struct options *o, enum command_id command
 	long old = sysctl_read_long(CONNTRACK_MAX), wanted = 0;
 	char text[32];
 
+	if (command == COMMAND_PLAN)
+		wanted = PLAN_FLOWS;
 	for (int i = 0; i < o->flow_count && command == COMMAND_RATE; i++)
 		wanted = o->flow_counts[i] > wanted ? o->flow_counts[i] : wanted;
-	if (command != COMMAND_RATE)
+	if (command == COMMAND_CONNECTIONS || command == COMMAND_WAN_ADD)
 		wanted = o->connections;
 	wanted += wanted / 4 + 4096;
 	if (old < 0 || old >= wanted)
@@ -484,7 +563,11 @@ int main(int argc, char **argv)
 		argv++;
 	}
 	o.connections = command == COMMAND_WAN_ADD ? 500000 : 200000;
-	o.measurement = command == COMMAND_CONNECTIONS ? MEASURE_CONNECTIONS : MEASURE_RATE;
+	o.section = commands[command].name;
+	if (command == COMMAND_CONNECTIONS)
+		o.measurement = MEASURE_CONNECTIONS;
+	else
+		o.measurement = command == COMMAND_TCP ? MEASURE_BULK : MEASURE_RATE;
 	err = parse_arguments(argc, argv, &o);
 	if (err)
 		return err < 0 ? EXIT_USAGE : EXIT_SUCCESS;

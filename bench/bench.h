@@ -34,6 +34,8 @@ void text_free(struct text *t);
  * NULL).
  */
 int run_in(int netns_fd, const char *input, char *const argv[], char *why);
+/* The same; all that it wrote, as far as it fits, is in text. */
+int run_capture(int netns_fd, const char *input, char *const argv[], char *text, size_t size);
 
 int ns_enter(int netns_fd);
 int sysctl_write(const char *path, const char *value);
@@ -41,6 +43,7 @@ long sysctl_read_long(const char *path);
 uint64_t now_ns(void);
 int compare_double(const void *a, const void *b);
 double median(const double *values, int count);
+double lower_quartile(const double *values, int count);
 
 /* ---- topo.c: one router with its LAN host and ISPs ---- */
 
@@ -61,6 +64,14 @@ void topo_destroy(struct topo *t, pid_t owner);
 void topo_clean(pid_t owner);
 /* The next hop of WAN i (from 0) as text. */
 void topo_gateway(const struct topo *t, int i, char *text, size_t size);
+/*
+ * Gives the LAN host and the ISPs' common host addresses and routes for traffic through their own
+ * stacks. plain_frames: without offloads that XDP in the router cannot see through.
+ */
+int topo_add_hosts(const struct topo *t, bool plain_frames, char *why);
+/* Where the ISPs' host listens. */
+#define TOPO_SERVER_V4 "198.18.0.1"
+#define TOPO_SERVER_V6 "2001:db8::1"
 
 /* ---- variant.c: ways to balance ---- */
 
@@ -103,6 +114,7 @@ struct variant {
 #define VAR_HASH 0x1000000u	 /* path_mark sets the packet's hash, too */
 #define VAR_HASH_RULE 0x2000000u /* one fwmark rule to one multipath table */
 #define VAR_LAST 0x4000000u	 /* VAR_CONST takes the last WAN */
+#define VAR_OTHER 0x8000000u	 /* the pccbpf of --other */
 
 extern const struct variant variants[];
 const struct variant *variant_find(const char *name);
@@ -113,7 +125,8 @@ struct setup {
 	int links[2 * BENCH_MAX_WANS + 2]; /* tcx */
 	int link_count;
 	char bpffs[80];
-	bool attached; /* pccbpf is */
+	const char *pccbpf; /* its path */
+	bool attached;	    /* pccbpf is */
 };
 
 struct options;
@@ -124,6 +137,13 @@ void variant_teardown(const struct topo *t, const struct options *o, struct setu
 /* Runs "pccbpf WORDS... --bpffs DIR" in the router; words ends with NULL. Exit status or -errno. */
 int pccbpf_run(const struct topo *t, const struct options *o, const struct setup *s,
 	const char *const *words, char *why);
+/* What pccbpf has counted so far. */
+struct fast_counts {
+	double forwarded; /* packets by the fast path */
+	double renewed;	  /* packets let through to the kernel so that it renews a lease */
+};
+int pccbpf_fast_counts(const struct topo *t, const struct options *o, const struct setup *s,
+	struct fast_counts *out, char *why);
 
 /* ---- traffic.c: generator and sinks ---- */
 
@@ -143,13 +163,31 @@ int traffic_warm_up(struct traffic *tr, uint32_t first, uint32_t count, int pass
 /* Frames that have reached WAN i since the last call of traffic_run or traffic_warm_up began. */
 uint64_t traffic_wan_frames(struct traffic *tr, int i);
 
+/* ---- streams.c: TCP through the stacks of both ends ---- */
+
+struct stream_times {
+	double bulk1_ns, bulk32_ns; /* per kilobyte */
+	double p50_ns, p99_ns;	    /* of a request and its response */
+};
+int streams_measure(
+	const struct topo *t, const struct options *o, struct stream_times *out, char *why);
+
 /* ---- measure.c, report.c ---- */
 
-enum measurement { MEASURE_RATE, MEASURE_CONNECTIONS };
+/* Each is a time, so that less is better. */
+enum measurement {
+	MEASURE_RATE,	     /* ns per packet of established flows */
+	MEASURE_CONNECTIONS, /* ns per packet, each a new flow */
+	MEASURE_BULK,	     /* ns per kilobyte; flows: streams */
+	MEASURE_P50,	     /* ns of a request and its response */
+	MEASURE_P99,
+	MEASURE_COUNT
+};
 
 struct options {
 	pid_t owner;
 	enum measurement measurement;
+	const char *section; /* of the report: rows are compared within one */
 	int flow_counts[BENCH_MAX_FLOW_COUNTS];
 	int flow_count;
 	int wan_counts[BENCH_MAX_WAN_COUNTS];
@@ -163,17 +201,24 @@ struct options {
 	int cpu;
 	bool bidir;
 	bool verbose;
-	double min_ratio; /* exit status 1 when pccbpf-off is below; 0: none */
+	const char *min_ratio; /* VARIANT=X,...: exit status 1 when one is below; NULL: none */
 	const char *json_path;
 	const char *pccbpf;
+	const char *other; /* another pccbpf, for comparison; NULL: none */
+	int max_conns;	   /* 0: enough for the flows */
+	uint64_t deadline_ns; /* no group of rows begins later; 0: none */
 	const char *bpffs; /* a bpffs of our own */
 };
 
 struct result {
 	const struct variant *variant;
+	const char *section;
+	enum measurement measurement;
+	int family;
 	int wans;
 	int flows;
-	double ns[BENCH_MAX_ROUNDS]; /* per packet, by round; < 0: invalid */
+	double ns[BENCH_MAX_ROUNDS];	/* per unit, by round; < 0: invalid */
+	double share[BENCH_MAX_ROUNDS]; /* of the packets, by the fast path; < 0: not known */
 	int rounds;
 	int valid;
 	bool skipped;
@@ -185,17 +230,33 @@ struct results {
 	int count;
 };
 
+/* Adds the rows of what o asks for. */
 int measure_all(const struct options *o, struct results *out);
 int measure_wan_add(const struct options *o);
+/* The plan of "make bench": several measurements, one report. */
+int measure_plan(const struct options *o, struct results *out);
+/* Bytes of kernel memory for one connection. */
+struct memory {
+	double conns;	  /* pccbpf: pcc_conns, an entry */
+	double flows;	  /* pcc_flows, two entries */
+	double conntrack; /* the kernel's own entry, which all variants with NAT need; 0: not known */
+	double fixed;	  /* all other maps together, once */
+	int max_conns;
+};
+int measure_memory(const struct options *o, struct memory *out, char *why);
 double result_ns(const struct result *r);
 /* Median over the rounds of base's time / r's time; < 0: not known. */
 double result_ratio(const struct result *r, const struct result *base);
+/* The row of another variant that was measured like r; NULL: none. */
 const struct result *results_find(
-	const struct results *all, const char *variant, int wans, int flows);
-void report_table(const struct options *o, const struct results *all);
+	const struct results *all, const char *variant, const struct result *r);
+double result_share(const struct result *r);
+void report_table(const struct results *all);
+void report_memory(const struct memory *m);
 /* add_ms, del_ms: one value per round. */
 int report_wan_add(
 	const struct options *o, long conntracks, const double *add_ms, const double *del_ms);
-int report_json(const struct options *o, const struct results *all);
+/* memory may be NULL. */
+int report_json(const struct options *o, const struct results *all, const struct memory *memory);
 
 #endif

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* What is measured: packet rate, new connections, and the time that "wan add" takes. */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include "bench.h"
 #include "frame.h"
 
-/* A round is cut into pieces and their median counts: a piece that was disturbed does no harm. */
+/* A round is cut into pieces and their lower quartile counts: other load only ever adds time. */
 #define PIECES 20
 #define WARM_UP_PASSES 3
+#define FAST_SHARE_MIN 0.95
+#define STREAM_ROWS 4
 #define WAN_ADD_LIMIT_MS 200.0
 #define CONNTRACK_COUNT "/proc/sys/net/netfilter/nf_conntrack_count"
 
@@ -30,11 +33,19 @@ double result_ratio(const struct result *r, const struct result *base)
 	return median(ratios, count);
 }
 
+double result_share(const struct result *r)
+{
+	return median(r->share, r->rounds);
+}
+
 const struct result *results_find(
-	const struct results *all, const char *variant, int wans, int flows)
+	const struct results *all, const char *variant, const struct result *r)
 {
 	for (int i = 0; i < all->count; i++)
-		if (all->rows[i].wans == wans && all->rows[i].flows == flows &&
+		if (strcmp(all->rows[i].section, r->section) == 0 &&
+			all->rows[i].measurement == r->measurement &&
+			all->rows[i].family == r->family && all->rows[i].wans == r->wans &&
+			all->rows[i].flows == r->flows &&
 			strcmp(all->rows[i].variant->name, variant) == 0)
 			return &all->rows[i];
 	return NULL;
@@ -65,111 +76,262 @@ static double run_pieces(
 		if (ns[count++] < 0)
 			return -1;
 	}
-	return median(ns, count);
+	return lower_quartile(ns, count);
 }
 
-static double measure_rate(
-	struct traffic *tr, const struct options *o, const struct result *r, char *why)
+/* What one variant is measured in: its namespaces, its set-up, its traffic. */
+struct stand {
+	const struct options *o;
+	const struct variant *variant;
+	struct topo topo;
+	struct setup setup;
+	struct traffic *traffic;
+};
+
+/* Is the variant one that forwards established packets itself, before the stack does? */
+static bool has_fast_path(const struct variant *v)
 {
-	const struct variant *v = r->variant;
-	uint32_t flows = (uint32_t)r->flows, piece = o->packets / PIECES;
-	bool answers = o->bidir && !(v->flags & (VAR_BARE | VAR_DROP));
+	return v->flags & VAR_PCCBPF && v->kind != KIND_STACK;
+}
+
+/*
+ * Share of the packets between two readings that the fast path forwarded, or -1 with why where it
+ * is so small that the row would say nothing of the fast path. Packets that the fast path let
+ * through on purpose, for the kernel to renew a lease, are its own cost.
+ */
+static double fast_share(
+	const struct fast_counts *from, const struct fast_counts *to, uint64_t packets, char *why)
+{
+	double forwarded = to->forwarded - from->forwarded;
+	double renewed = to->renewed - from->renewed;
+
+	if (forwarded + renewed < FAST_SHARE_MIN * (double)packets) {
+		snprintf(why, BENCH_WHY, "only %.1f %% of the packets took the fast path",
+			100 * forwarded / (double)packets);
+		return -1;
+	}
+	return forwarded / (double)packets;
+}
+
+static double run_rate(
+	struct stand *s, uint32_t piece, const struct result *r, double *share, char *why)
+{
+	const struct options *o = s->o;
+	bool fast = has_fast_path(s->variant);
+	struct fast_counts from = {0}, to = {0};
+	uint64_t packets = (uint64_t)piece * ((o->packets + piece - 1) / piece);
 	double ns;
 
-	if (!(v->flags & VAR_DROP) && traffic_warm_up(tr, 0, flows, WARM_UP_PASSES, answers,
-					      v->flags & (VAR_MASQUERADE | VAR_PCCBPF), why))
+	if (packets > (uint64_t)piece * PIECES)
+		packets = (uint64_t)piece * PIECES;
+	if (fast && pccbpf_fast_counts(&s->topo, o, &s->setup, &from, why))
 		return -1;
-	if (piece < flows)
-		piece = flows;
-	traffic_flows(tr, 0, flows);
-	ns = run_pieces(tr, v, piece, o->packets, why);
-	if (ns > 0 && check_spread(tr, v, r->wans, r->flows, why))
+	traffic_flows(s->traffic, 0, (uint32_t)r->flows);
+	ns = run_pieces(s->traffic, s->variant, piece, o->packets, why);
+	if (ns < 0 || check_spread(s->traffic, s->variant, r->wans, r->flows, why))
 		return -1;
+	if (fast && pccbpf_fast_counts(&s->topo, o, &s->setup, &to, why))
+		return -1;
+	if (fast) {
+		*share = fast_share(&from, &to, packets, why);
+		if (*share < 0)
+			return -1;
+	}
 	return ns;
 }
 
-static double measure_connections(
-	struct traffic *tr, const struct options *o, const struct result *r, char *why)
+/*
+ * Three passes before: the first opens the flows and is answered, the second is what pccbpf learns
+ * from, the third finds everything in place.
+ */
+static double measure_rate(struct stand *s, const struct result *r, double *share, char *why)
 {
+	const struct variant *v = s->variant;
+	uint32_t flows = (uint32_t)r->flows, piece = s->o->packets / PIECES;
+	bool answers = s->o->bidir && !(v->flags & (VAR_BARE | VAR_DROP));
+
+	if (!(v->flags & VAR_DROP) &&
+		traffic_warm_up(s->traffic, 0, flows, WARM_UP_PASSES, answers,
+			v->flags & (VAR_MASQUERADE | VAR_PCCBPF), why))
+		return -1;
+	return run_rate(s, piece < flows ? flows : piece, r, share, why);
+}
+
+static double measure_connections(struct stand *s, const struct result *r, char *why)
+{
+	const struct options *o = s->o;
+	struct traffic *tr = s->traffic;
 	double ns;
 
 	/* A few flows beforehand, outside the measured range: neighbours, caches, code. */
 	if (traffic_warm_up(tr, o->connections, 1024, 1, false, false, why))
 		return -1;
 	traffic_flows(tr, 0, o->connections);
-	ns = run_pieces(tr, r->variant, o->connections / PIECES, o->connections, why);
-	if (ns > 0 && check_spread(tr, r->variant, r->wans, (int)o->connections / PIECES, why))
+	ns = run_pieces(tr, s->variant, o->connections / PIECES, o->connections, why);
+	if (ns > 0 && check_spread(tr, s->variant, r->wans, (int)o->connections / PIECES, why))
 		return -1;
 	return ns;
 }
 
-/* One variant in fresh namespaces. */
-static void measure_one(const struct options *o, struct result *r)
+static void round_add(struct result *r, double ns, double share)
 {
-	struct traffic *tr = NULL;
-	struct topo topo;
-	struct setup setup = {0};
-	double ns = -1;
-	int err = topo_create(&topo, o->owner, r->wans, o->family, r->why);
-
-	if (!err)
-		err = variant_setup(r->variant, &topo, o, &setup, r->why);
-	if (err == -ENOENT)
-		r->skipped = true;
-	if (!err)
-		err = traffic_open(&tr, &topo, o->cpu, r->why);
-	if (!err)
-		ns = o->measurement == MEASURE_RATE ? measure_rate(tr, o, r, r->why)
-						    : measure_connections(tr, o, r, r->why);
+	r->share[r->rounds] = share;
 	r->ns[r->rounds++] = ns;
 	r->valid += ns > 0;
-	if (tr && o->verbose)
-		for (int i = 0; i < r->wans; i++)
-			fprintf(stderr, "%s%llu", i ? " " : "frames of the last piece by WAN: ",
-				(unsigned long long)traffic_wan_frames(tr, i));
-	traffic_close(tr);
-	variant_teardown(&topo, o, &setup);
-	topo_destroy(&topo, o->owner);
-	if (o->verbose)
-		fprintf(stderr, "\n%s: %d WANs, %d flows: %.1f ns %s\n", r->variant->name, r->wans,
-			r->flows, ns, ns > 0 ? "" : r->why);
 }
 
+/* TCP streams: the four rows come out of one visit. */
+static int measure_streams(struct stand *s, struct result *rows, int count)
+{
+	struct stream_times times;
+	int err = topo_add_hosts(&s->topo, s->variant->kind == KIND_XDP, rows->why);
+
+	if (!err)
+		err = streams_measure(&s->topo, s->o, &times, rows->why);
+	for (int i = 0; i < count; i++) {
+		double ns = -1;
+
+		if (!err && rows[i].measurement == MEASURE_BULK)
+			ns = rows[i].flows == 1 ? times.bulk1_ns : times.bulk32_ns;
+		else if (!err)
+			ns = rows[i].measurement == MEASURE_P50 ? times.p50_ns : times.p99_ns;
+		round_add(&rows[i], ns, -1);
+		if (err && i)
+			memcpy(rows[i].why, rows->why, BENCH_WHY);
+	}
+	return err;
+}
+
+static void measure_rows(struct stand *s, struct result *rows, int count)
+{
+	char why[BENCH_WHY] = "";
+	int err = traffic_open(&s->traffic, &s->topo, s->o->cpu, why);
+
+	for (int i = 0; i < count; i++) {
+		struct result *r = &rows[i];
+		double share = -1, ns = -1;
+
+		if (err)
+			memcpy(r->why, why, BENCH_WHY);
+		else
+			ns = r->measurement == MEASURE_RATE ? measure_rate(s, r, &share, r->why)
+							    : measure_connections(s, r, r->why);
+		round_add(r, ns, share);
+	}
+	traffic_close(s->traffic);
+}
+
+static void print_rows(const struct result *rows, int count)
+{
+	for (int i = 0; i < count; i++)
+		fprintf(stderr, "%s: %d WANs, %d flows: %.1f ns %s\n", rows[i].variant->name,
+			rows[i].wans, rows[i].flows,
+			rows[i].rounds ? rows[i].ns[rows[i].rounds - 1] : -1.0, rows[i].why);
+}
+
+/* One variant in fresh namespaces: rows that differ only in the number of flows. */
+static void measure_group(const struct options *o, struct result *rows, int count)
+{
+	struct stand s = {.o = o, .variant = rows->variant};
+	char why[BENCH_WHY] = "";
+	int err = topo_create(&s.topo, o->owner, rows->wans, o->family, why);
+
+	if (!err)
+		err = variant_setup(s.variant, &s.topo, o, &s.setup, why);
+	if (err) {
+		for (int i = 0; i < count; i++) {
+			memcpy(rows[i].why, why, BENCH_WHY);
+			rows[i].skipped = err == -ENOENT;
+			round_add(&rows[i], -1, -1);
+		}
+	} else if (rows->measurement >= MEASURE_BULK) {
+		measure_streams(&s, rows, count);
+	} else {
+		measure_rows(&s, rows, count);
+	}
+	variant_teardown(&s.topo, o, &s.setup);
+	topo_destroy(&s.topo, o->owner);
+	if (o->verbose)
+		print_rows(rows, count);
+}
+
+/* The rows of one variant that one visit measures. */
+static int group_size(const struct options *o)
+{
+	if (o->measurement == MEASURE_RATE)
+		return o->flow_count;
+	return o->measurement == MEASURE_CONNECTIONS ? 1 : STREAM_ROWS;
+}
+
+static struct result group_row(const struct options *o, int w, int v, int i)
+{
+	static const struct {
+		enum measurement measurement;
+		int streams;
+	} streams[STREAM_ROWS] = {
+		{MEASURE_BULK, 1}, {MEASURE_BULK, 32}, {MEASURE_P50, 1}, {MEASURE_P99, 1}};
+	struct result row = {.variant = o->chosen[v],
+		.section = o->section,
+		.measurement = o->measurement,
+		.family = o->family,
+		.wans = o->wan_counts[w],
+		.flows = (int)o->connections};
+
+	if (o->measurement == MEASURE_RATE)
+		row.flows = o->flow_counts[i];
+	if (o->measurement >= MEASURE_BULK) {
+		row.measurement = streams[i].measurement;
+		row.flows = streams[i].streams;
+	}
+	return row;
+}
+
+/* Adds o's rows, the rows of a group next to each other. Returns the number of groups or -errno. */
 static int prepare(const struct options *o, struct results *out)
 {
-	int flow_count = o->measurement == MEASURE_RATE ? o->flow_count : 1;
+	int groups = o->wan_count * o->chosen_count, size = group_size(o);
+	struct result *rows = reallocarray(
+		out->rows, (size_t)(out->count + groups * size), sizeof(*out->rows));
 
-	out->rows =
-		calloc((size_t)(o->wan_count * flow_count * o->chosen_count), sizeof(*out->rows));
-	if (!out->rows)
+	if (!rows)
 		return -ENOMEM;
+	out->rows = rows;
 	for (int w = 0; w < o->wan_count; w++)
-		for (int f = 0; f < flow_count; f++)
-			for (int v = 0; v < o->chosen_count; v++)
-				out->rows[out->count++] = (struct result){.variant = o->chosen[v],
-					.wans = o->wan_counts[w],
-					.flows = o->measurement == MEASURE_RATE
-							 ? o->flow_counts[f]
-							 : (int)o->connections};
-	return 0;
+		for (int v = 0; v < o->chosen_count; v++)
+			for (int i = 0; i < size; i++)
+				out->rows[out->count++] = group_row(o, w, v, i);
+	return groups;
+}
+
+/* Is there no time left for these rows? What earlier rounds have found stays. */
+static bool is_late(const struct options *o, struct result *rows, int count)
+{
+	if (!o->deadline_ns || now_ns() < o->deadline_ns)
+		return false;
+	for (int i = 0; i < count; i++) {
+		if (!rows[i].rounds)
+			snprintf(rows[i].why, BENCH_WHY, "no time left");
+		rows[i].skipped = !rows[i].rounds;
+	}
+	return true;
 }
 
 int measure_all(const struct options *o, struct results *out)
 {
-	int err = prepare(o, out);
+	int first = out->count, size = group_size(o), groups = prepare(o, out);
 
-	for (int round = 0; round < o->rounds && !err; round++) {
-		for (int i = 0; i < out->count; i++) {
-			/* Every other round backwards, so that nobody always follows the same one.
-			 */
-			struct result *r = &out->rows[round % 2 ? out->count - 1 - i : i];
+	for (int round = 0; round < o->rounds && groups > 0; round++) {
+		for (int i = 0; i < groups; i++) {
+			/* Every other round backwards: nobody always follows the same one. */
+			int group = round % 2 ? groups - 1 - i : i;
+			struct result *rows = &out->rows[first + group * size];
 
-			if (!r->skipped)
-				measure_one(o, r);
+			if (!rows->skipped && !is_late(o, rows, size))
+				measure_group(o, rows, size);
 		}
 		fprintf(stderr, "round %d of %d done\n", round + 1, o->rounds);
 	}
-	return err;
+	return groups < 0 ? groups : 0;
 }
 
 /* ---- wan add ---- */

@@ -17,12 +17,33 @@ static double bare_ratio(const struct results *all, const struct result *r)
 {
 	const char *name = bare_name(r->variant);
 
-	return name ? result_ratio(r, results_find(all, name, r->wans, r->flows)) : -1;
+	return name ? result_ratio(r, results_find(all, name, r)) : -1;
 }
 
 static double pcc_ratio(const struct results *all, const struct result *r)
 {
-	return result_ratio(r, results_find(all, "nft-pcc", r->wans, r->flows));
+	return result_ratio(r, results_find(all, "nft-pcc", r));
+}
+
+/* How a time is shown: value = scale / ns, or, where scale is negative, ns / -scale. */
+static const struct {
+	const char *name, *unit, *per;
+	double scale;
+} measurements[MEASURE_COUNT] = {
+	[MEASURE_RATE] = {"rate", "Mpps", "packet", 1000},
+	[MEASURE_CONNECTIONS] = {"connections", "kconn/s", "connection", 1000000},
+	[MEASURE_BULK] = {"bulk", "Gbit/s", "kilobyte", 8000},
+	[MEASURE_P50] = {"latency-p50", "us", "request", -1000},
+	[MEASURE_P99] = {"latency-p99", "us", "request", -1000},
+};
+
+static double result_value(const struct result *r)
+{
+	double ns = result_ns(r), scale = measurements[r->measurement].scale;
+
+	if (ns < 0)
+		return -1;
+	return scale > 0 ? scale / ns : ns / -scale;
 }
 
 static void print_ratio(double ratio)
@@ -46,32 +67,42 @@ static double spread_percent(const struct result *r)
 	return n ? 50 * (sorted[3 * (n - 1) / 4] - sorted[(n - 1) / 4]) / result_ns(r) : 0;
 }
 
-void report_table(const struct options *o, const struct results *all)
+static void print_row(const struct results *all, const struct result *r)
 {
-	printf("%-20s %4s %7s %8s %9s %6s %9s %9s\n", "variant", "WANs",
-		o->measurement == MEASURE_RATE ? "flows" : "new", "Mpps", "ns/packet", "+-%",
-		"/nft-pcc", "/bare");
-	for (int i = 0; i < all->count; i++) {
-		const struct result *r = &all->rows[i];
-		double ns = result_ns(r);
+	double share = result_share(r);
 
-		printf("%-20s %4d %7d", r->variant->name, r->wans, r->flows);
-		if (r->skipped) {
-			printf(" skipped: %s\n", r->why);
-			continue;
-		}
-		if (ns < 0) {
-			printf(" invalid: %s\n", r->why);
-			continue;
-		}
-		printf(" %8.3f %9.1f %6.1f", 1000 / ns, ns, spread_percent(r));
-		print_ratio(pcc_ratio(all, r));
-		print_ratio(bare_ratio(all, r));
-		if (r->valid < r->rounds)
-			printf("  %d of %d rounds invalid: %s", r->rounds - r->valid, r->rounds,
-				r->why);
-		printf("\n");
+	printf("%-11s %-11s %2d %-12s %4d %7d", r->section, measurements[r->measurement].name,
+		r->family, r->variant->name, r->wans, r->flows);
+	if (r->skipped || r->valid == 0) {
+		printf(" %s: %s\n", r->skipped ? "skipped" : "invalid", r->why);
+		return;
 	}
+	printf(" %9.3f %-7s %5.1f", result_value(r), measurements[r->measurement].unit,
+		spread_percent(r));
+	print_ratio(pcc_ratio(all, r));
+	print_ratio(bare_ratio(all, r));
+	if (share >= 0)
+		printf(" %6.1f", 100 * share);
+	if (r->valid < r->rounds)
+		printf("  %d of %d rounds invalid: %s", r->rounds - r->valid, r->rounds, r->why);
+	printf("\n");
+}
+
+void report_table(const struct results *all)
+{
+	printf("%-11s %-11s %2s %-12s %4s %7s %9s %-7s %5s %9s %9s %6s\n", "section",
+		"measurement", "IP", "variant", "WANs", "flows", "value", "", "+-%", "/nft-pcc",
+		"/bare", "fast%");
+	for (int i = 0; i < all->count; i++)
+		print_row(all, &all->rows[i]);
+}
+
+void report_memory(const struct memory *m)
+{
+	printf("memory per connection with --max-conns %d: pcc_conns %.0f bytes, pcc_flows %.0f "
+	       "bytes (two entries), other maps %.0f kB once; the kernel's own conntrack entry: "
+	       "%.0f bytes and its extensions\n",
+		m->max_conns, m->conns, m->flows, m->fixed / 1000, m->conntrack);
 }
 
 static json_t *number_or_null(double value)
@@ -79,19 +110,31 @@ static json_t *number_or_null(double value)
 	return value > 0 ? json_real(value) : json_null();
 }
 
+static json_t *rounds_json(const double *values, int count)
+{
+	json_t *rounds = json_array();
+
+	for (int i = 0; i < count; i++)
+		json_array_append_new(rounds, number_or_null(values[i]));
+	return rounds;
+}
+
 static json_t *result_json(const struct results *all, const struct result *r)
 {
-	double ns = result_ns(r);
-	json_t *rounds = json_array(), *row;
-
-	for (int i = 0; i < r->rounds; i++)
-		json_array_append_new(rounds, number_or_null(r->ns[i]));
-	row = json_pack("{s:s, s:i, s:i, s:b, s:b, s:o, s:o, s:o, s:o, s:o}", "variant",
+	json_t *row = json_pack("{s:s, s:s, s:i, s:s, s:i, s:i, s:b, s:b}", "section", r->section,
+		"measurement", measurements[r->measurement].name, "family", r->family, "variant",
 		r->variant->name, "wans", r->wans, "flows", r->flows, "skipped", r->skipped,
-		"valid", r->valid > 0 && r->valid == r->rounds, "ns_per_packet", number_or_null(ns),
-		"mpps", number_or_null(ns > 0 ? 1000 / ns : -1), "ratio_nft_pcc",
+		"valid", r->valid > 0 && r->valid == r->rounds);
+	json_t *numbers = json_pack("{s:o, s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o}", "value",
+		number_or_null(result_value(r)), "unit", measurements[r->measurement].unit, "ns",
+		number_or_null(result_ns(r)), "ns_per", measurements[r->measurement].per,
+		"spread_percent", number_or_null(spread_percent(r)), "ratio_nft_pcc",
 		number_or_null(pcc_ratio(all, r)), "ratio_bare", number_or_null(bare_ratio(all, r)),
-		"rounds_ns", rounds);
+		"fast_share", number_or_null(result_share(r)), "rounds_ns",
+		rounds_json(r->ns, r->rounds));
+
+	json_object_update(row, numbers);
+	json_decref(numbers);
 	if (row && (r->skipped || r->valid < r->rounds))
 		json_object_set_new(row, "reason", json_string(r->why));
 	return row;
@@ -121,7 +164,16 @@ int report_wan_add(
 				     median(add_ms, o->rounds), "add_ms", adds, "del_ms", dels));
 }
 
-int report_json(const struct options *o, const struct results *all)
+static json_t *memory_json(const struct memory *m)
+{
+	if (!m)
+		return json_null();
+	return json_pack("{s:i, s:f, s:f, s:f, s:f}", "max_conns", m->max_conns, "pcc_conns_bytes",
+		m->conns, "pcc_flows_bytes", m->flows, "conntrack_entry_bytes", m->conntrack,
+		"other_maps_bytes", m->fixed);
+}
+
+int report_json(const struct options *o, const struct results *all, const struct memory *memory)
 {
 	struct utsname host;
 	json_t *rows = json_array();
@@ -129,10 +181,9 @@ int report_json(const struct options *o, const struct results *all)
 	uname(&host);
 	for (int i = 0; i < all->count; i++)
 		json_array_append_new(rows, result_json(all, &all->rows[i]));
-	return json_write(
-		o, json_pack("{s:s, s:s, s:i, s:i, s:b, s:i, s:i, s:o}", "measurement",
-			   o->measurement == MEASURE_RATE ? "rate" : "connections", "kernel",
-			   host.release, "family", o->family, "rounds", o->rounds,
-			   "bidirectional_warm_up", o->bidir, "packets", (int)o->packets,
-			   "new_connections", (int)o->connections, "results", rows));
+	return json_write(o,
+		json_pack("{s:s, s:b, s:i, s:o, s:o}", "kernel", host.release,
+			"bidirectional_warm_up", o->bidir, "conntrack_buckets",
+			(int)sysctl_read_long("/proc/sys/net/netfilter/nf_conntrack_buckets"),
+			"memory", memory_json(memory), "results", rows));
 }

@@ -105,10 +105,9 @@ static int links_up(int netns_fd, const char *prefix, int first, int last, char 
 	return err;
 }
 
-/* GRO gives the device NAPI, without which it cannot receive XDP frames. */
-static int gro_on(const char *ifname)
+static int offload_set(const char *ifname, uint32_t command, uint32_t on)
 {
-	struct ethtool_value value = {.cmd = ETHTOOL_SGRO, .data = 1};
+	struct ethtool_value value = {.cmd = command, .data = on};
 	struct ifreq request;
 	int err = 0, fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
@@ -121,6 +120,12 @@ static int gro_on(const char *ifname)
 		err = -errno;
 	close(fd);
 	return err;
+}
+
+/* GRO gives the device NAPI, without which it cannot receive XDP frames. */
+static int gro_on(const char *ifname)
+{
+	return offload_set(ifname, ETHTOOL_SGRO, 1);
 }
 
 static int router_sysctls(int family)
@@ -230,6 +235,95 @@ out:
 		snprintf(why, BENCH_WHY, "cannot build the topology: %s", strerror(-err));
 	ns_enter(home);
 	close(home);
+	return err;
+}
+
+static void write_host_lan(FILE *f, bool v4)
+{
+	fprintf(f,
+		v4 ? "addr add 10.1.1.1/16 dev g0\nroute add default via 10.1.255.254\n"
+		   : "addr add fd01::1:1/64 dev g0 nodad\nroute add default via fd01::ffff:1\n");
+}
+
+static void write_host_isp(FILE *f, const struct topo *t)
+{
+	bool v4 = t->family == 4;
+	char gateway[64];
+
+	fprintf(f,
+		v4 ? "link set lo up\naddr add %s/32 dev lo\n"
+		   : "link set lo up\naddr add %s/128 dev lo nodad\n",
+		v4 ? TOPO_SERVER_V4 : TOPO_SERVER_V6);
+	for (int i = 1; i <= t->wans; i++) {
+		topo_gateway(t, i - 1, gateway, sizeof(gateway));
+		fprintf(f, "addr add %s/%d dev isp%d%s\n", gateway, v4 ? 24 : 64, i,
+			v4 ? "" : " nodad");
+	}
+	/* For what comes without NAT. */
+	fprintf(f, v4 ? "route add 10.1.0.0/16 via 100.64.1.2\n"
+		      : "route add fd01::/64 via fd64:1::2\n");
+}
+
+static int host_offloads(const char *ifname, bool plain_frames)
+{
+	int err = gro_on(ifname);
+
+	if (!err && plain_frames) {
+		err = offload_set(ifname, ETHTOOL_STXCSUM, 0);
+		if (!err)
+			err = offload_set(ifname, ETHTOOL_SGSO, 0);
+		/* Goes with the checksum where it is a feature of its own. */
+		offload_set(ifname, ETHTOOL_STSO, 0);
+	}
+	return err;
+}
+
+static int isp_host_devices(const struct topo *t, bool plain_frames)
+{
+	char name[IF_NAMESIZE];
+	int err = 0;
+
+	if (t->family == 4)
+		err = sysctl_write("/proc/sys/net/ipv4/conf/all/rp_filter", "0");
+	for (int i = 1; i <= t->wans && !err; i++) {
+		snprintf(name, sizeof(name), "isp%d", i);
+		err = host_offloads(name, plain_frames);
+	}
+	return err;
+}
+
+int topo_add_hosts(const struct topo *t, bool plain_frames, char *why)
+{
+	int err, home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	struct text lan, isp = {0};
+
+	if (home < 0)
+		return -errno;
+	err = text_open(&lan);
+	if (!err)
+		err = text_open(&isp);
+	if (err)
+		goto out;
+	write_host_lan(lan.file, t->family == 4);
+	write_host_isp(isp.file, t);
+	err = ip_batch(t->lan_fd, t->family, &lan, why);
+	if (!err)
+		err = ip_batch(t->isp_fd, t->family, &isp, why);
+	if (!err)
+		err = ns_enter(t->lan_fd);
+	if (!err)
+		err = host_offloads("g0", plain_frames);
+	if (!err)
+		err = ns_enter(t->isp_fd);
+	if (!err)
+		err = isp_host_devices(t, plain_frames);
+out:
+	if (err && !why[0])
+		snprintf(why, BENCH_WHY, "hosts: %s", strerror(-err));
+	ns_enter(home);
+	close(home);
+	text_free(&lan);
+	text_free(&isp);
 	return err;
 }
 

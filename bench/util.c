@@ -66,20 +66,29 @@ static void child_exec(int netns_fd, int in, int out, char *const argv[])
 	_exit(127);
 }
 
-/* The first line of what a child wrote. */
-static void why_read(int fd, char *why)
+static void output_read(int fd, char *text, size_t size)
 {
-	ssize_t got = pread(fd, why, BENCH_WHY - 1, 0);
+	ssize_t got = pread(fd, text, size - 1, 0);
 
-	why[got > 0 ? got : 0] = '\0';
-	why[strcspn(why, "\n")] = '\0';
+	text[got > 0 ? got : 0] = '\0';
 }
 
 int run_in(int netns_fd, const char *input, char *const argv[], char *why)
 {
+	int status = run_capture(netns_fd, input, argv, why, why ? BENCH_WHY : 0);
+
+	if (why)
+		why[strcspn(why, "\n")] = '\0';
+	return status;
+}
+
+int run_capture(int netns_fd, const char *input, char *const argv[], char *text, size_t size)
+{
 	int in, out, status = 0, err = 0;
 	pid_t pid;
 
+	if (size)
+		text[0] = '\0';
 	in = input_open(input ? input : "");
 	if (in < 0)
 		return in;
@@ -101,8 +110,8 @@ int run_in(int netns_fd, const char *input, char *const argv[], char *why)
 			goto out_out;
 		}
 	}
-	if (why)
-		why_read(out, why);
+	if (size)
+		output_read(out, text, size);
 	err = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 out_out:
 	close(out);
@@ -155,7 +164,8 @@ int compare_double(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-double median(const double *values, int count)
+/* The value at that part of the sorted ones; negative ones are left out. -1: there is none. */
+static double quantile(const double *values, int count, int of_four)
 {
 	double sorted[256];
 	int n = 0;
@@ -166,5 +176,17 @@ double median(const double *values, int count)
 	if (n == 0)
 		return -1;
 	qsort(sorted, (size_t)n, sizeof(*sorted), compare_double);
-	return n % 2 ? sorted[n / 2] : (sorted[n / 2 - 1] + sorted[n / 2]) / 2;
+	if (of_four == 2 && n % 2 == 0)
+		return (sorted[n / 2 - 1] + sorted[n / 2]) / 2;
+	return sorted[(n - 1) * of_four / 4];
+}
+
+double median(const double *values, int count)
+{
+	return quantile(values, count, 2);
+}
+
+double lower_quartile(const double *values, int count)
+{
+	return quantile(values, count, 1);
 }

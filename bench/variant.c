@@ -14,8 +14,11 @@
 #include <unistd.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <jansson.h>
 #include "bench.h"
 #include "path.skel.h"
+
+#define DEFAULT_MAX_CONNS 262144
 
 /* linux/bpf.h before 6.6 lacks them. */
 #define TCX_INGRESS 46
@@ -43,6 +46,9 @@ const struct variant variants[] = {
 		true},
 	{"pccbpf-tc", "pccbpf with the tc fast path", VAR_PCCBPF, KIND_TC, "tc", true},
 	{"pccbpf-xdp", "pccbpf with the XDP fast path", VAR_PCCBPF, KIND_XDP, "xdp", true},
+	{"other-off", "pccbpf-off of --other", VAR_PCCBPF | VAR_OTHER, KIND_STACK, "off", false},
+	{"other-tc", "pccbpf-tc of --other", VAR_PCCBPF | VAR_OTHER, KIND_TC, "tc", false},
+	{"other-xdp", "pccbpf-xdp of --other", VAR_PCCBPF | VAR_OTHER, KIND_XDP, "xdp", false},
 	/* What the pieces cost, one at a time. */
 	{"x-drop", "XDP_DROP at the router: the generator alone", VAR_DROP, KIND_XDP, NULL, false},
 	{"x-rules", "plain + suppress_prefixlength + fwmark rules", VAR_RULES | VAR_ONE_WAN,
@@ -416,18 +422,73 @@ out:
 
 /* ---- pccbpf ---- */
 
+/* "pccbpf WORDS... --bpffs DIR" into argv, which is zeroed. */
+static void pccbpf_words(const struct setup *s, const char *const *words, char **argv, int max)
+{
+	int argc = 0;
+
+	argv[argc++] = (char *)s->pccbpf;
+	for (; *words && argc < max - 3; words++)
+		argv[argc++] = (char *)*words;
+	argv[argc++] = "--bpffs";
+	argv[argc++] = (char *)s->bpffs;
+}
+
 int pccbpf_run(const struct topo *t, const struct options *o, const struct setup *s,
 	const char *const *words, char *why)
 {
 	char *argv[32] = {0};
-	int argc = 0;
 
-	argv[argc++] = (char *)o->pccbpf;
-	for (; *words && argc < 28; words++)
-		argv[argc++] = (char *)*words;
-	argv[argc++] = "--bpffs";
-	argv[argc++] = (char *)s->bpffs;
+	(void)o;
+	pccbpf_words(s, words, argv, 32);
 	return run_in(t->router_fd, NULL, argv, why);
+}
+
+static int parse_fast_counts(const char *text, struct fast_counts *out)
+{
+	json_t *wan, *root = json_loads(text, 0, NULL);
+	size_t i;
+
+	*out = (struct fast_counts){0};
+	if (!root)
+		return -EINVAL;
+	json_array_foreach(json_object_get(root, "wans"), i, wan)
+		out->forwarded += json_number_value(json_object_get(wan, "fastpath_packets"));
+	out->renewed = json_number_value(
+		json_object_get(json_object_get(root, "counters"), "fast_renew"));
+	json_decref(root);
+	return 0;
+}
+
+int pccbpf_fast_counts(const struct topo *t, const struct options *o, const struct setup *s,
+	struct fast_counts *out, char *why)
+{
+	static const char *const words[] = {"stats", "--json", NULL};
+	static char text[256 * 1024];
+	char *argv[8] = {0};
+	int err;
+
+	(void)o;
+	pccbpf_words(s, words, argv, 8);
+	err = run_capture(t->router_fd, NULL, argv, text, sizeof(text)) ? -EIO : 0;
+	if (!err)
+		err = parse_fast_counts(text, out);
+	if (err)
+		snprintf(why, BENCH_WHY, "pccbpf stats: %.100s", text);
+	return err;
+}
+
+/* Enough for the flows of the run; LRU maps evict before they are full to the last entry. */
+static int wanted_max_conns(const struct options *o)
+{
+	int most = o->measurement == MEASURE_CONNECTIONS ? (int)o->connections : 0;
+
+	if (o->max_conns)
+		return o->max_conns;
+	for (int i = 0; i < o->flow_count && o->measurement == MEASURE_RATE; i++)
+		most = o->flow_counts[i] > most ? o->flow_counts[i] : most;
+	most += most / 4;
+	return most > DEFAULT_MAX_CONNS ? most : DEFAULT_MAX_CONNS;
 }
 
 static int setup_pccbpf(const struct variant *v, const struct topo *t, const struct options *o,
@@ -435,7 +496,7 @@ static int setup_pccbpf(const struct variant *v, const struct topo *t, const str
 {
 	static unsigned int instance;
 	struct text wans;
-	char gateway[64];
+	char gateway[64], max_conns[16];
 	int status, err = text_open(&wans);
 
 	if (err)
@@ -446,13 +507,17 @@ static int setup_pccbpf(const struct variant *v, const struct topo *t, const str
 	}
 	/* A directory of its own each time: a failed attach cannot spoil the next one. */
 	snprintf(s->bpffs, sizeof(s->bpffs), "%s/pccbpf%u", o->bpffs, instance++);
+	snprintf(max_conns, sizeof(max_conns), "%d", wanted_max_conns(o));
+	s->pccbpf = v->flags & VAR_OTHER ? o->other : o->pccbpf;
+	if (!s->pccbpf)
+		s->pccbpf = "";
 	const char *const words[] = {"attach", "--lan", "lan0", "--wan", text_get(&wans),
-		"--classifier", "src-address-and-port", "--fastpath", v->fastpath, NULL};
-	status = access(o->pccbpf, X_OK) ? -ENOENT : pccbpf_run(t, o, s, words, why);
+		"--classifier", "src-address-and-port", "--fastpath", v->fastpath, "--max-conns", max_conns, NULL};
+	status = access(s->pccbpf, X_OK) ? -ENOENT : pccbpf_run(t, o, s, words, why);
 	text_free(&wans);
 	s->attached = status == 0;
 	if (status == -ENOENT)
-		snprintf(why, BENCH_WHY, "%s is not there", o->pccbpf);
+		snprintf(why, BENCH_WHY, "pccbpf '%s' is not there", s->pccbpf);
 	else if (status && !why[0])
 		snprintf(why, BENCH_WHY, "attach ended with status %d", status);
 	return status ? -ENOENT : 0;

@@ -445,7 +445,7 @@ step_carrier() {
 	connect --dst "$SERVERS4" --port "$TCP_PORTS" --count 1000 >"$TMP/lost"
 	connect --dst "$SERVERS6" --port "$TCP_PORTS" --count 1000 >>"$TMP/lost"
 	pcc status >"$TMP/status"
-	claim 'pccbpf status shows it and exits with 3' equal "$? $(grep -c nocarr "$TMP/status")" '3 1'
+	claim 'pccbpf status shows it and exits with 3' equal "$? $(grep -c "no carrier" "$TMP/status")" '3 1'
 	printf '     new connections   %s\n' "$(by_wan "$TMP/lost")"
 	claim 'all 2000 new connections succeed, on the other WANs' \
 		equal "$(seen "$TMP/lost" wan2) $(seen "$TMP/lost" wan1)" "$((2000 - $(seen "$TMP/lost" wan3))) 0"

@@ -104,7 +104,15 @@ static int do_release(struct work *w, const struct pcc_op *op, struct pcc_err *e
 static int do_xdp(struct work *w, const struct pcc_op *op)
 {
 	struct pcc_err why = {};
+	struct pcc_link link = {};
 
+	if (w->warn && !pcc_link_by_name(&w->s->nl, op->hook.ifname, &link, NULL) &&
+		!strcmp(link.kind, "veth")) {
+		pcc_err_set(&why, 0, op->hook.ifname,
+			"XDP cannot see that a peer on this machine leaves checksums to be completed");
+		pcc_err_hint(&why, 0, "there: ethtool -K DEV tx off gro on; or use --fastpath tc");
+		w->warn(&why);
+	}
 	if (pcc_xdp_attach(&w->s->dp, op->hook.ifindex, op->hook.ifname, &why) && w->warn) {
 		pcc_err_hint(&why, 0, "its fast path runs in tc");
 		w->warn(&why);

@@ -109,12 +109,17 @@ static int validate_lans(const struct pcc_config *cfg, struct pcc_err *err)
 		pcc_err_set(err, -EINVAL, "--lan", "no LAN interface");
 		return pcc_err_hint(err, -EINVAL, "at least one, as in --lan br0");
 	}
-	if (cfg->nlans > PCC_MAX_LANS)
-		return pcc_err_set(err, -EINVAL, "--lan", "at most %u LANs", PCC_MAX_LANS);
+	if (cfg->nlans > PCC_MAX_LANS) {
+		pcc_err_set(err, -EINVAL, "--lan", "'%s' is number %u, there can be %u LANs",
+			cfg->lans[PCC_MAX_LANS - 1].name, cfg->nlans, PCC_MAX_LANS);
+		return pcc_err_hint(err, -EINVAL, "put some into one bridge");
+	}
 	for (uint32_t i = 0; i < cfg->nlans; i++)
-		if (pcc_config_find_lan(cfg, cfg->lans[i].name) != &cfg->lans[i])
-			return pcc_err_set(
+		if (pcc_config_find_lan(cfg, cfg->lans[i].name) != &cfg->lans[i]) {
+			pcc_err_set(
 				err, -EINVAL, "--lan", "'%s' is there twice", cfg->lans[i].name);
+			return pcc_err_hint(err, -EINVAL, "name it once");
+		}
 	return 0;
 }
 
@@ -168,9 +173,11 @@ static int validate_wans(const struct pcc_config *cfg, struct pcc_err *err)
 			return pcc_err_hint(err, -EINVAL,
 				"name it once; %s*2 gives it twice the share", wan->name);
 		}
-		if (pcc_config_find_lan(cfg, wan->name))
-			return pcc_err_set(err, -EINVAL, "--wan",
-				"'%s' is a LAN and cannot be a WAN too", wan->name);
+		if (pcc_config_find_lan(cfg, wan->name)) {
+			pcc_err_set(err, -EINVAL, "--wan", "'%s' is a LAN and cannot be a WAN too",
+				wan->name);
+			return pcc_err_hint(err, -EINVAL, "name it in --lan or in --wan");
+		}
 		if (wan->state < PCC_WAN_UP || wan->state > PCC_WAN_DOWN)
 			return pcc_err_set(err, -EINVAL, wan->name, "no valid state");
 		ret = in_range(wan->name, wan->weight, 1, PCC_MAX_WEIGHT, err);

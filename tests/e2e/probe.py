@@ -4,7 +4,7 @@
 
 probe.py ping    DST[,DST] [--src A] [--id N] [--count N] [--ttl N] [--timeout-ms N] [--size N]
                  a line "DST ok FROM", "DST error TYPE CODE FROM" or "DST timeout" per request
-probe.py udp     DST PORT [--sport N] [--ttl N] [--size N] [--df] [--timeout-ms N]
+probe.py udp     DST PORT [--src A] [--sport N] [--ttl N] [--size N] [--df] [--timeout-ms N]
                  one datagram; "ok TEXT", "error ERRNO TYPE CODE FROM MTU" or "timeout"
 probe.py listen  GROUP PORT IF   joins, prints one line per datagram: "SOURCE TEXT"
 probe.py tell    GROUP PORT IF TEXT   sends one datagram to a multicast group
@@ -137,8 +137,9 @@ def cmd_udp(args):
         sock.setsockopt(level, recverr, 1)
         if args.df:
             sock.setsockopt(level, discover, PMTUDISC_PROBE)
-        if args.sport:
-            sock.bind(("::" if family == socket.AF_INET6 else "0.0.0.0", args.sport))
+        if args.sport or args.src:
+            anybody = "::" if family == socket.AF_INET6 else "0.0.0.0"
+            sock.bind((args.src or anybody, args.sport or 0))
         sock.connect(resolve(args.dst, args.port))
         sock.send(b"u" * args.size)
         poller = select.poll()
@@ -200,6 +201,7 @@ def main():
     udp = sub.add_parser("udp")
     udp.add_argument("dst")
     udp.add_argument("port", type=int)
+    udp.add_argument("--src")
     udp.add_argument("--sport", type=int)
     udp.add_argument("--df", action="store_true")
     udp.set_defaults(run=cmd_udp)

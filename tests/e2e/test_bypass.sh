@@ -251,6 +251,9 @@ assert_no_leak
 
 # ---------------------------------------------------------------- ICMP errors
 
+pcc detach >/dev/null
+pcc attach --lan br0,lan9 --wan "$WANS" --classifier both-addresses-and-ports >/dev/null || t_bail 'attach failed'
+
 t_begin 'TTL 1 gets the answer of the router, TTL 2 that of the ISP that the flow uses, TTL 3 that of the server'
 for family in 4 6; do
 	router=192.168.77.1 server=203.0.113.7 kind=11
@@ -294,11 +297,11 @@ for wan in wan1 wan2 wan3; do
 	i=${wan#wan}
 	port=$(port_on $wan 192.168.77.11 203.0.113.3)
 	probe lan1 udp 203.0.113.3 7999 --sport "$port" >/dev/null
-	t_assert_eq "$(probe inet udp "198.18.$i.2" "$port" --sport 7999 --timeout-ms 1000 | cut -d' ' -f1-5)" \
+	t_assert_eq "$(probe inet udp "198.18.$i.2" "$port" --src 203.0.113.3 --sport 7999 --timeout-ms 1000 | cut -d' ' -f1-5)" \
 		"error ECONNREFUSED 3 3 198.18.$i.2" "IPv4 $wan"
 	port=$(port_on $wan '[fd77::11]' '[2001:db8:ffff::3]')
 	probe lan1 udp 2001:db8:ffff::3 7999 --sport "$port" >/dev/null
-	t_assert_eq "$(probe inet udp "2001:db8:$i::2" "$port" --sport 7999 --timeout-ms 1000 | cut -d' ' -f1-5)" \
+	t_assert_eq "$(probe inet udp "2001:db8:$i::2" "$port" --src 2001:db8:ffff::3 --sport 7999 --timeout-ms 1000 | cut -d' ' -f1-5)" \
 		"error ECONNREFUSED 1 4 2001:db8:$i::2" "IPv6 $wan"
 done
 assert_no_leak

@@ -241,18 +241,18 @@ done <<'TABLE'
 5:3:1     src-address-and-port     modulo     10000 20
 1:1:1:1:1 src-port                 consistent 10000 20
 5:3:1:2:4 dst-address-and-port     modulo     10000 20
-5:3:1     src-address              consistent 4000  10
-1:1:1     src-address              modulo     4000  10
-1:1       dst-address              consistent 4000  10
-5:3:1     dst-address              modulo     4000  10
-5:3:1:2:4 both-addresses           consistent 4000  10
-1:1       both-addresses           modulo     4000  10
-5:3       src-port                 modulo     4000  10
-1:1       dst-port                 consistent 4000  10
-5:3       dst-port                 modulo     4000  10
-5:3:1     both-ports               consistent 4000  10
-1:1:1:1:1 both-ports               modulo     4000  10
-5:3:1     dst-address-and-port     consistent 4000  10
+5:3:1     src-address              consistent 2400  10
+1:1:1     src-address              modulo     2400  10
+1:1       dst-address              consistent 2400  10
+5:3:1     dst-address              modulo     2400  10
+5:3:1:2:4 both-addresses           consistent 2400  10
+1:1       both-addresses           modulo     2400  10
+5:3       src-port                 modulo     2400  10
+1:1       dst-port                 consistent 2400  10
+5:3       dst-port                 modulo     2400  10
+5:3:1     both-ports               consistent 2400  10
+1:1:1:1:1 both-ports               modulo     2400  10
+5:3:1     dst-address-and-port     consistent 2400  10
 TABLE
 
 # ---------------------------------------------------------------- packets

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* What "make bench" measures, in the order of importance: what no time is left for comes last. */
+#define _GNU_SOURCE
+#include <bpf/bpf.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "bench.h"
+
+/* Groups of rows begin no later than this after the start. */
+#define PLAN_LIMIT_NS (810 * 1000000000ull)
+#define MEMORY_CONNS 262144
+
+#define ALL                                                                                        \
+	"plain,ecmp-masq,nft-pcc,mwan3,bare-tc,bare-xdp,pccbpf-off,pccbpf-tc,pccbpf-xdp"
+#define NAT "ecmp-masq,nft-pcc,mwan3,pccbpf-off,pccbpf-tc,pccbpf-xdp"
+#define SOME "nft-pcc,bare-tc,bare-xdp,pccbpf-off,pccbpf-tc,pccbpf-xdp"
+
+struct section {
+	const char *name;
+	enum measurement measurement;
+	const char *variants;
+	int family;
+	int wans[BENCH_MAX_WAN_COUNTS];
+	int flows[BENCH_MAX_FLOW_COUNTS];
+	int rounds;
+	uint32_t packets;
+};
+
+static const struct section plan[] = {
+	{"rate", MEASURE_RATE, ALL, 4, {2}, {1, 1024, 100000}, 3, 1000000},
+	{"connections", MEASURE_CONNECTIONS, NAT, 4, {2}, {0}, 5, 0},
+	{"tcp", MEASURE_BULK, "plain," NAT, 4, {2}, {0}, 3, 0},
+	{"wans", MEASURE_RATE, SOME, 4, {2, 8, 64}, {1024}, 3, 1000000},
+	{"ipv6", MEASURE_RATE, SOME, 6, {2}, {1, 1024}, 3, 1000000},
+	{"million", MEASURE_RATE, ALL, 4, {2}, {1000000}, 1, 2000000},
+};
+
+static int count_set(const int *values, int max)
+{
+	int n = 0;
+
+	while (n < max && values[n])
+		n++;
+	return n;
+}
+
+static int section_variants(const char *names, struct options *o)
+{
+	char *save = NULL, *text = strdup(names);
+
+	o->chosen_count = 0;
+	if (!text)
+		return -ENOMEM;
+	for (char *word = strtok_r(text, ",", &save); word; word = strtok_r(NULL, ",", &save))
+		o->chosen[o->chosen_count++] = variant_find(word);
+	free(text);
+	return 0;
+}
+
+int measure_plan(const struct options *base, struct results *out)
+{
+	uint64_t deadline = now_ns() + PLAN_LIMIT_NS;
+	int err = 0;
+
+	for (size_t i = 0; i < sizeof(plan) / sizeof(plan[0]) && !err; i++) {
+		const struct section *s = &plan[i];
+		struct options o = *base;
+
+		o.section = s->name;
+		o.measurement = s->measurement;
+		o.family = s->family;
+		o.rounds = s->rounds;
+		o.packets = s->packets ? s->packets : base->packets;
+		o.deadline_ns = deadline;
+		memcpy(o.wan_counts, s->wans, sizeof(o.wan_counts));
+		o.wan_count = count_set(s->wans, BENCH_MAX_WAN_COUNTS);
+		memcpy(o.flow_counts, s->flows, sizeof(o.flow_counts));
+		o.flow_count = count_set(s->flows, BENCH_MAX_FLOW_COUNTS);
+		fprintf(stderr, "%s:\n", s->name);
+		err = section_variants(s->variants, &o);
+		if (!err)
+			err = measure_all(&o, out);
+	}
+	return err;
+}
+
+/* ---- memory ---- */
+
+/* Bytes that the kernel has charged for an object (fdinfo), or -errno. */
+static long fd_memlock(int fd)
+{
+	char path[48], line[128];
+	long bytes = -ENOENT;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	f = fopen(path, "r");
+	if (!f)
+		return -errno;
+	while (fgets(line, sizeof(line), f))
+		if (sscanf(line, "memlock: %ld", &bytes) == 1)
+			break;
+	fclose(f);
+	return bytes;
+}
+
+static void add_map(const char *path, struct memory *out)
+{
+	struct bpf_map_info info = {0};
+	unsigned int size = sizeof(info);
+	int fd = bpf_obj_get(path);
+	long bytes;
+
+	if (fd < 0)
+		return;
+	bytes = fd_memlock(fd);
+	if (bytes < 0 || bpf_obj_get_info_by_fd(fd, &info, &size) || !info.max_entries)
+		goto out;
+	if (strcmp(info.name, "pcc_conns") == 0) {
+		out->conns = (double)bytes / info.max_entries;
+		out->max_conns = (int)info.max_entries;
+	} else if (strcmp(info.name, "pcc_flows") == 0) {
+		out->flows = 2.0 * (double)bytes / info.max_entries;
+	} else {
+		out->fixed += (double)bytes;
+	}
+out:
+	close(fd);
+}
+
+/* The pinned maps; a program's pin has no memlock of a map and no entries. */
+static int add_maps(const char *dir, struct memory *out)
+{
+	struct dirent *entry;
+	char path[512];
+	DIR *d = opendir(dir);
+
+	if (!d)
+		return -errno;
+	while ((entry = readdir(d))) {
+		if (strncmp(entry->d_name, "pcc_", 4))
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", dir, entry->d_name);
+		add_map(path, out);
+	}
+	closedir(d);
+	return out->max_conns ? 0 : -ENOENT;
+}
+
+static double conntrack_bytes(void)
+{
+	FILE *f = fopen("/proc/slabinfo", "r");
+	char line[512];
+	int bytes = 0;
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "nf_conntrack %*d %*d %d", &bytes) == 1)
+			break;
+	if (f)
+		fclose(f);
+	return bytes;
+}
+
+int measure_memory(const struct options *base, struct memory *out, char *why)
+{
+	struct options o = *base;
+	struct setup setup = {0};
+	struct topo topo;
+	int err;
+
+	*out = (struct memory){.conntrack = conntrack_bytes()};
+	o.max_conns = MEMORY_CONNS;
+	err = topo_create(&topo, o.owner, 2, 4, why);
+	if (!err)
+		err = variant_setup(variant_find("pccbpf-xdp"), &topo, &o, &setup, why);
+	if (!err) {
+		err = add_maps(setup.bpffs, out);
+		if (err)
+			snprintf(why, BENCH_WHY, "maps in %.80s: %s", setup.bpffs, strerror(-err));
+	}
+	variant_teardown(&topo, &o, &setup);
+	topo_destroy(&topo, o.owner);
+	return err;
+}
