@@ -166,7 +166,7 @@ int pcc_detach(
 		*err = s->why;
 		return -EBADF;
 	}
-	s->dp.any_instance = force;
+	s->dp.any_instance = force && s->state == PCC_DP_DAMAGED;
 	ret = remains_find(s, &r, err);
 	if (ret)
 		goto out;

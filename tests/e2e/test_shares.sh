@@ -71,13 +71,15 @@ tuple_of() {
 # explain_sample COUNT STEP PROTO: lines PROTO SRC SPORT DST DPORT WAN BUCKET PINNED VERDICT
 explain_sample() {
 	local i proto=$3 src dst
+	: >"$T_DIR/tuples"
 	for ((i = 0; i < $1; i++)); do
 		tuple_of $((i * $2))
 		src=$T_SRC:$T_SPORT dst=$T_DST:$T_DPORT
 		[[ $T_DST != *:* ]] || src=[$T_SRC]:$T_SPORT dst=[$T_DST]:$T_DPORT
-		pcc explain "$src" "$dst" "$proto" --json |
-			jq -r --arg t "$proto $T_SRC $T_SPORT $T_DST $T_DPORT" '"\($t) \(.wan) \(.bucket) \(.pinned) \(.verdict)"'
-	done
+		echo "$proto $T_SRC $T_SPORT $T_DST $T_DPORT" >>"$T_DIR/tuples"
+		pcc explain "$src" "$dst" "$proto" --json
+	done >"$T_DIR/explained"
+	jq -r '"\(.wan) \(.bucket) \(.pinned) \(.verdict)"' "$T_DIR/explained" | paste -d' ' "$T_DIR/tuples" -
 }
 
 # make_connections COUNT PROTO: half of COUNT per run; lines "PROTO tuple seen" are added to $T_DIR/made.

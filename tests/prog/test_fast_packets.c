@@ -261,9 +261,11 @@ static void put_in(int ifindex, const struct buf *p)
 	assert_int_equal(sendto(wire[0], p->b, p->len, 0, (struct sockaddr *)&to, sizeof(to)), p->len);
 }
 
-/* The next IP packet that arrives, neighbour discovery aside; false if none does. */
+/* The next TCP or UDP packet that arrives, in fragments or not; false if none does. */
 static bool catch_ip(int fd, struct buf *p, int wait_ms)
 {
+	uint8_t proto;
+
 	for (;;) {
 		ssize_t n = recv(fd, p->b, sizeof(p->b), 0);
 
@@ -278,9 +280,9 @@ static bool catch_ip(int fd, struct buf *p, int wait_ms)
 		if (n < ETH_HLEN + 20 || (p->b[12] != 0x08 && p->b[12] != 0x86) ||
 			(p->b[12] == 0x08 && p->b[13]))
 			continue;
-		if (p->b[12] == 0x86 && p->b[20] == IPPROTO_ICMPV6 && n > 54 && p->b[54] >= 130)
-			continue;
-		return true;
+		proto = p->b[ETH_HLEN + (p->b[12] == 0x08 ? 9 : 6)];
+		if (proto == IPPROTO_TCP || proto == IPPROTO_UDP || proto == IPPROTO_FRAGMENT)
+			return true;
 	}
 }
 
@@ -478,6 +480,16 @@ static bool has_flow(const struct link2 *c, int dir)
 	return flow_get(c, dir, &flow);
 }
 
+static void lease_set(const struct link2 *c, int dir, int64_t lease_in_ns, int64_t renew_ago_ns)
+{
+	struct pcc_flow flow;
+
+	assert_true(flow_get(c, dir, &flow));
+	flow.lease_ns = coarse_ns() + lease_in_ns;
+	flow.renew_ns = renew_ago_ns ? coarse_ns() - renew_ago_ns : 0;
+	flow_put(c, dir, &flow);
+}
+
 static void kernel_way(const struct link2 *c, int dir, uint8_t flags)
 {
 	struct look k = look_plain();
@@ -525,6 +537,10 @@ static void conn_open(struct link2 *c)
 	kernel_way(c, !dir, TCP_SYN | TCP_ACK);
 	kernel_way(c, dir, TCP_ACK);
 	for (int i = 0; i < 8 && !(has_flow(c, TO_WAN) && has_flow(c, TO_LAN)); i++) {
+		/* What comes back is learned when two packets were seen on the way out: let the
+		 * kernel see them. */
+		if (has_flow(c, TO_WAN))
+			lease_set(c, TO_WAN, -1, 0);
 		kernel_way(c, TO_WAN, TCP_ACK);
 		kernel_way(c, TO_LAN, TCP_ACK);
 	}
@@ -660,7 +676,7 @@ static void network_make(void)
 	    "chain pre { type nat hook prerouting priority dstnat;\n"
 	    "iifname \"wan*\" meta nfproto ipv4 meta l4proto { tcp, udp } th dport 8080 dnat ip to 192.168.1.10:80\n"
 	    "iifname \"wan*\" meta nfproto ipv6 meta l4proto { tcp, udp } th dport 8080 dnat ip6 to [fd00:1::10]:80\n}\n"
-	    "chain fwd { type filter hook forward priority filter;\n}\n"
+	    "chain through { type filter hook forward priority filter;\n}\n"
 	    "chain post { type nat hook postrouting priority srcnat;\n"
 	    "ip saddr 192.168.1.12 return\nip6 saddr fd00:1::12 return\n"
 	    "oifname \"wan*\" masquerade\n}\n}\n");
@@ -1078,73 +1094,94 @@ static bool udp_len_too_small(struct buf *p, const struct pcc_tuple *in)
 	return udp_len_is(p, in, 7);
 }
 
+/* lax: if the kernel forwards the very same bytes, the fast path may too. */
 static const struct {
 	const char *name;
 	change_fn change;
+	bool lax;
 } never[] = {
-	{"SYN", with_syn},
-	{"SYN and ACK", with_syn_ack},
-	{"SYN and URG", with_syn_urg},
-	{"no TCP flag", with_no_flag},
-	{"PSH without ACK", with_push_only},
-	{"URG without ACK", with_urgent_only},
-	{"ECE and CWR without ACK", with_ecn_only},
-	{"first fragment", first_fragment},
-	{"later fragment", later_fragment},
-	{"IPv4 options", ip4_options},
-	{"IPv6 hop-by-hop options", ip6_hop_by_hop},
-	{"IPv6 destination options", ip6_destination},
-	{"IPv6 routing header", ip6_routing},
-	{"TTL 1", ttl_1},
-	{"TTL 0", ttl_0},
-	{"ICMP", icmp},
-	{"another MAC", other_mac},
-	{"broadcast MAC", broadcast_mac},
-	{"VLAN tag", vlan_tag},
-	{"longer by its header than the frame is", cut_short},
-	{"IP length without transport header", headers_beyond_end},
-	{"IP length in the middle of the transport header", half_a_transport_header},
-	{"IP version that is not the frame's", wrong_ip_version},
-	{"TCP header of 16 bytes", tcp_header_too_short},
-	{"TCP header beyond the end", tcp_header_beyond_end},
-	{"UDP length beyond the end", udp_len_too_large},
-	{"UDP length below 8", udp_len_too_small},
+	{"SYN", with_syn, false},
+	{"SYN and ACK", with_syn_ack, false},
+	{"SYN and URG", with_syn_urg, false},
+	{"no TCP flag", with_no_flag, true},
+	{"PSH without ACK", with_push_only, true},
+	{"URG without ACK", with_urgent_only, true},
+	{"ECE and CWR without ACK", with_ecn_only, true},
+	{"first fragment", first_fragment, false},
+	{"later fragment", later_fragment, false},
+	{"IPv4 options", ip4_options, false},
+	{"IPv6 hop-by-hop options", ip6_hop_by_hop, false},
+	{"IPv6 destination options", ip6_destination, false},
+	{"IPv6 routing header", ip6_routing, false},
+	{"TTL 1", ttl_1, false},
+	{"TTL 0", ttl_0, false},
+	{"ICMP", icmp, false},
+	{"another MAC", other_mac, false},
+	{"broadcast MAC", broadcast_mac, false},
+	{"VLAN tag", vlan_tag, false},
+	{"longer by its header than the frame is", cut_short, true},
+	{"IP length without transport header", headers_beyond_end, true},
+	{"IP length in the middle of the transport header", half_a_transport_header, true},
+	{"IP version that is not the frame's", wrong_ip_version, false},
+	{"TCP header of 16 bytes", tcp_header_too_short, true},
+	{"TCP header beyond the end", tcp_header_beyond_end, true},
+	{"UDP length beyond the end", udp_len_too_large, true},
+	{"UDP length below 8", udp_len_too_small, true},
 };
 
-/*
- * Valid or not, a packet that is not plain is the kernel's: by the counter, and by the bytes that
- * come out (or do not). The connection itself stays fast. A packet that the fast path does treat
- * with the kernel's very bytes is no fault either.
- */
+/* The same as what the kernel does with it, whether that is to forward or to drop? */
+static bool kernel_agrees(int dir, const struct buf *p, const struct buf *out)
+{
+	struct buf kernel;
+
+	drain();
+	return by_kernel(dir, p, &kernel, 5) && same_bytes(&kernel, out);
+}
+
+/* How many of the connections' packets, changed so, the fast path wrongly takes. */
+static uint32_t taken_with(size_t n, const char **first)
+{
+	uint32_t taken = 0;
+
+	for (size_t i = 0; i < 2 * ARRAY_LEN(conns_all); i++) {
+		struct link2 *c = &conns_all[i / 2];
+		int dir = i & 1;
+		struct pcc_tuple in = arrives(c, dir);
+		struct look k = look_plain();
+		struct buf p = pkt(c, dir, &k), out;
+		bool came;
+
+		if (!never[n].change(&p, &in))
+			continue;
+		drain();
+		if (!by_fast(dir, near_if(dir), far_if[!dir], &p, &out, &came, 2))
+			continue;
+		if (never[n].lax && came && kernel_agrees(dir, &p, &out))
+			continue;
+		if (!taken++)
+			*first = c->name;
+	}
+	return taken;
+}
+
+/* Valid or not, a packet that is not plain is the kernel's. The connection itself stays fast. */
 static void what_is_not_plain_is_left_to_the_kernel(void **state)
 {
-	char wrong[4096] = "";
+	uint32_t wrong = 0;
 
 	(void)state;
 	open_all();
 	for (size_t n = 0; n < ARRAY_LEN(never); n++) {
-		for (size_t i = 0; i < ARRAY_LEN(conns_all); i++) {
-			struct link2 *c = &conns_all[i];
+		const char *first = "";
+		uint32_t taken = taken_with(n, &first);
 
-			for (int dir = 0; dir < 2; dir++) {
-				struct pcc_tuple in = arrives(c, dir);
-				struct look k = look_plain();
-				struct buf p = pkt(c, dir, &k), out;
-				bool came;
-
-				if (!never[n].change(&p, &in))
-					continue;
-				drain();
-				if (!by_fast(dir, near_if(dir), far_if[!dir], &p, &out, &came, 2))
-					continue;
-				if (strlen(wrong) < sizeof(wrong) - 200)
-					sprintf(wrong + strlen(wrong), "\n  %s: %s, to the %s",
-						never[n].name, c->name, dir == TO_WAN ? "WAN" : "LAN");
-			}
-		}
+		if (taken)
+			print_error("%s: %u times taken by the fast path, e.g. %s\n", never[n].name,
+				taken, first);
+		wrong += taken;
 	}
-	if (wrong[0])
-		fail_msg("taken by the fast path:%s", wrong);
+	if (wrong)
+		fail_msg("%u packets that are not plain were taken by the fast path", wrong);
 	fresh(mode);
 	open_all();
 	for (size_t i = 0; i < ARRAY_LEN(conns_all); i++)
@@ -1164,7 +1201,7 @@ static void frames_that_end_early_are_left_alone(void **state)
 		bool came;
 
 		for (p.len = ETH_HLEN + 1; p.len < whole; p.len++)
-			if (fast(TO_WAN, &p, &out, &came) || came)
+			if (by_fast(TO_WAN, B.lan, far_if[TO_LAN], &p, &out, &came, 2) || came)
 				fail_msg("%s: %u bytes are enough for the fast path", c->name, p.len);
 	}
 }
@@ -1355,16 +1392,6 @@ static void an_entry_of_another_epoch_is_void(void **state)
 
 /* ---------------------------------------------------------------- the lease */
 
-static void lease_set(const struct link2 *c, int dir, int64_t lease_in_ns, int64_t renew_ago_ns)
-{
-	struct pcc_flow flow;
-
-	assert_true(flow_get(c, dir, &flow));
-	flow.lease_ns = coarse_ns() + lease_in_ns;
-	flow.renew_ns = renew_ago_ns ? coarse_ns() - renew_ago_ns : 0;
-	flow_put(c, dir, &flow);
-}
-
 static bool fast_now(const struct link2 *c, int dir)
 {
 	struct look k = look_plain();
@@ -1419,7 +1446,7 @@ static void a_lease_that_is_not_renewed_ends(void **state)
 {
 	(void)state;
 	open_all();
-	nft("add rule inet t fwd drop");
+	nft("add rule inet t through drop");
 	for (size_t i = 0; i < ARRAY_LEN(conns_all); i++) {
 		struct link2 *c = &conns_all[i];
 		uint64_t start, last = 0;
@@ -1448,7 +1475,7 @@ static void a_lease_that_is_not_renewed_ends(void **state)
 		for (int n = 0; n < 3; n++)
 			assert_false(fast_now(&conns_all[i], i & 1));
 	}
-	nft("flush chain inet t fwd");
+	nft("flush chain inet t through");
 	/* The kernel forwards again: learned again. */
 	for (size_t i = 0; i < ARRAY_LEN(conns_all); i++) {
 		fast_on(true);
