@@ -54,9 +54,9 @@ static void help(void)
 	       "  --variants A,B,...  which (default: the marked ones; \"all\")\n"
 	       "  --flows N,...       flows in the rate test (default 1,1024,100000)\n"
 	       "  --wans N,...        WANs, 1 to 64 (default 2)\n"
-	       "  --packets N         packets per round (default 2000000)\n"
+	       "  --packets N         packets per turn, at least one per flow (default 25000)\n"
 	       "  --conns N           new connections (default 200000; wan-add: 500000)\n"
-	       "  --rounds N          rounds, variants interleaved (default 5)\n"
+	       "  --rounds N          rounds, variants interleaved (default: 25, 9 or 3 by flows; else 5)\n"
 	       "  --family 4|6        IP version of the frames (default 4)\n"
 	       "  --no-bidir          warm up without answers from the ISPs\n"
 	       "  --cpu N             CPU of the generator (default: the last allowed)\n"
@@ -543,8 +543,7 @@ int main(int argc, char **argv)
 		.flow_count = 3,
 		.wan_counts = {2},
 		.wan_count = 1,
-		.packets = 2000000,
-		.rounds = 5,
+		.packets = 25000,
 		.family = 4,
 		.cpu = last_cpu(),
 		.bidir = true,

@@ -12,7 +12,7 @@
 #define BENCH_MAX_WANS 64
 #define BENCH_MAX_FLOW_COUNTS 8
 #define BENCH_MAX_WAN_COUNTS 4
-#define BENCH_MAX_ROUNDS 50
+#define BENCH_MAX_ROUNDS 100
 #define BENCH_MAX_VARIANTS 64
 #define BENCH_WHY 200
 
@@ -43,12 +43,13 @@ long sysctl_read_long(const char *path);
 uint64_t now_ns(void);
 int compare_double(const void *a, const void *b);
 double median(const double *values, int count);
-double lower_quartile(const double *values, int count);
+double lowest_decile(const double *values, int count);
 
 /* ---- topo.c: one router with its LAN host and ISPs ---- */
 
 struct topo {
 	int lan_fd, router_fd, isp_fd; /* network namespaces; -1: not there */
+	int number;		       /* several may stand side by side */
 	int wans;
 	int family;	 /* 4 or 6 */
 	int lan_ifindex; /* the LAN host's end, in its namespace */
@@ -57,8 +58,8 @@ struct topo {
 	int isp_ifindex[BENCH_MAX_WANS];
 };
 
-/* owner names everything: namespaces pccb-OWNER-{lan,router,isp}. */
-int topo_create(struct topo *t, pid_t owner, int wans, int family, char *why);
+/* owner and number name everything: namespaces pccb-OWNER-{lan,router,isp}NUMBER. */
+int topo_create(struct topo *t, pid_t owner, int number, int wans, int family, char *why);
 void topo_destroy(struct topo *t, pid_t owner);
 /* Removes what an earlier process with this pid left, too. */
 void topo_clean(pid_t owner);
@@ -194,9 +195,9 @@ struct options {
 	int wan_count;
 	const struct variant *chosen[BENCH_MAX_VARIANTS];
 	int chosen_count;
-	uint32_t packets;
+	uint32_t packets; /* of a piece, but at least the number of flows */
 	uint32_t connections;
-	int rounds;
+	int rounds; /* 0: by the number of flows */
 	int family;
 	int cpu;
 	bool bidir;
@@ -255,7 +256,8 @@ void report_table(const struct results *all);
 void report_memory(const struct memory *m);
 /* add_ms, del_ms: one value per round. */
 int report_wan_add(
-	const struct options *o, long conntracks, const double *add_ms, const double *del_ms);
+	const struct options *o, long conntracks, const double *add_ms, const double *del_ms,
+	int rounds);
 /* memory may be NULL. */
 int report_json(const struct options *o, const struct results *all, const struct memory *memory);
 

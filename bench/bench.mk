@@ -27,7 +27,7 @@ bench: all $(BENCH_BIN)
 
 # The bounds are well below what is reached: a busy machine is no regression.
 bench-quick: all $(BENCH_BIN)
-	$(BENCH_BIN) rate --flows 1024 --packets 400000 --rounds 3 \
+	$(BENCH_BIN) rate --flows 1024 \
 		--min-ratio pccbpf-off=0.80,pccbpf-tc=1.7,pccbpf-xdp=3.5 \
 		--variants nft-pcc,bare-tc,bare-xdp,pccbpf-off,pccbpf-tc,pccbpf-xdp \
 		--json $(BENCH_OUT)/quick.json $(BENCH_ARGS)

@@ -7,8 +7,15 @@
 #include "bench.h"
 #include "frame.h"
 
-/* A round is cut into pieces and their lower quartile counts: other load only ever adds time. */
-#define PIECES 20
+/*
+ * Other load only ever adds time, for seconds or for milliseconds. So in the rate test all variants
+ * stand side by side and take turns every few milliseconds; a ratio is that of one turn. New
+ * connections want an empty conntrack table: there a round is cut into pieces, whose lowest decile
+ * counts.
+ */
+#define PIECES 80
+/* A piece that lost frames is repeated: a ring overflows where its receiver was kept from running. */
+#define PIECE_TRIES 4
 #define WARM_UP_PASSES 3
 #define FAST_SHARE_MIN 0.95
 #define STREAM_ROWS 4
@@ -65,20 +72,6 @@ static int check_spread(struct traffic *tr, const struct variant *v, int wans, i
 	return 0;
 }
 
-static double run_pieces(
-	struct traffic *tr, const struct variant *v, uint32_t piece, uint32_t packets, char *why)
-{
-	double ns[PIECES];
-	int count = 0;
-
-	for (uint32_t sent = 0; count < PIECES && sent < packets; sent += piece) {
-		ns[count] = traffic_run(tr, piece, !(v->flags & VAR_DROP), why);
-		if (ns[count++] < 0)
-			return -1;
-	}
-	return lower_quartile(ns, count);
-}
-
 /* What one variant is measured in: its namespaces, its set-up, its traffic. */
 struct stand {
 	const struct options *o;
@@ -113,27 +106,43 @@ static double fast_share(
 	return forwarded / (double)packets;
 }
 
-static double run_rate(
-	struct stand *s, uint32_t piece, const struct result *r, double *share, char *why)
+/* Sends until all of it arrives. Returns ns per packet. */
+static double run_piece(struct stand *s, uint32_t packets, uint32_t *sent, char *why)
 {
-	const struct options *o = s->o;
-	bool fast = has_fast_path(s->variant);
+	double ns = -1;
+
+	for (int i = 0; ns < 0 && i < PIECE_TRIES; i++) {
+		ns = traffic_run(s->traffic, packets, !(s->variant->flags & VAR_DROP), why);
+		*sent += packets;
+	}
+	return ns;
+}
+
+/*
+ * One turn of a variant. The flows pass once before: what it knows of them is as fresh as in steady
+ * traffic, although the others have had their turns since.
+ */
+static double run_turn(
+	struct stand *s, const struct result *r, bool count, double *share, char *why)
+{
+	uint32_t flows = (uint32_t)r->flows, piece = s->o->packets, sent = 0, before = 0;
 	struct fast_counts from = {0}, to = {0};
-	uint64_t packets = (uint64_t)piece * ((o->packets + piece - 1) / piece);
 	double ns;
 
-	if (packets > (uint64_t)piece * PIECES)
-		packets = (uint64_t)piece * PIECES;
-	if (fast && pccbpf_fast_counts(&s->topo, o, &s->setup, &from, why))
+	count = count && has_fast_path(s->variant);
+	traffic_flows(s->traffic, 0, flows);
+	if (run_piece(s, flows, &before, why) < 0)
 		return -1;
-	traffic_flows(s->traffic, 0, (uint32_t)r->flows);
-	ns = run_pieces(s->traffic, s->variant, piece, o->packets, why);
+	if (count && pccbpf_fast_counts(&s->topo, s->o, &s->setup, &from, why))
+		return -1;
+	traffic_flows(s->traffic, 0, flows);
+	ns = run_piece(s, piece < flows ? flows : piece, &sent, why);
 	if (ns < 0 || check_spread(s->traffic, s->variant, r->wans, r->flows, why))
 		return -1;
-	if (fast && pccbpf_fast_counts(&s->topo, o, &s->setup, &to, why))
+	if (count && pccbpf_fast_counts(&s->topo, s->o, &s->setup, &to, why))
 		return -1;
-	if (fast) {
-		*share = fast_share(&from, &to, packets, why);
+	if (count) {
+		*share = fast_share(&from, &to, sent, why);
 		if (*share < 0)
 			return -1;
 	}
@@ -144,33 +153,35 @@ static double run_rate(
  * Three passes before: the first opens the flows and is answered, the second is what pccbpf learns
  * from, the third finds everything in place.
  */
-static double measure_rate(struct stand *s, const struct result *r, double *share, char *why)
+static int warm_up(struct stand *s, uint32_t flows, char *why)
 {
 	const struct variant *v = s->variant;
-	uint32_t flows = (uint32_t)r->flows, piece = s->o->packets / PIECES;
 	bool answers = s->o->bidir && !(v->flags & (VAR_BARE | VAR_DROP));
 
-	if (!(v->flags & VAR_DROP) &&
-		traffic_warm_up(s->traffic, 0, flows, WARM_UP_PASSES, answers,
-			v->flags & (VAR_MASQUERADE | VAR_PCCBPF), why))
-		return -1;
-	return run_rate(s, piece < flows ? flows : piece, r, share, why);
+	if (v->flags & VAR_DROP)
+		return 0;
+	return traffic_warm_up(s->traffic, 0, flows, WARM_UP_PASSES, answers,
+		v->flags & (VAR_MASQUERADE | VAR_PCCBPF), why);
 }
 
 static double measure_connections(struct stand *s, const struct result *r, char *why)
 {
-	const struct options *o = s->o;
+	uint32_t piece = s->o->connections / PIECES;
 	struct traffic *tr = s->traffic;
-	double ns;
+	double ns[PIECES];
+	int count = 0;
 
 	/* A few flows beforehand, outside the measured range: neighbours, caches, code. */
-	if (traffic_warm_up(tr, o->connections, 1024, 1, false, false, why))
+	if (traffic_warm_up(tr, s->o->connections, 1024, 1, false, false, why))
 		return -1;
-	traffic_flows(tr, 0, o->connections);
-	ns = run_pieces(tr, s->variant, o->connections / PIECES, o->connections, why);
-	if (ns > 0 && check_spread(tr, s->variant, r->wans, (int)o->connections / PIECES, why))
-		return -1;
-	return ns;
+	traffic_flows(tr, 0, s->o->connections);
+	for (; count < PIECES; count++) {
+		ns[count] = traffic_run(tr, piece, true, why);
+		if (ns[count] < 0)
+			return -1;
+	}
+	return check_spread(tr, s->variant, r->wans, (int)piece, why) ? -1
+								       : lowest_decile(ns, count);
 }
 
 static void round_add(struct result *r, double ns, double share)
@@ -202,23 +213,14 @@ static int measure_streams(struct stand *s, struct result *rows, int count)
 	return err;
 }
 
-static void measure_rows(struct stand *s, struct result *rows, int count)
+static void measure_row(struct stand *s, struct result *r)
 {
-	char why[BENCH_WHY] = "";
-	int err = traffic_open(&s->traffic, &s->topo, s->o->cpu, why);
+	double ns = -1;
 
-	for (int i = 0; i < count; i++) {
-		struct result *r = &rows[i];
-		double share = -1, ns = -1;
-
-		if (err)
-			memcpy(r->why, why, BENCH_WHY);
-		else
-			ns = r->measurement == MEASURE_RATE ? measure_rate(s, r, &share, r->why)
-							    : measure_connections(s, r, r->why);
-		round_add(r, ns, share);
-	}
+	if (!traffic_open(&s->traffic, &s->topo, s->o->cpu, r->why))
+		ns = measure_connections(s, r, r->why);
 	traffic_close(s->traffic);
+	round_add(r, ns, -1);
 }
 
 static void print_rows(const struct result *rows, int count)
@@ -234,7 +236,7 @@ static void measure_group(const struct options *o, struct result *rows, int coun
 {
 	struct stand s = {.o = o, .variant = rows->variant};
 	char why[BENCH_WHY] = "";
-	int err = topo_create(&s.topo, o->owner, rows->wans, o->family, why);
+	int err = topo_create(&s.topo, o->owner, 0, rows->wans, o->family, why);
 
 	if (!err)
 		err = variant_setup(s.variant, &s.topo, o, &s.setup, why);
@@ -247,7 +249,7 @@ static void measure_group(const struct options *o, struct result *rows, int coun
 	} else if (rows->measurement >= MEASURE_BULK) {
 		measure_streams(&s, rows, count);
 	} else {
-		measure_rows(&s, rows, count);
+		measure_row(&s, rows);
 	}
 	variant_teardown(&s.topo, o, &s.setup);
 	topo_destroy(&s.topo, o->owner);
@@ -316,22 +318,133 @@ static bool is_late(const struct options *o, struct result *rows, int count)
 	return true;
 }
 
-int measure_all(const struct options *o, struct results *out)
-{
-	int first = out->count, size = group_size(o), groups = prepare(o, out);
+/* ---- rate: all variants side by side ---- */
 
-	for (int round = 0; round < o->rounds && groups > 0; round++) {
-		for (int i = 0; i < groups; i++) {
+static int rounds_for(const struct options *o, int flows)
+{
+	if (o->rounds)
+		return o->rounds;
+	if (flows > 200000)
+		return 3;
+	return flows > 20000 ? 9 : 25;
+}
+
+/* The rows of a variant that cannot be measured. */
+static void rows_fail(struct result *rows, int count, const char *why, bool skipped)
+{
+	for (int i = 0; i < count; i++) {
+		if (rows[i].why != why)
+			snprintf(rows[i].why, BENCH_WHY, "%s", why);
+		rows[i].skipped = skipped;
+		round_add(&rows[i], -1, -1);
+	}
+}
+
+static void stand_open(struct stand *s, const struct options *o, int number, struct result *rows)
+{
+	char why[BENCH_WHY] = "";
+	int err;
+
+	*s = (struct stand){.o = o, .variant = rows->variant};
+	err = topo_create(&s->topo, o->owner, number, rows->wans, o->family, why);
+	if (!err)
+		err = variant_setup(s->variant, &s->topo, o, &s->setup, why);
+	if (err)
+		rows_fail(rows, o->flow_count, why, err == -ENOENT);
+	else if (traffic_open(&s->traffic, &s->topo, o->cpu, why))
+		rows_fail(rows, o->flow_count, why, false);
+}
+
+static void stand_close(struct stand *s)
+{
+	traffic_close(s->traffic);
+	variant_teardown(&s->topo, s->o, &s->setup);
+	topo_destroy(&s->topo, s->o->owner);
+}
+
+/* One number of flows: rows[i * o->flow_count + f] is stand i's. */
+static void measure_flows(const struct options *o, struct stand *stands, struct result *rows, int f)
+{
+	int rounds = rounds_for(o, o->flow_counts[f]), count = o->chosen_count;
+
+	for (int i = 0; i < count; i++) {
+		struct result *r = &rows[i * o->flow_count + f];
+
+		if (stands[i].traffic && warm_up(&stands[i], (uint32_t)r->flows, r->why))
+			rows_fail(r, 1, r->why, false);
+	}
+	for (int round = 0; round < rounds; round++) {
+		for (int turn = 0; turn < count; turn++) {
 			/* Every other round backwards: nobody always follows the same one. */
+			int i = round % 2 ? count - 1 - turn : turn;
+			struct result *r = &rows[i * o->flow_count + f];
+			double share = -1, ns;
+
+			if (!stands[i].traffic || (r->rounds > r->valid && !round))
+				continue;
+			ns = run_turn(&stands[i], r, round == rounds - 1, &share, r->why);
+			round_add(r, ns, share);
+		}
+	}
+}
+
+static void measure_side_by_side(const struct options *o, struct result *rows)
+{
+	struct stand *stands = calloc((size_t)o->chosen_count, sizeof(*stands));
+
+	if (!stands) {
+		rows_fail(rows, o->chosen_count * o->flow_count, "no memory", false);
+		return;
+	}
+	for (int i = 0; i < o->chosen_count; i++)
+		stand_open(&stands[i], o, i, &rows[i * o->flow_count]);
+	for (int f = 0; f < o->flow_count; f++)
+		measure_flows(o, stands, rows, f);
+	for (int i = 0; i < o->chosen_count; i++)
+		stand_close(&stands[i]);
+	free(stands);
+	if (o->verbose)
+		print_rows(rows, o->chosen_count * o->flow_count);
+}
+
+static void measure_rates(const struct options *o, struct result *rows)
+{
+	int size = o->chosen_count * o->flow_count;
+
+	for (int w = 0; w < o->wan_count; w++)
+		if (!is_late(o, &rows[w * size], size))
+			measure_side_by_side(o, &rows[w * size]);
+}
+
+/* ---- */
+
+static void measure_groups(const struct options *o, struct result *first, int groups)
+{
+	int size = group_size(o), rounds = o->rounds ? o->rounds : 5;
+
+	for (int round = 0; round < rounds; round++) {
+		for (int i = 0; i < groups; i++) {
 			int group = round % 2 ? groups - 1 - i : i;
-			struct result *rows = &out->rows[first + group * size];
+			struct result *rows = &first[group * size];
 
 			if (!rows->skipped && !is_late(o, rows, size))
 				measure_group(o, rows, size);
 		}
-		fprintf(stderr, "round %d of %d done\n", round + 1, o->rounds);
+		fprintf(stderr, "%s: round %d of %d done\n", o->section, round + 1, rounds);
 	}
-	return groups < 0 ? groups : 0;
+}
+
+int measure_all(const struct options *o, struct results *out)
+{
+	int first = out->count, groups = prepare(o, out);
+
+	if (groups < 0)
+		return groups;
+	if (o->measurement == MEASURE_RATE)
+		measure_rates(o, out->rows + first);
+	else
+		measure_groups(o, out->rows + first, groups);
+	return 0;
 }
 
 /* ---- wan add ---- */
@@ -375,12 +488,13 @@ static int time_wan_add(
 	char wan[BENCH_WHY], gateway[64];
 	const char *const add_words[] = {"wan", "add", wan, NULL};
 	const char *const del_words[] = {"wan", "del", "wan3", NULL};
+	int rounds = o->rounds ? o->rounds : 5;
 
 	int err;
 
 	topo_gateway(t, 2, gateway, sizeof(gateway));
 	snprintf(wan, sizeof(wan), "wan3@%s", gateway);
-	for (int i = 0; i < o->rounds; i++) {
+	for (int i = 0; i < rounds; i++) {
 		add[i] = time_pccbpf(t, o, s, add_words, why);
 		if (add[i] < 0)
 			return -EIO;
@@ -389,11 +503,11 @@ static int time_wan_add(
 		if (del[i] < 0)
 			return -EIO;
 	}
-	err = o->json_path ? report_wan_add(o, conntrack_count(t), add, del) : 0;
+	err = o->json_path ? report_wan_add(o, conntrack_count(t), add, del, rounds) : 0;
 	printf("wan add with %ld conntrack entries: median %.1f ms, slowest %.1f ms; "
 	       "wan del: median %.1f ms\n",
-		conntrack_count(t), median(add, o->rounds), slowest, median(del, o->rounds));
-	if (!err && median(add, o->rounds) > WAN_ADD_LIMIT_MS) {
+		conntrack_count(t), median(add, rounds), slowest, median(del, rounds));
+	if (!err && median(add, rounds) > WAN_ADD_LIMIT_MS) {
 		snprintf(why, BENCH_WHY, "slower than %.0f ms", WAN_ADD_LIMIT_MS);
 		err = -ETIME;
 	}
@@ -406,7 +520,7 @@ int measure_wan_add(const struct options *o)
 	char why[BENCH_WHY] = "";
 	struct setup setup = {0};
 	struct topo topo, attached;
-	int err = topo_create(&topo, o->owner, 3, o->family, why);
+	int err = topo_create(&topo, o->owner, 0, 3, o->family, why);
 
 	attached = topo;
 	attached.wans = 2; /* wan3 exists but is not attached yet */

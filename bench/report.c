@@ -151,17 +151,18 @@ static int json_write(const struct options *o, json_t *root)
 }
 
 int report_wan_add(
-	const struct options *o, long conntracks, const double *add_ms, const double *del_ms)
+	const struct options *o, long conntracks, const double *add_ms, const double *del_ms,
+	int rounds)
 {
 	json_t *adds = json_array(), *dels = json_array();
 
-	for (int i = 0; i < o->rounds; i++) {
+	for (int i = 0; i < rounds; i++) {
 		json_array_append_new(adds, json_real(add_ms[i]));
 		json_array_append_new(dels, json_real(del_ms[i]));
 	}
 	return json_write(o, json_pack("{s:s, s:i, s:f, s:o, s:o}", "measurement", "wan-add",
 				     "conntracks", (int)conntracks, "median_ms",
-				     median(add_ms, o->rounds), "add_ms", adds, "del_ms", dels));
+				     median(add_ms, rounds), "add_ms", adds, "del_ms", dels));
 }
 
 static json_t *memory_json(const struct memory *m)

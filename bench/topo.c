@@ -21,17 +21,17 @@
 
 static const char *const ns_names[] = {"lan", "router", "isp"};
 
-static void ns_name(char *text, size_t size, pid_t owner, const char *which)
+static void ns_name(char *text, size_t size, pid_t owner, const char *which, int number)
 {
-	snprintf(text, size, "pccb-%d-%s", (int)owner, which);
+	snprintf(text, size, "pccb-%d-%s%d", (int)owner, which, number);
 }
 
-static int ns_create(pid_t owner, const char *which, int *fd, char *why)
+static int ns_create(pid_t owner, const char *which, int number, int *fd, char *why)
 {
 	char name[40], path[64];
 	char *argv[] = {"ip", "netns", "add", name, NULL};
 
-	ns_name(name, sizeof(name), owner, which);
+	ns_name(name, sizeof(name), owner, which, number);
 	if (run_in(-1, NULL, argv, why))
 		return -EIO;
 	snprintf(path, sizeof(path), "/run/netns/%s", name);
@@ -52,13 +52,13 @@ static void write_links(FILE *f, const struct topo *t, pid_t owner)
 	fprintf(f,
 		"link set lo up\n"
 		"link add lan0 address 02:00:00:00:%02x:00 type veth peer name g0 "
-		"address 02:00:00:00:%02x:00 netns pccb-%d-lan\n",
-		MAC_ROUTER_LAN, MAC_LAN, (int)owner);
+		"address 02:00:00:00:%02x:00 netns pccb-%d-lan%d\n",
+		MAC_ROUTER_LAN, MAC_LAN, (int)owner, t->number);
 	for (int i = 1; i <= t->wans; i++)
 		fprintf(f,
 			"link add wan%d address 02:00:00:00:%02x:%02x type veth peer name isp%d "
-			"address 02:00:00:00:%02x:%02x netns pccb-%d-isp\n",
-			i, MAC_ROUTER_WAN, i, i, MAC_ISP, i, (int)owner);
+			"address 02:00:00:00:%02x:%02x netns pccb-%d-isp%d\n",
+			i, MAC_ROUTER_WAN, i, i, MAC_ISP, i, (int)owner, t->number);
 }
 
 static void write_addresses(FILE *f, const struct topo *t)
@@ -200,18 +200,18 @@ out:
 	return err;
 }
 
-int topo_create(struct topo *t, pid_t owner, int wans, int family, char *why)
+int topo_create(struct topo *t, pid_t owner, int number, int wans, int family, char *why)
 {
 	int err, home, *fds[] = {&t->lan_fd, &t->router_fd, &t->isp_fd};
 
 	*t = (struct topo){
-		.lan_fd = -1, .router_fd = -1, .isp_fd = -1, .wans = wans, .family = family};
+		.lan_fd = -1, .router_fd = -1, .isp_fd = -1, .number = number, .wans = wans, .family = family};
 	why[0] = '\0';
 	home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
 	if (home < 0)
 		return -errno;
 	for (int i = 0; i < 3; i++) {
-		err = ns_create(owner, ns_names[i], fds[i], why);
+		err = ns_create(owner, ns_names[i], number, fds[i], why);
 		if (err)
 			goto out;
 	}
@@ -356,17 +356,23 @@ static void conntrack_flush(int netns_fd)
 	close(home);
 }
 
-void topo_clean(pid_t owner)
+static void namespaces_delete(pid_t owner, int number)
 {
 	char name[40], path[64];
 	char *argv[] = {"ip", "netns", "del", name, NULL};
 
 	for (int i = 0; i < 3; i++) {
-		ns_name(name, sizeof(name), owner, ns_names[i]);
+		ns_name(name, sizeof(name), owner, ns_names[i], number);
 		snprintf(path, sizeof(path), "/run/netns/%s", name);
 		if (access(path, F_OK) == 0)
 			run_in(-1, NULL, argv, NULL);
 	}
+}
+
+void topo_clean(pid_t owner)
+{
+	for (int number = 0; number < BENCH_MAX_VARIANTS; number++)
+		namespaces_delete(owner, number);
 }
 
 void topo_destroy(struct topo *t, pid_t owner)
@@ -380,5 +386,5 @@ void topo_destroy(struct topo *t, pid_t owner)
 			close(*fds[i]);
 		*fds[i] = -1;
 	}
-	topo_clean(owner);
+	namespaces_delete(owner, t->number);
 }

@@ -164,8 +164,8 @@ int compare_double(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* The value at that part of the sorted ones; negative ones are left out. -1: there is none. */
-static double quantile(const double *values, int count, int of_four)
+/* The value at so many percent of the sorted ones; negative ones are left out. -1: there is none. */
+static double quantile(const double *values, int count, int percent)
 {
 	double sorted[256];
 	int n = 0;
@@ -176,17 +176,17 @@ static double quantile(const double *values, int count, int of_four)
 	if (n == 0)
 		return -1;
 	qsort(sorted, (size_t)n, sizeof(*sorted), compare_double);
-	if (of_four == 2 && n % 2 == 0)
+	if (percent == 50 && n % 2 == 0)
 		return (sorted[n / 2 - 1] + sorted[n / 2]) / 2;
-	return sorted[(n - 1) * of_four / 4];
+	return sorted[(n - 1) * percent / 100];
 }
 
 double median(const double *values, int count)
 {
-	return quantile(values, count, 2);
+	return quantile(values, count, 50);
 }
 
-double lower_quartile(const double *values, int count)
+double lowest_decile(const double *values, int count)
 {
-	return quantile(values, count, 1);
+	return quantile(values, count, 10);
 }

@@ -263,6 +263,9 @@ TABLE
 freeze_neighbours() {
 	local i mac
 	for i in 1 2 3 4 5; do
+		# Entries in use would be probed a few seconds later, link-local ones too.
+		rt ip neigh flush dev "wan$i"
+		isp $i ip neigh flush dev cust
 		mac=$(isp $i ip -j link show cust | jq -r '.[0].address')
 		rt ip neigh replace "198.18.$i.1" lladdr "$mac" dev "wan$i" nud permanent
 		rt ip neigh replace "2001:db8:$i::1" lladdr "$mac" dev "wan$i" nud permanent
