@@ -403,7 +403,7 @@ rt_state() {
 		done
 		nft list ruleset | sed "s/^/nft: /"
 		grep -rs . /proc/sys/net/ipv4 /proc/sys/net/ipv6 /proc/sys/net/netfilter |
-			grep -v nf_conntrack_count: | sort
+			grep -v -e nf_conntrack_count: -e nf_conntrack_max: | sort
 		find "$0" -mindepth 1 -printf "pin: %P %y %m\n" | sort' "$BPFFS"
 }
 

@@ -59,8 +59,8 @@ struct work {
 	struct pcc_session *s;
 	const struct pcc_config *cfg;
 	const struct pcc_config *old; /* NULL where nothing was attached */
-	struct pcc_dp_local *locals;
-	uint32_t nlocals;
+	struct pcc_dp_local *locals, *old_locals;
+	uint32_t nlocals, nold_locals;
 	pcc_warn_fn warn;
 };
 
@@ -205,7 +205,7 @@ static void undo_op(struct work *w, const struct pcc_op *op)
 		break;
 	case PCC_OP_COMMIT:
 		if (w->old)
-			pcc_dp_commit(&s->dp, w->old, w->locals, w->nlocals, NULL);
+			pcc_dp_commit(&s->dp, w->old, w->old_locals, w->nold_locals, NULL);
 		break;
 	case PCC_OP_RULE_DEL:
 		pcc_rule_add(&s->nl, &op->rule, NULL);
@@ -363,6 +363,8 @@ static int plan_and_do(struct pcc_session *s, struct pcc_config *cfg, struct pcc
 	int ret;
 
 	ret = pcc_observe_locals(s, cfg, now, &w.locals, &w.nlocals, err);
+	if (!ret && w.old)
+		ret = pcc_observe_locals(s, w.old, now, &w.old_locals, &w.nold_locals, err);
 	if (!ret)
 		ret = pcc_observe_rest(s, cfg, now, w.locals, w.nlocals, err);
 	if (!ret)
@@ -381,6 +383,7 @@ static int plan_and_do(struct pcc_session *s, struct pcc_config *cfg, struct pcc
 out:
 	pcc_plan_free(&plan);
 	free(w.locals);
+	free(w.old_locals);
 	return ret;
 }
 

@@ -205,7 +205,7 @@ static int walk(const struct pcc_args *args, struct walk *w)
 		if ((!w->flush && pcc_flows_read(&w->flows, &s.dp, &err)) ||
 			pcc_dp_conns(&s.dp, visit, w, &err))
 			status = pcc_cmd_failed(&err);
-		if (w->flush) /* what the fast path knows of them ends, too */
+		if (w->flush && w->n) /* what the fast path knows of them ends, too */
 			pcc_dp_new_epoch(&s.dp);
 		pcc_flows_free(&w->flows);
 	}

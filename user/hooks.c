@@ -180,8 +180,14 @@ static int filter_attach(struct pcc_dp *dp, uint32_t ifindex, enum pcc_hook_dir 
 static void link_detach(struct pcc_dp *dp, uint32_t ifindex, enum pcc_hook_dir dir)
 {
 	char path[320];
+	int fd;
 
 	link_path(dp, ifindex, dir, path, sizeof(path));
+	fd = bpf_obj_get(path);
+	if (fd >= 0) { /* at once: without its pin the kernel would take its time */
+		bpf_link_detach(fd);
+		close(fd);
+	}
 	unlink(path);
 }
 
