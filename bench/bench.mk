@@ -2,7 +2,7 @@
 # Benchmark: included by the top Makefile.
 #   make bench         everything in less than 15 minutes; a table, and build/bench/bench.json
 #   make bench-quick   less than a minute; fails when a mode is slower than it may be
-#   make bench-docs    docs/benchmarks.json and docs/benchmarks.svg from build/bench/bench.json
+#   make bench-docs    docs/benchmarks.* and the tables of docs/BENCHMARKS.md from build/bench/bench.json
 
 BUILD ?= build
 CLANG ?= clang
@@ -32,10 +32,10 @@ bench-quick: all $(BENCH_BIN)
 		--variants nft-pcc,bare-tc,bare-xdp,pccbpf-off,pccbpf-tc,pccbpf-xdp \
 		--json $(BENCH_OUT)/quick.json $(BENCH_ARGS)
 
-# docs/benchmarks.* from the last run of "make bench".
+# The chart and the tables from the last run of "make bench".
 bench-docs:
 	cp $(BENCH_OUT)/bench.json docs/benchmarks.json
-	bench/chart.py docs/benchmarks.json docs/benchmarks.svg
+	bench/chart.py docs/benchmarks.json docs/benchmarks.svg docs/BENCHMARKS.md
 
 $(BENCH_OUT):
 	mkdir -p $@

@@ -87,8 +87,11 @@ static __always_inline int fast_tc(struct __sk_buff *skb, const struct pcc_meta 
 	 * wrong kind is found under no key. */
 	if (*(__be16 *)(data + 12) != (__be16)skb->protocol)
 		l3 = 0;
-	if (l3 ? fast_parse(data + 14, end, skb->protocol, &f)
-	       : fast_parse(data, end, skb->protocol, &f))
+	f.gso = !!skb->gso_size;
+	/* Where XDP runs, a packet that comes here has been let through to renew the lease. */
+	f.grace = !(meta->flags & PCC_META_XDP);
+	if (l3 ? fast_parse(data + 14, end, skb->len - 14, skb->protocol, &f)
+	       : fast_parse(data, end, skb->len, skb->protocol, &f))
 		return 0;
 	f.key.ifindex = skb->ifindex;
 	flow = flow_find(&f, meta, fast_tc_len(skb, &f));

@@ -20,10 +20,16 @@ struct fast_packet {
 	__u32 l3_len; /* from the IP header on, as the header says */
 	__u8 tcp_flags;
 	__u8 tcp_hdr_len; /* bytes; 8 for UDP */
-	__u16 pad;
+	__u8 gso;	  /* an aggregate */
+	__u8 grace;	  /* may use a lease that is being renewed */
 };
 
-static __always_inline int fast_parse_l4(void *l4, void *end, struct fast_packet *f)
+/*
+ * Ports of a plain TCP or UDP packet. room is what the IP header leaves for it. What conntrack
+ * calls invalid (nf_conntrack_proto_tcp.c, tcp_error(); nf_conntrack_proto_udp.c, udp_error()) is
+ * not plain.
+ */
+static __always_inline int fast_parse_l4(void *l4, void *end, __u32 room, struct fast_packet *f)
 {
 	if (f->key.tuple.proto == IPPROTO_TCP) {
 		struct tcphdr *tcp = l4;
@@ -34,7 +40,10 @@ static __always_inline int fast_parse_l4(void *l4, void *end, struct fast_packet
 		f->key.tuple.dport = tcp->dest;
 		f->tcp_flags = ((__u8 *)tcp)[13];
 		f->tcp_hdr_len = tcp->doff * 4;
-		return 0;
+		return f->tcp_hdr_len < sizeof(*tcp) || f->tcp_hdr_len > room ||
+				       !(f->tcp_flags & (PCC_TCP_ACK | PCC_TCP_RST))
+			       ? -1
+			       : 0;
 	}
 	if (f->key.tuple.proto == IPPROTO_UDP) {
 		struct udphdr *udp = l4;
@@ -44,13 +53,21 @@ static __always_inline int fast_parse_l4(void *l4, void *end, struct fast_packet
 		f->key.tuple.sport = udp->source;
 		f->key.tuple.dport = udp->dest;
 		f->tcp_hdr_len = sizeof(*udp);
-		return 0;
+		return room < sizeof(*udp) || (!f->gso && (bpf_ntohs(udp->len) < sizeof(*udp) ||
+								  bpf_ntohs(udp->len) > room))
+			       ? -1
+			       : 0;
 	}
 	return -1;
 }
 
-/* 0 for a packet that may take the fast path: plain header, no fragment, TTL to spare. */
-static __always_inline int fast_parse(void *l3, void *end, __be16 protocol, struct fast_packet *f)
+/*
+ * 0 for a packet that may take the fast path: plain header, no fragment, TTL to spare, all of it
+ * there. avail is the number of bytes from the IP header on. An aggregate of GRO (f->gso) may be
+ * longer than its header can say.
+ */
+static __always_inline int fast_parse(
+	void *l3, void *end, __u32 avail, __be16 protocol, struct fast_packet *f)
 {
 	if (protocol == bpf_htons(PCC_ETH_P_IP)) {
 		struct iphdr *ip = l3;
@@ -61,8 +78,10 @@ static __always_inline int fast_parse(void *l3, void *end, __be16 protocol, stru
 		addr_map4(f->key.tuple.src, ip->saddr);
 		addr_map4(f->key.tuple.dst, ip->daddr);
 		f->key.tuple.proto = ip->protocol;
-		f->l3_len = bpf_ntohs(ip->tot_len);
-		return fast_parse_l4(ip + 1, end, f);
+		f->l3_len = f->gso ? avail : bpf_ntohs(ip->tot_len);
+		if (f->l3_len > avail || f->l3_len < sizeof(*ip))
+			return -1;
+		return fast_parse_l4(ip + 1, end, f->l3_len - sizeof(*ip), f);
 	}
 	if (protocol == bpf_htons(PCC_ETH_P_IPV6)) {
 		struct ipv6hdr *ip6 = l3;
@@ -72,9 +91,11 @@ static __always_inline int fast_parse(void *l3, void *end, __be16 protocol, stru
 		addr_copy6(f->key.tuple.src, ip6->saddr.in6_u.u6_addr32);
 		addr_copy6(f->key.tuple.dst, ip6->daddr.in6_u.u6_addr32);
 		f->key.tuple.proto = ip6->nexthdr;
-		f->l3_len = sizeof(*ip6) + bpf_ntohs(ip6->payload_len);
+		f->l3_len = f->gso ? avail : sizeof(*ip6) + bpf_ntohs(ip6->payload_len);
 		f->v6 = 1;
-		return fast_parse_l4(ip6 + 1, end, f);
+		if (f->l3_len > avail || f->l3_len < sizeof(*ip6))
+			return -1;
+		return fast_parse_l4(ip6 + 1, end, f->l3_len - sizeof(*ip6), f);
 	}
 	return -1;
 }
@@ -148,7 +169,8 @@ static __noinline int flow_forget(const struct pcc_flow_key *key, struct pcc_flo
  * Is the lease good? When it has ended one packet is let through to the kernel; while that is under
  * way the others may go on for at most 100 ms.
  */
-static __always_inline int flow_valid(struct pcc_flow *flow, const struct pcc_meta *meta, __u64 now)
+static __always_inline int flow_valid(
+	struct pcc_flow *flow, const struct pcc_meta *meta, __u64 now, __u32 grace)
 {
 	__u64 renew;
 
@@ -156,6 +178,8 @@ static __always_inline int flow_valid(struct pcc_flow *flow, const struct pcc_me
 		return 0;
 	if (now < flow->lease_ns)
 		return 1;
+	if (!grace)
+		return 0;
 	renew = flow->renew_ns;
 	if (!renew) {
 		if (!__sync_val_compare_and_swap(&flow->renew_ns, 0, now)) {
@@ -185,7 +209,7 @@ static __always_inline struct pcc_flow *flow_find(
 		flow_forget(&f->key, flow);
 		return NULL;
 	}
-	if (len > flow->mtu || !flow_valid(flow, meta, bpf_ktime_get_coarse_ns()))
+	if (len > flow->mtu || !flow_valid(flow, meta, bpf_ktime_get_coarse_ns(), f->grace))
 		return NULL;
 	return flow;
 }

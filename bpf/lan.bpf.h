@@ -413,7 +413,7 @@ static __always_inline int lan_out(struct __sk_buff *skb, const struct pcc_meta 
 	conn_count_rx(conn, skb->len, bpf_ktime_get_coarse_ns());
 	if (conn_wants_ct_mark(conn, conn->rx_packets))
 		conn_mark_ct(skb, &key, meta, conn);
-	if (meta->flags & PCC_META_FASTPATH && conn->tx_packets > 1)
+	if (meta->flags & PCC_META_FASTPATH && conn->tx_packets)
 		learn(skb, &p, meta, 1);
 	count_bucket_rx(meta, p.family, conn->bucket, skb->len);
 	count_wan_rx(conn->wan_id, skb->len);

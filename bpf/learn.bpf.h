@@ -285,7 +285,7 @@ static __noinline int learn_to_port(struct __sk_buff *skb, const struct pcc_meta
 		return 0;
 	tuple_reverse(&key, &p.tuple);
 	conn = bpf_map_lookup_elem(&pcc_conns, &key);
-	if (conn && conn->wan_id == iface->wan_id && conn->tx_packets > 1)
+	if (conn && conn->wan_id == iface->wan_id && conn->tx_packets)
 		learn(skb, &p, meta, 1);
 	return 0;
 }

@@ -85,7 +85,11 @@ static __always_inline int xdp_fast(struct xdp_md *ctx, const struct pcc_meta *m
 	struct pcc_flow *flow;
 	__u32 bytes;
 
-	if (data + 14 > end || fast_parse(data + 14, end, *(__be16 *)(data + 12), &f))
+	if (data + 14 > end)
+		return XDP_PASS;
+	f.grace = 1;
+	bytes = bpf_xdp_get_buff_len(ctx);
+	if (fast_parse(data + 14, end, bytes - 14, *(__be16 *)(data + 12), &f))
 		return XDP_PASS;
 	f.key.ifindex = xdp_ifindex(ctx->ingress_ifindex);
 	flow = flow_find(&f, meta, f.l3_len);
@@ -93,7 +97,6 @@ static __always_inline int xdp_fast(struct xdp_md *ctx, const struct pcc_meta *m
 		return XDP_PASS;
 	if (bpf_redirect_map(&pcc_xdp_ports, flow->egress_ifindex, XDP_PASS) != XDP_REDIRECT)
 		return XDP_PASS;
-	bytes = bpf_xdp_get_buff_len(ctx);
 	if (xdp_rewrite(data, end, flow, &f))
 		return XDP_PASS;
 	flow_count(flow, meta, bytes);

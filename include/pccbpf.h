@@ -317,6 +317,7 @@ struct pcc_half {
 #define PCC_META_SEED_GIVEN 0x4u  /* --seed was used: show it as the user's */
 #define PCC_META_DIR_MADE 0x8u	  /* attach made the pin directory: detach removes it */
 #define PCC_META_NO_TCX 0x10u	  /* hooks are clsact filters */
+#define PCC_META_XDP 0x100u	  /* XDP runs on some interface */
 #define PCC_META_NO_WAN_OUT 0x40u /* no pcc_wan_out: pcc_lan_in counts what goes to a WAN */
 #define PCC_META_FASTPATH 0x80u	  /* the fast path is on */
 #define PCC_META_NO_CT 0x20u	  /* no conntrack kfuncs: ct marks are written by nftables */

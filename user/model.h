@@ -74,6 +74,7 @@ struct pcc_config {
 	uint32_t classifier; /* place in PCC_CLASSIFIERS */
 	struct pcc_port_cfg ports[PCC_MAX_PORTS];
 	uint32_t nports;
+	bool xdp; /* settled: XDP on some interface */
 	enum pcc_scheme scheme;
 	uint32_t buckets;
 	uint32_t seed;

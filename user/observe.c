@@ -280,10 +280,12 @@ static void settle_fastpath(
 	char why[PCC_XDP_WHY];
 
 	cfg->nports = 0;
+	cfg->xdp = false;
 	for (uint32_t i = 0; i < cfg->nlans; i++) {
 		const struct pcc_link *link = link_numbered(now, cfg->lans[i].ifindex);
 
 		cfg->lans[i].xdp = on && link && pcc_xdp_wanted(link, cfg->fastpath, why);
+		cfg->xdp = cfg->xdp || cfg->lans[i].xdp;
 		if (cfg->lans[i].xdp && !strcmp(link->kind, "bridge"))
 			settle_ports(cfg, link->ifindex, now);
 	}
@@ -291,6 +293,7 @@ static void settle_fastpath(
 		const struct pcc_link *link = link_numbered(now, cfg->wans[i].ifindex);
 
 		cfg->wans[i].xdp = on && link && pcc_xdp_wanted(link, cfg->fastpath, why);
+		cfg->xdp = cfg->xdp || cfg->wans[i].xdp;
 	}
 }
 
@@ -557,8 +560,9 @@ static bool config_equal(const struct pcc_config *a, const struct pcc_config *b)
 	if (a->nlans != b->nlans || a->nwans != b->nwans || a->classifier != b->classifier ||
 		a->scheme != b->scheme || a->buckets != b->buckets || a->seed != b->seed ||
 		a->seed_given != b->seed_given || a->fastpath != b->fastpath ||
-		a->nports != b->nports || a->tcp_timeout_ms != b->tcp_timeout_ms ||
-		a->nat4 != b->nat4 || a->nat6 != b->nat6 || a->max_conns != b->max_conns)
+		a->nports != b->nports || a->xdp != b->xdp ||
+		a->tcp_timeout_ms != b->tcp_timeout_ms || a->nat4 != b->nat4 ||
+		a->nat6 != b->nat6 || a->max_conns != b->max_conns)
 		return false;
 	for (uint32_t i = 0; i < a->nlans; i++)
 		if (strcmp(a->lans[i].name, b->lans[i].name) ||

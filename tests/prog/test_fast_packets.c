@@ -5,7 +5,8 @@
  * the other. The same frame goes once through the kernel (fast path off) and once through the fast
  * path: every byte must be equal, or the fast path must have left the packet to the kernel.
  *
- * Fast path in tc: over the wire. In XDP: pcc_fast by BPF_PROG_TEST_RUN, which gives the frame back.
+ * Fast path in tc: over the wire. In XDP: pcc_fast by BPF_PROG_TEST_RUN, which gives the frame
+ * back.
  */
 #include "ct.h"
 
@@ -60,8 +61,8 @@ struct look {
 static enum mode mode;
 static struct pccbpf_xdp_bpf *xdp;
 static struct nft_ctx *nft_ctx;
-static int wire[2];	 /* packet sockets: [TO_WAN] at the far end of the WAN, ... */
-static int far_if[2];	 /* ... and where packets of a direction are put in */
+static int wire[2];   /* packet sockets: [TO_WAN] at the far end of the WAN, ... */
+static int far_if[2]; /* ... and where packets of a direction are put in */
 static uint64_t seed = 0x2545f4914f6cdd1d;
 
 static uint32_t rnd(void)
@@ -201,8 +202,12 @@ static struct buf pkt_make(
 static struct look look_random(uint8_t proto, bool v6)
 {
 	static const uint32_t sizes[] = {0, 1, 2, 3, 5, 7, 18, 19};
-	struct look k = {.tos = rnd(), .ttl = 2 + rnd_of(254), .id = rnd(), .label = rnd(),
-		.seq = rnd(), .ack = rnd()};
+	struct look k = {.tos = rnd(),
+		.ttl = 2 + rnd_of(254),
+		.id = rnd(),
+		.label = rnd(),
+		.seq = rnd(),
+		.ack = rnd()};
 	uint32_t head = v6 ? 40 : 20;
 
 	if (proto == IPPROTO_TCP) {
@@ -258,7 +263,8 @@ static void put_in(int ifindex, const struct buf *p)
 {
 	struct sockaddr_ll to = {.sll_family = AF_PACKET, .sll_ifindex = ifindex, .sll_halen = 6};
 
-	assert_int_equal(sendto(wire[0], p->b, p->len, 0, (struct sockaddr *)&to, sizeof(to)), p->len);
+	assert_int_equal(
+		sendto(wire[0], p->b, p->len, 0, (struct sockaddr *)&to, sizeof(to)), p->len);
 }
 
 /* The next TCP or UDP packet that arrives, in fragments or not; false if none does. */
@@ -504,7 +510,8 @@ static void kernel_way(const struct link2 *c, int dir, uint8_t flags)
 /* The first packet, from which the tuple of the other side is seen. */
 static void conn_first(struct link2 *c)
 {
-	struct pcc_tuple first = {.sport = htons(c->sport), .dport = htons(c->dport), .proto = c->proto};
+	struct pcc_tuple first = {
+		.sport = htons(c->sport), .dport = htons(c->dport), .proto = c->proto};
 	int dir = c->inbound ? TO_LAN : TO_WAN;
 	struct look k = look_plain();
 	struct buf p, out;
@@ -568,8 +575,8 @@ static void conn_is_fast(const struct link2 *c)
 			flow_put(c, dir, &flow);
 		}
 		if (!fast(dir, &p, &out, &came))
-			fail_msg("%s: a plain packet to the %s does not take the fast path", c->name,
-				dir == TO_WAN ? "WAN" : "LAN");
+			fail_msg("%s: a plain packet to the %s does not take the fast path",
+				c->name, dir == TO_WAN ? "WAN" : "LAN");
 		must_be_same(c->name, &p, &kernel, &out);
 	}
 }
@@ -634,8 +641,7 @@ static void xdp_load(void)
 
 	xdp = pccbpf_xdp_bpf__open();
 	assert_non_null(xdp);
-	bpf_object__for_each_map(map, xdp->obj)
-	{
+	bpf_object__for_each_map (map, xdp->obj) {
 		ours = bpf_object__find_map_by_name(B.skel->obj, bpf_map__name(map));
 		if (ours)
 			assert_int_equal(bpf_map__reuse_fd(map, bpf_map__fd(ours)), 0);
@@ -665,13 +671,14 @@ static void network_make(void)
 		put_file(path, "1");
 	}
 	put_file("/proc/sys/net/netfilter/nf_conntrack_tcp_be_liberal", "1");
-	ip_batch("-details", "neigh add 192.168.1.10 lladdr 02:00:00:00:00:10 dev lan0 nud permanent\n"
-			     "neigh add 192.168.1.11 lladdr 02:00:00:00:00:11 dev lan0 nud permanent\n"
-			     "neigh add 192.168.1.12 lladdr 02:00:00:00:00:12 dev lan0 nud permanent\n"
-			     "neigh add fd00:1::10 lladdr 02:00:00:00:00:10 dev lan0 nud permanent\n"
-			     "neigh add fd00:1::11 lladdr 02:00:00:00:00:11 dev lan0 nud permanent\n"
-			     "neigh add fd00:1::12 lladdr 02:00:00:00:00:12 dev lan0 nud permanent\n"
-			     "link set lan0 mtu 2000\nlink set lan0p mtu 2000\n");
+	ip_batch("-details",
+		"neigh add 192.168.1.10 lladdr 02:00:00:00:00:10 dev lan0 nud permanent\n"
+		"neigh add 192.168.1.11 lladdr 02:00:00:00:00:11 dev lan0 nud permanent\n"
+		"neigh add 192.168.1.12 lladdr 02:00:00:00:00:12 dev lan0 nud permanent\n"
+		"neigh add fd00:1::10 lladdr 02:00:00:00:00:10 dev lan0 nud permanent\n"
+		"neigh add fd00:1::11 lladdr 02:00:00:00:00:11 dev lan0 nud permanent\n"
+		"neigh add fd00:1::12 lladdr 02:00:00:00:00:12 dev lan0 nud permanent\n"
+		"link set lan0 mtu 2000\nlink set lan0p mtu 2000\n");
 	nft("table inet t {\n"
 	    "chain pre { type nat hook prerouting priority dstnat;\n"
 	    "iifname \"wan*\" meta nfproto ipv4 meta l4proto { tcp, udp } th dport 8080 dnat ip to 192.168.1.10:80\n"
@@ -774,7 +781,8 @@ static void the_same_bytes_as_the_kernel(void **state)
 
 		if (!by_kernel(dir, &p, &kernel, 300)) {
 			hex_line("in", &p);
-			fail_msg("%s: the kernel forwards nothing: packet %u is not valid", c->name, i);
+			fail_msg("%s: the kernel forwards nothing: packet %u is not valid", c->name,
+				i);
 		}
 		if (fast(dir, &p, &out, &came)) {
 			taken++;
@@ -1202,7 +1210,8 @@ static void frames_that_end_early_are_left_alone(void **state)
 
 		for (p.len = ETH_HLEN + 1; p.len < whole; p.len++)
 			if (by_fast(TO_WAN, B.lan, far_if[TO_LAN], &p, &out, &came, 2) || came)
-				fail_msg("%s: %u bytes are enough for the fast path", c->name, p.len);
+				fail_msg("%s: %u bytes are enough for the fast path", c->name,
+					p.len);
 	}
 }
 
@@ -1231,8 +1240,8 @@ static void fin_and_rst_end_both_entries(void **state)
 			if (fast(dir, &p, &out, &came))
 				fail_msg("%s: flags 0x%02x took the fast path", c->name, k.flags);
 			if (has_flow(c, TO_WAN) || has_flow(c, TO_LAN))
-				fail_msg("%s: flags 0x%02x to the %s left an entry", c->name, k.flags,
-					dir == TO_WAN ? "WAN" : "LAN");
+				fail_msg("%s: flags 0x%02x to the %s left an entry", c->name,
+					k.flags, dir == TO_WAN ? "WAN" : "LAN");
 			assert_int_equal(counter(PCC_R_FAST_FORGOTTEN) - before, 1);
 			if (mode == IN_TC && !came)
 				fail_msg("%s: flags 0x%02x did not arrive", c->name, k.flags);
@@ -1248,7 +1257,8 @@ static void what_exceeds_the_egress_mtu_is_the_kernels(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(conns_all); i++) {
 		struct link2 *c = &conns_all[i];
 		struct look k = look_plain();
-		uint32_t head = (pcc_tuple_is_v4(&c->lan) ? 20 : 40) + (c->proto == IPPROTO_TCP ? 20 : 8);
+		uint32_t head =
+			(pcc_tuple_is_v4(&c->lan) ? 20 : 40) + (c->proto == IPPROTO_TCP ? 20 : 8);
 		struct buf p, out;
 		bool came;
 
@@ -1321,7 +1331,8 @@ static void ethernet_padding_does_not_matter(void **state)
 			p.len = 60;
 			assert_true(by_kernel(dir, &p, &kernel, 300));
 			if (!fast(dir, &p, &out, &came))
-				fail_msg("%s: a padded packet does not take the fast path", c->name);
+				fail_msg(
+					"%s: a padded packet does not take the fast path", c->name);
 			if (out.len < kernel.len || memcmp(kernel.b, out.b, kernel.len))
 				must_be_same(c->name, &p, &kernel, &out);
 			for (uint32_t at = kernel.len; at < out.len; at++)
@@ -1417,7 +1428,8 @@ static void the_packet_after_the_lease_renews_it(void **state)
 		assert_true(fast_now(c, dir));
 		lease_set(c, dir, -1, 0);
 		if (fast_now(c, dir))
-			fail_msg("%s: the first packet after the lease was not the kernel's", c->name);
+			fail_msg("%s: the first packet after the lease was not the kernel's",
+				c->name);
 		assert_int_equal(counter(PCC_R_FAST_RENEW) - before, 1);
 		if (mode == IN_XDP) {
 			/* Not sent yet: the others may go on. */
@@ -1428,7 +1440,8 @@ static void the_packet_after_the_lease_renews_it(void **state)
 		now = coarse_ns();
 		assert_true(flow_get(c, dir, &flow));
 		assert_int_equal(flow.renew_ns, 0);
-		if (flow.lease_ns > now + 2 * SEC_NS || flow.lease_ns < now + 2 * SEC_NS - 100 * MSEC_NS)
+		if (flow.lease_ns > now + 2 * SEC_NS ||
+			flow.lease_ns < now + 2 * SEC_NS - 100 * MSEC_NS)
 			fail_msg("%s: the new lease is not of two seconds", c->name);
 		assert_true(fast_now(c, dir));
 	}
@@ -1489,7 +1502,7 @@ int main(void)
 #define T(f)                                                                                       \
 	{#f " (tc)", f, fresh_tc, NULL, NULL},                                                     \
 	{                                                                                          \
-		#f " (XDP)", f, fresh_xdp, NULL, NULL                                              \
+#f " (XDP)", f, fresh_xdp, NULL, NULL                                              \
 	}
 	const struct CMUnitTest tests[] = {
 		T(the_same_bytes_as_the_kernel),

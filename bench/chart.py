@@ -1,0 +1,280 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""Draws the chart and fills the tables of docs/BENCHMARKS.md from the JSON of "make bench".
+
+usage: chart.py BENCH.json CHART.svg [BENCHMARKS.md]
+
+The tables stand between <!-- NAME --> and <!-- /NAME -->; everything else in the file is left
+alone. Python's standard library is all that it needs.
+"""
+import html
+import json
+import sys
+
+WIDTH = 760
+LABEL_WIDTH = 190
+VALUE_WIDTH = 64
+BAR_HEIGHT = 16
+ROW_HEIGHT = 22
+# Middle tones, legible on white and on black.
+TEXT = "#7d8590"
+OTHERS = "#9aa3ad"
+OURS = "#2f81f7"
+LIMIT = "#bf8700"
+BASE = "#d1495b"
+
+NAMES = {
+    "plain": "plain forwarding, no NAT",
+    "ecmp-masq": "ECMP + masquerade",
+    "nft-pcc": "nft PCC + masquerade",
+    "mwan3": "mwan3-like + masquerade",
+    "bare-tc": "bare tc redirect",
+    "bare-xdp": "bare XDP redirect",
+    "pccbpf-off": "pccbpf, mark tier",
+    "pccbpf-tc": "pccbpf, tc fast path",
+    "pccbpf-xdp": "pccbpf, XDP fast path",
+}
+ORDER = list(NAMES)
+WITH_NAT = [name for name in ORDER if name.endswith("masq") or name in ("nft-pcc", "mwan3")
+            or name.startswith("pccbpf")]
+
+
+class Results:
+    """The rows of a run."""
+
+    def __init__(self, path):
+        with open(path, encoding="utf-8") as file:
+            self.root = json.load(file)
+
+    def row(self, section, variant, flows=None, wans=2, measurement=None):
+        for row in self.root["results"]:
+            if (row["section"] == section and row["variant"] == variant and row["wans"] == wans
+                    and flows in (None, row["flows"])
+                    and measurement in (None, row["measurement"])):
+                return row
+        return None
+
+    def ratio(self, *args, **words):
+        row = self.row(*args, **words)
+        return row["ratio_nft_pcc"] if row else None
+
+
+def colour(variant):
+    if variant.startswith("pccbpf"):
+        return OURS
+    return LIMIT if variant.startswith("bare") else OTHERS
+
+
+def text(x, y, words, anchor="start", size=13, fill=TEXT, weight="normal"):
+    return (f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}" '
+            f'fill="{fill}" font-weight="{weight}">{html.escape(words)}</text>')
+
+
+class Panel:
+    """Horizontal bars below a title; 1 is marked with a line."""
+
+    def __init__(self, title, bars):
+        self.title = title
+        self.bars = [(name, value) for name, value in bars if value]
+
+    def height(self):
+        return 30 + ROW_HEIGHT * len(self.bars) + 14
+
+    def draw(self, top):
+        room = WIDTH - LABEL_WIDTH - VALUE_WIDTH
+        most = max([value for _, value in self.bars] + [1.25])
+        scale = room / most
+        out = [text(0, top + 16, self.title, size=14, weight="bold")]
+        y = top + 30
+        for name, value in self.bars:
+            middle = y + BAR_HEIGHT - 3.5
+            out.append(text(LABEL_WIDTH - 8, middle, NAMES[name], "end"))
+            out.append(f'<rect x="{LABEL_WIDTH}" y="{y}" width="{value * scale:.1f}" '
+                       f'height="{BAR_HEIGHT}" rx="2" fill="{colour(name)}"/>')
+            out.append(text(LABEL_WIDTH + value * scale + 6, middle, f"{value:.2f} ×"))
+            y += ROW_HEIGHT
+        x = LABEL_WIDTH + scale
+        out.append(f'<line x1="{x:.1f}" y1="{top + 24}" x2="{x:.1f}" y2="{y}" stroke="{BASE}" '
+                   f'stroke-width="1.5" stroke-dasharray="4 3"/>')
+        return out
+
+
+def panels(results):
+    def bars(names, section, **words):
+        return [(name, results.ratio(section, name, **words)) for name in names]
+
+    return [
+        Panel("Packet rate, 64 bytes, 1024 connections, 2 WANs",
+              bars(ORDER, "rate", flows=1024)),
+        Panel("Packet rate, 64 bytes, 100,000 connections",
+              bars(WITH_NAT, "rate", flows=100000)),
+        Panel("New connections per second", bars(WITH_NAT, "connections")),
+        Panel("TCP download, 32 streams, GRO on",
+              bars(WITH_NAT, "tcp", flows=32, measurement="bulk")),
+    ]
+
+
+def draw(results):
+    out, top = [], 44
+    for panel in panels(results):
+        if panel.bars:
+            out += panel.draw(top)
+            top += panel.height()
+    head = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{top}" '
+        f'viewBox="0 0 {WIDTH} {top}" font-family="system-ui, sans-serif" role="img" '
+        'aria-label="Throughput of ways to balance several WANs, relative to nftables PCC">',
+        text(0, 16, "Relative to PCC with nftables (dashed line); more is better.", size=14),
+    ]
+    return "\n".join(head + out + ["</svg>", ""])
+
+
+# ---- tables ----
+
+def number(value, digits=2):
+    return "-" if not value else f"{value:.{digits}f}"
+
+
+def cell(results, section, variant, column, **words):
+    row = results.row(section, variant, **words)
+    return number(row[column]) if row else "-"
+
+
+def table(head, rows):
+    lines = ["| " + " | ".join(head) + " |", "|---" + "|---:" * (len(head) - 1) + "|"]
+    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows])
+
+
+def rate_table(results):
+    counts = [("rate", 1), ("rate", 1024), ("rate", 100000), ("million", 1000000)]
+    rows = [[NAMES[name]]
+            + [cell(results, section, name, "ratio_nft_pcc", flows=flows)
+               for section, flows in counts]
+            + [cell(results, "rate", name, "ratio_bare", flows=1024)] for name in ORDER]
+    return table(["packet rate / nft PCC", "1 flow", "1024", "100,000", "1,000,000",
+                  "1024: / bare redirect"], rows)
+
+
+def other_table(results):
+    rows = [[NAMES[name], cell(results, "connections", name, "ratio_nft_pcc"),
+             cell(results, "tcp", name, "ratio_nft_pcc", flows=1, measurement="bulk"),
+             cell(results, "tcp", name, "ratio_nft_pcc", flows=32, measurement="bulk"),
+             cell(results, "tcp", name, "ratio_nft_pcc", measurement="latency-p50"),
+             cell(results, "tcp", name, "ratio_nft_pcc", measurement="latency-p99")]
+            for name in ["plain"] + WITH_NAT]
+    return table(["/ nft PCC, more is better", "new connections/s", "TCP, 1 stream",
+                  "TCP, 32 streams", "response p50", "response p99"], rows)
+
+
+def wans_ratio(results, name, wans):
+    """Packet rate with so many WANs / with two, of the same variant."""
+    two = results.row("wans", name, flows=1024, wans=2)
+    many = results.row("wans", name, flows=1024, wans=wans)
+    if not two or not many or not two["ns"] or not many["ns"]:
+        return "-"
+    return number(two["ns"] / many["ns"])
+
+
+def wans_table(results):
+    rows = [[NAMES[name]]
+            + [cell(results, "wans", name, "ratio_nft_pcc", flows=1024, wans=wans)
+               for wans in (2, 8, 64)]
+            + [cell(results, "wans", name, "ratio_bare", flows=1024, wans=wans)
+               for wans in (2, 8, 64)]
+            + [wans_ratio(results, name, 64)]
+            for name in ORDER if results.row("wans", name)]
+    return table(["1024 flows", "2 WANs / nft PCC", "8", "64", "2 WANs / bare", "8", "64",
+                  "64 WANs / 2, itself"], rows)
+
+
+def ipv6_table(results):
+    rows = [[NAMES[name], cell(results, "ipv6", name, "ratio_nft_pcc", flows=1),
+             cell(results, "ipv6", name, "ratio_nft_pcc", flows=1024),
+             cell(results, "ipv6", name, "ratio_bare", flows=1024)]
+            for name in ORDER if results.row("ipv6", name)]
+    return table(["IPv6, packet rate / nft PCC", "1 flow", "1024", "1024: / bare redirect"], rows)
+
+
+def memory_table(results):
+    memory = results.root.get("memory")
+    if not memory:
+        return "Not measured."
+    return table(["memory", "bytes"], [
+        ["pcc_conns, a connection", f'{memory["pcc_conns_bytes"]:.0f}'],
+        ["pcc_flows, a connection (two entries)", f'{memory["pcc_flows_bytes"]:.0f}'],
+        ["the kernel's conntrack entry, without extensions",
+         f'{memory["conntrack_entry_bytes"]:.0f}'],
+        ["all other maps, once", f'{memory["other_maps_bytes"]:.0f}'],
+    ])
+
+
+def verdict(value, least):
+    if not value:
+        return ["-", "not measured"]
+    return [number(value), "met" if value >= least else "**not met**"]
+
+
+def targets_table(results):
+    def bare(name):
+        row = results.row("rate", name, flows=1024)
+        return row["ratio_bare"] if row else None
+
+    def million(name):
+        return results.ratio("million", name, flows=1000000)
+
+    def independence(name):
+        value = wans_ratio(results, name, 64)
+        return None if value == "-" else float(value)
+
+    goals = [
+        ("XDP / nft PCC", results.ratio("rate", "pccbpf-xdp", flows=1024), 6),
+        ("XDP / bare XDP redirect", bare("pccbpf-xdp"), 0.65),
+        ("tc / nft PCC", results.ratio("rate", "pccbpf-tc", flows=1024), 2.4),
+        ("mark tier / nft PCC", results.ratio("rate", "pccbpf-off", flows=1024), 0.95),
+        ("XDP / nft PCC, 1,000,000 flows", million("pccbpf-xdp"), 3),
+        ("XDP, 64 WANs / 2", independence("pccbpf-xdp"), 0.95),
+        ("tc, 64 WANs / 2", independence("pccbpf-tc"), 0.95),
+        ("new connections, mark tier", results.ratio("connections", "pccbpf-off"), 0.95),
+        ("new connections, tc", results.ratio("connections", "pccbpf-tc"), 0.95),
+        ("TCP download through tc / kernel NAT, 32 streams",
+         results.ratio("tcp", "pccbpf-tc", flows=32, measurement="bulk"), 1),
+    ]
+    return table(["target", "at least", "measured", ""],
+                 [[name, str(least)] + verdict(value, least) for name, value, least in goals])
+
+
+TABLES = {
+    "targets": targets_table,
+    "rate": rate_table,
+    "other": other_table,
+    "wans": wans_table,
+    "ipv6": ipv6_table,
+    "memory": memory_table,
+}
+
+
+def fill(path, results):
+    with open(path, encoding="utf-8") as file:
+        words = file.read()
+    for name, make in TABLES.items():
+        begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+        if begin not in words or end not in words:
+            raise SystemExit(f"{path}: no {begin} ... {end}")
+        before, rest = words.split(begin, 1)
+        words = f"{before}{begin}\n{make(results)}\n{end}{rest.split(end, 1)[1]}"
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(words)
+
+
+def main(args):
+    if len(args) not in (3, 4):
+        raise SystemExit(__doc__.split("\n\n")[1])
+    results = Results(args[1])
+    with open(args[2], "w", encoding="utf-8") as file:
+        file.write(draw(results))
+    if len(args) == 4:
+        fill(args[3], results)
+
+
+if __name__ == "__main__":
+    main(sys.argv)
