@@ -741,7 +741,8 @@ static int fresh(enum mode m)
 	map_clear(FD(pcc_flows), sizeof(struct pcc_flow_key));
 	B.meta.epoch = 1;
 	B.meta.tcp_timeout_ms = 432000000;
-	B.meta.flags = PCC_META_NAT4 | PCC_META_NAT6 | PCC_META_FASTPATH;
+	B.meta.flags = PCC_META_NAT4 | PCC_META_NAT6 | PCC_META_FASTPATH |
+		       (mode == IN_XDP ? PCC_META_XDP : 0);
 	meta_put();
 	ct_flush();
 	drain();
