@@ -56,7 +56,7 @@ static void help(void)
 	       "  --wans N,...        WANs, 1 to 64 (default 2)\n"
 	       "  --packets N         packets per turn, at least one per flow (default 25000)\n"
 	       "  --conns N           new connections (default 200000; wan-add: 500000)\n"
-	       "  --rounds N          rounds, variants interleaved (default: 25, 9 or 3 by flows; else 5)\n"
+	       "  --rounds N          rounds, variants interleaved (default: 25, 3 or 1 by flows; else 5)\n"
 	       "  --family 4|6        IP version of the frames (default 4)\n"
 	       "  --no-bidir          warm up without answers from the ISPs\n"
 	       "  --cpu N             CPU of the generator (default: the last allowed)\n"
