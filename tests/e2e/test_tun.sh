@@ -1,0 +1,60 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# A WAN without a link layer: a point-to-point tun device beside an Ethernet one. No gateway has to be given,
+# connections are spread over both, and the fast path takes off and puts on link-layer headers.
+
+# shellcheck source=tests/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
+
+require_root
+require_tools ip nsenter jq curl
+[[ -x /usr/bin/python3 ]] || t_bail 'python3 is missing'
+[[ -c /dev/net/tun ]] || t_bail 'no /dev/net/tun'
+
+HERE=$(dirname "${BASH_SOURCE[0]}")
+
+lab_up --isps 1 --host-addrs 10
+# Started in the namespace of the lab, so that `down` ends it; it enters the two of the devices itself.
+spawn_to "$T_DIR/tunlink" inet /usr/bin/python3 "$HERE/tunlink.py" "$LAB-rt" tun0 "$LAB-inet" tun1
+tunlink=$SPAWNED
+poll_until 5 grep -q ready "$T_DIR/tunlink" || t_bail 'the tun devices do not come up'
+for side in 'rt tun0 2 1' 'inet tun1 1 2'; do
+	read -r ns dev own peer <<<"$side"
+	"$ns" ip addr add "10.9.0.$own" peer "10.9.0.$peer" dev "$dev"
+	"$ns" ip -6 addr add "fd09::$own/64" dev "$dev" nodad
+	"$ns" ip link set "$dev" up
+done
+
+t_begin 'a tun WAN is attached without a gateway, on-link, in both families'
+t_assert_status 0 pcc attach --lan br0 --wan wan1,tun0
+t_assert_eq "$(rt ip -4 route show table 102 | grep -c 'default dev tun0')" 1 'IPv4 default of table 102'
+t_assert_eq "$(rt ip -6 route show table 102 | grep -c 'default dev tun0')" 1 'IPv6 default of table 102'
+t_assert_eq "$(pcc status --json | jq -c '[.wans[] | .gateway]')" '["198.18.1.1",null]' gateways
+
+t_begin 'connections are spread over Ethernet and tun, each with the right source'
+lan 1 "$LABTOOL" connect --dst "$SERVERS4,$SERVERS6" --port "$TCP_PORT" --count 1000 >"$T_DIR/seen"
+t_assert_eq "$(awk '{ print $5 }' "$T_DIR/seen" | sort -u | paste -sd' ')" \
+	'10.9.0.2 198.18.1.2 2001:db8:1::2 fd09::2' 'sources that the servers saw'
+t_assert 'half of them by tun' within_4_sigma "$(awk '$5 == "10.9.0.2" || $5 == "fd09::2"' "$T_DIR/seen" | wc -l)" 1000 0.5
+
+t_begin 'the fast path carries long connections over the tun device, both ways and families'
+hold_start lan1 --dst "$SERVERS4,$SERVERS6" --port "$TCP_PORT" --count 40 --interval-ms 20
+busy() {
+	pcc stats --json | jq -e '[.wans[] | select(.name == "tun0") | .fastpath_packets >= 500] | all' >/dev/null
+}
+t_assert 'hundreds of packets of tun0 on the fast path' poll_until 10 busy
+t_assert 'connections of tun0 are marked fast, in both directions' poll_until 5 eval \
+	"pcc conns --json --wan tun0 | jq -e '[.[] | select(.fastpath and .tx_packets > 50 and .rx_packets > 50)] | length >= 10' >/dev/null"
+t_assert_eq "$(hold_stop | jq -c '[.alive, .broken]')" '[40,0]' 'alive, broken'
+
+t_begin 'bulk data arrives whole over the tun device'
+for i in 1 2 3 4 5 6; do
+	t_assert_eq "$(lan 1 curl -s -m 20 -o /dev/null -w '%{size_download}' "http://203.0.113.$i/bytes/2000000")" 2000000 \
+		"bytes from 203.0.113.$i"
+done
+
+t_begin 'detach takes it off'
+t_assert_status 0 pcc detach
+t_assert_eq "$(rt ip rule | grep -c 'proto 172')" 0 rules
+stop "$tunlink"
