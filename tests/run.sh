@@ -28,7 +28,7 @@ JOBS=${JOBS:-$(nproc)}
 UNIT_S=180         # limits, in seconds
 VALGRIND_S=300
 E2E_S=600
-ALL_S=$((24 * 60)) # what has not begun by then is not run
+ALL_S=$((27 * 60)) # what has not begun by then is not run
 ASAN_FLAGS='-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined'
 
 # Whatever a suite starts inherits this mark: so it is found if it is forgotten.

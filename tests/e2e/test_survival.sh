@@ -11,7 +11,7 @@ require_root
 require_tools ip nft nsenter jq bpftool
 
 COUNT=200
-KILLS=${KILLS:-64}
+KILLS=${KILLS:-36}
 
 lab_up --isps 4 --hosts 1
 rt ip link add lan9 type veth peer name lan9p
