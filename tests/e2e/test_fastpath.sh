@@ -158,12 +158,14 @@ mode_tests() {
 	kill -KILL "$server"
 	t_assert 'all are broken' poll_until 1 hold_is '.broken == 5'
 	hold_stop >/dev/null
-	t_assert 'conntrack has closed them' poll_until 1 no_open_entry 7300
+	t_assert 'conntrack has closed them' poll_until 2 no_open_entry 7300
 	t_assert_eq "$(pcc conns --json | jq '[.[] | select(.dport == 7300 and .fastpath)] | length')" 0 'fast entries left'
 }
 
+# Conntrack keeps ESTABLISHED, but for 10 s only, after a RST whose sequence number is not the one that
+# it waits for: it has not seen the acknowledgements that took the fast path.
 no_open_entry() {
-	! rt conntrack -L -p tcp --dport "$1" 2>/dev/null | grep -q ESTABLISHED
+	! rt conntrack -L -p tcp --dport "$1" 2>/dev/null | awk '/ESTABLISHED/ && $3 > 10 { open = 1 } END { exit !open }'
 }
 
 # ---------------------------------------------------------------- tc, offloads as they come
