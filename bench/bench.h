@@ -205,10 +205,10 @@ struct options {
 	const char *min_ratio; /* VARIANT=X,...: exit status 1 when one is below; NULL: none */
 	const char *json_path;
 	const char *pccbpf;
-	const char *other; /* another pccbpf, for comparison; NULL: none */
-	int max_conns;	   /* 0: enough for the flows */
+	const char *other;    /* another pccbpf, for comparison; NULL: none */
+	int max_conns;	      /* 0: enough for the flows */
 	uint64_t deadline_ns; /* no group of rows begins later; 0: none */
-	const char *bpffs; /* a bpffs of our own */
+	const char *bpffs;    /* a bpffs of our own */
 };
 
 struct result {
@@ -240,7 +240,8 @@ int measure_plan(const struct options *o, struct results *out);
 struct memory {
 	double conns;	  /* pccbpf: pcc_conns, an entry */
 	double flows;	  /* pcc_flows, two entries */
-	double conntrack; /* the kernel's own entry, which all variants with NAT need; 0: not known */
+	double conntrack; /* the kernel's own entry, which all variants with NAT need; 0: not known
+			   */
 	double fixed;	  /* all other maps together, once */
 	int max_conns;
 };
@@ -255,9 +256,8 @@ double result_share(const struct result *r);
 void report_table(const struct results *all);
 void report_memory(const struct memory *m);
 /* add_ms, del_ms: one value per round. */
-int report_wan_add(
-	const struct options *o, long conntracks, const double *add_ms, const double *del_ms,
-	int rounds);
+int report_wan_add(const struct options *o, long conntracks, const double *add_ms,
+	const double *del_ms, int rounds);
 /* memory may be NULL. */
 int report_json(const struct options *o, const struct results *all, const struct memory *memory);
 

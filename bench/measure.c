@@ -14,10 +14,12 @@
  * counts.
  */
 #define PIECES 80
-/* A piece that lost frames is repeated: a ring overflows where its receiver was kept from running. */
+/* A piece that lost frames is repeated: a ring overflows where its receiver was kept from running.
+ */
 #define PIECE_TRIES 4
 #define WARM_UP_PASSES 3
 #define FAST_SHARE_MIN 0.95
+#define LONG_CYCLE_FLOWS 200000
 #define STREAM_ROWS 4
 #define WAN_ADD_LIMIT_MS 200.0
 #define CONNTRACK_COUNT "/proc/sys/net/netfilter/nf_conntrack_count"
@@ -89,14 +91,15 @@ static bool has_fast_path(const struct variant *v)
 
 /*
  * Share of the packets between two readings that the fast path forwarded, or -1 with why where it
- * is so small that the row would say nothing of the fast path. Packets that the fast path let
- * through on purpose, for the kernel to renew a lease, are its own cost.
+ * is so small that the row would say nothing of the fast path. Where a cycle through the flows may
+ * take longer than a lease, packets that were let through for the kernel to renew it are the fast
+ * path's own cost.
  */
-static double fast_share(
-	const struct fast_counts *from, const struct fast_counts *to, uint64_t packets, char *why)
+static double fast_share(const struct fast_counts *from, const struct fast_counts *to,
+	uint64_t packets, bool long_cycle, char *why)
 {
 	double forwarded = to->forwarded - from->forwarded;
-	double renewed = to->renewed - from->renewed;
+	double renewed = long_cycle ? to->renewed - from->renewed : 0;
 
 	if (forwarded + renewed < FAST_SHARE_MIN * (double)packets) {
 		snprintf(why, BENCH_WHY, "only %.1f %% of the packets took the fast path",
@@ -143,7 +146,7 @@ static double run_turn(
 	if (count && pccbpf_fast_counts(&s->topo, s->o, &s->setup, &to, why))
 		return -1;
 	if (count) {
-		*share = fast_share(&from, &to, sent, why);
+		*share = fast_share(&from, &to, sent, flows > LONG_CYCLE_FLOWS, why);
 		if (*share < 0)
 			return -1;
 	}
@@ -182,7 +185,7 @@ static double measure_connections(struct stand *s, const struct result *r, char 
 			return -1;
 	}
 	return check_spread(tr, s->variant, r->wans, (int)piece, why) ? -1
-								       : lowest_decile(ns, count);
+								      : lowest_decile(ns, count);
 }
 
 static void round_add(struct result *r, double ns, double share)
@@ -293,8 +296,8 @@ static struct result group_row(const struct options *o, int w, int v, int i)
 static int prepare(const struct options *o, struct results *out)
 {
 	int groups = o->wan_count * o->chosen_count, size = group_size(o);
-	struct result *rows = reallocarray(
-		out->rows, (size_t)(out->count + groups * size), sizeof(*out->rows));
+	struct result *rows =
+		reallocarray(out->rows, (size_t)(out->count + groups * size), sizeof(*out->rows));
 
 	if (!rows)
 		return -ENOMEM;
@@ -334,7 +337,7 @@ static int rounds_for(const struct options *o, int flows)
 		return o->rounds;
 	if (flows <= MANY_FLOWS)
 		return 25;
-	return flows > 200000 ? 1 : 3;
+	return flows > LONG_CYCLE_FLOWS ? 1 : 3;
 }
 
 /* The rows of a variant that cannot be measured. */

@@ -14,8 +14,7 @@
 #define PLAN_LIMIT_NS (810 * 1000000000ull)
 #define MEMORY_CONNS 262144
 
-#define ALL                                                                                        \
-	"plain,ecmp-masq,nft-pcc,mwan3,bare-tc,bare-xdp,pccbpf-off,pccbpf-tc,pccbpf-xdp"
+#define ALL "plain,ecmp-masq,nft-pcc,mwan3,bare-tc,bare-xdp,pccbpf-off,pccbpf-tc,pccbpf-xdp"
 #define NAT "ecmp-masq,nft-pcc,mwan3,pccbpf-off,pccbpf-tc,pccbpf-xdp"
 #define SOME "nft-pcc,bare-tc,bare-xdp,pccbpf-off,pccbpf-tc,pccbpf-xdp"
 

@@ -90,9 +90,8 @@ static void print_row(const struct results *all, const struct result *r)
 
 void report_table(const struct results *all)
 {
-	printf("%-11s %-11s %2s %-12s %4s %7s %9s %-7s %5s %9s %9s %6s\n", "section",
-		"measurement", "IP", "variant", "WANs", "flows", "value", "", "+-%", "/nft-pcc",
-		"/bare", "fast%");
+	printf("%-11s %-11s %2s %-12s %4s %7s %9s %-7s %5s %9s %9s %6s\n", "section", "measurement",
+		"IP", "variant", "WANs", "flows", "value", "", "+-%", "/nft-pcc", "/bare", "fast%");
 	for (int i = 0; i < all->count; i++)
 		print_row(all, &all->rows[i]);
 }
@@ -150,9 +149,8 @@ static int json_write(const struct options *o, json_t *root)
 	return err;
 }
 
-int report_wan_add(
-	const struct options *o, long conntracks, const double *add_ms, const double *del_ms,
-	int rounds)
+int report_wan_add(const struct options *o, long conntracks, const double *add_ms,
+	const double *del_ms, int rounds)
 {
 	json_t *adds = json_array(), *dels = json_array();
 
@@ -182,9 +180,9 @@ int report_json(const struct options *o, const struct results *all, const struct
 	uname(&host);
 	for (int i = 0; i < all->count; i++)
 		json_array_append_new(rows, result_json(all, &all->rows[i]));
-	return json_write(o,
-		json_pack("{s:s, s:b, s:i, s:o, s:o}", "kernel", host.release,
-			"bidirectional_warm_up", o->bidir, "conntrack_buckets",
-			(int)sysctl_read_long("/proc/sys/net/netfilter/nf_conntrack_buckets"),
-			"memory", memory_json(memory), "results", rows));
+	return json_write(
+		o, json_pack("{s:s, s:b, s:i, s:o, s:o}", "kernel", host.release,
+			   "bidirectional_warm_up", o->bidir, "conntrack_buckets",
+			   (int)sysctl_read_long("/proc/sys/net/netfilter/nf_conntrack_buckets"),
+			   "memory", memory_json(memory), "results", rows));
 }

@@ -221,8 +221,8 @@ static double bulk(int family, int streams)
 	int count = 0, err = 0;
 
 	while (!err && count < streams) {
-		fds[count] = (struct pollfd){
-			.fd = client_connect(family, WISH_BULK), .events = POLLIN};
+		fds[count] =
+			(struct pollfd){.fd = client_connect(family, WISH_BULK), .events = POLLIN};
 		err = fds[count].fd < 0 ? fds[count].fd : 0;
 		count += !err;
 	}

@@ -204,8 +204,12 @@ int topo_create(struct topo *t, pid_t owner, int number, int wans, int family, c
 {
 	int err, home, *fds[] = {&t->lan_fd, &t->router_fd, &t->isp_fd};
 
-	*t = (struct topo){
-		.lan_fd = -1, .router_fd = -1, .isp_fd = -1, .number = number, .wans = wans, .family = family};
+	*t = (struct topo){.lan_fd = -1,
+		.router_fd = -1,
+		.isp_fd = -1,
+		.number = number,
+		.wans = wans,
+		.family = family};
 	why[0] = '\0';
 	home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
 	if (home < 0)
@@ -240,9 +244,8 @@ out:
 
 static void write_host_lan(FILE *f, bool v4)
 {
-	fprintf(f,
-		v4 ? "addr add 10.1.1.1/16 dev g0\nroute add default via 10.1.255.254\n"
-		   : "addr add fd01::1:1/64 dev g0 nodad\nroute add default via fd01::ffff:1\n");
+	fprintf(f, v4 ? "addr add 10.1.1.1/16 dev g0\nroute add default via 10.1.255.254\n"
+		      : "addr add fd01::1:1/64 dev g0 nodad\nroute add default via fd01::ffff:1\n");
 }
 
 static void write_host_isp(FILE *f, const struct topo *t)

@@ -164,7 +164,8 @@ int compare_double(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* The value at so many percent of the sorted ones; negative ones are left out. -1: there is none. */
+/* The value at so many percent of the sorted ones; negative ones are left out. -1: there is none.
+ */
 static double quantile(const double *values, int count, int percent)
 {
 	double sorted[256];

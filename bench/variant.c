@@ -452,10 +452,10 @@ static int parse_fast_counts(const char *text, struct fast_counts *out)
 	*out = (struct fast_counts){0};
 	if (!root)
 		return -EINVAL;
-	json_array_foreach(json_object_get(root, "wans"), i, wan)
+	json_array_foreach (json_object_get(root, "wans"), i, wan)
 		out->forwarded += json_number_value(json_object_get(wan, "fastpath_packets"));
-	out->renewed = json_number_value(
-		json_object_get(json_object_get(root, "counters"), "fast_renew"));
+	out->renewed =
+		json_number_value(json_object_get(json_object_get(root, "counters"), "fast_renew"));
 	json_decref(root);
 	return 0;
 }
@@ -512,7 +512,8 @@ static int setup_pccbpf(const struct variant *v, const struct topo *t, const str
 	if (!s->pccbpf)
 		s->pccbpf = "";
 	const char *const words[] = {"attach", "--lan", "lan0", "--wan", text_get(&wans),
-		"--classifier", "src-address-and-port", "--fastpath", v->fastpath, "--max-conns", max_conns, NULL};
+		"--classifier", "src-address-and-port", "--fastpath", v->fastpath, "--max-conns",
+		max_conns, NULL};
 	status = access(s->pccbpf, X_OK) ? -ENOENT : pccbpf_run(t, o, s, words, why);
 	text_free(&wans);
 	s->attached = status == 0;

@@ -551,11 +551,48 @@ static uint64_t object_hash(void)
 	return hash;
 }
 
+static uint32_t map_id(int fd)
+{
+	struct bpf_map_info info = {};
+	uint32_t len = sizeof(info);
+
+	return bpf_obj_get_info_by_fd(fd, &info, &len) ? 0 : info.id;
+}
+
+/*
+ * Do the pinned programs work on the pinned maps? Not if the command that exchanged them was killed
+ * half-way: the programs in use then have the old ones.
+ */
+static bool programs_use_pins(const struct pcc_dp *dp)
+{
+	/* The last one is looked into by pcc_lan_in only. */
+	static const enum pcc_map used[] = {PCC_MAP_META, PCC_MAP_CONNS, PCC_MAP_FLOWS,
+		PCC_MAP_STATS, PCC_MAP_WANS, PCC_MAP_IFACES, PCC_MAP_BUCKETS};
+	static const enum pcc_prog progs[] = {PCC_PROG_LAN_IN, PCC_PROG_LAN_OUT};
+
+	for (size_t p = 0; p < sizeof(progs) / sizeof(progs[0]); p++) {
+		uint32_t ids[64], len = sizeof(struct bpf_prog_info);
+		struct bpf_prog_info info = {.nr_map_ids = 64, .map_ids = (uintptr_t)ids};
+
+		if (bpf_obj_get_info_by_fd(dp->prog_fd[progs[p]], &info, &len))
+			return false;
+		for (size_t m = 0; m < sizeof(used) / sizeof(used[0]) - p; m++) {
+			uint32_t id = map_id(dp->map_fd[used[m]]), i = 0;
+
+			while (i < info.nr_map_ids && i < 64 && ids[i] != id)
+				i++;
+			if (i == info.nr_map_ids || i == 64)
+				return false;
+		}
+	}
+	return true;
+}
+
 bool pcc_dp_wants_load(struct pcc_dp *dp, const struct pcc_config *cfg)
 {
 	bool no_ct = dp->no_ct || !kernel_has_ct();
 
-	return dp->meta->object_hash != object_hash() ||
+	return dp->meta->object_hash != object_hash() || !programs_use_pins(dp) ||
 	       pcc_dp_map_entries(dp->map_fd[PCC_MAP_CONNS]) != cfg->max_conns ||
 	       pcc_dp_map_entries(dp->map_fd[PCC_MAP_STATS]) < 2 * bucket_room(cfg) ||
 	       no_ct != !!(dp->meta->flags & PCC_META_NO_CT);

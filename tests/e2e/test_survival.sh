@@ -171,7 +171,7 @@ kill_in_exchange() {
 		} >/dev/null 2>&1
 		((status)) || break
 		before=$T_STATE
-		((n % 2)) || read -ra words <<<"$BASE"
+		((n % 2)) || read -ra words <<<"$BASE --max-conns $size"
 		t_assert_status 0 pcc "${words[@]}"
 		maps_agree
 		hold_is ".alive == $COUNT and .broken == 0" || hold_unharmed $COUNT
