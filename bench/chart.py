@@ -178,6 +178,15 @@ def other_table(results):
                   "TCP, 32 streams", "response p50", "response p99"], rows)
 
 
+def wans_own(results, name, wans):
+    """Packet rate with so many WANs / with two, of the same variant."""
+    two = results.row("wans", name, flows=1024, wans=2)
+    many = results.row("wans", name, flows=1024, wans=wans)
+    if not two or not many or not two["ns"] or not many["ns"]:
+        return None
+    return two["ns"] / many["ns"]
+
+
 def wans_change(results, name, wans):
     """The ratio to the bare redirect with so many WANs / that with two."""
     two = results.row("wans", name, flows=1024, wans=2)
@@ -193,8 +202,10 @@ def wans_table(results):
                for wans in (2, 8, 64)]
             + [cell(results, "wans", name, "ratio_bare", flows=1024, wans=wans)
                for wans in (2, 8, 64)]
+            + [number(wans_own(results, name, 64))]
             for name in ORDER if results.row("wans", name)]
-    return table(["1024 flows", "2 WANs / nft PCC", "8", "64", "2 WANs / bare", "8", "64"], rows)
+    return table(["1024 flows", "2 WANs / nft PCC", "8", "64", "2 WANs / bare", "8", "64",
+                  "64 WANs / 2, own rate"], rows)
 
 
 def ipv6_table(results):
@@ -238,6 +249,8 @@ def targets_table(results):
         ("tc / nft PCC", results.ratio("rate", "pccbpf-tc", flows=1024), 2.4),
         ("mark tier / nft PCC", results.ratio("rate", "pccbpf-off", flows=1024), 0.95),
         ("XDP / nft PCC, 1,000,000 flows", million("pccbpf-xdp"), 3),
+        ("XDP, 64 WANs / 2, own rate", wans_own(results, "pccbpf-xdp", 64), 0.95),
+        ("tc, 64 WANs / 2, own rate", wans_own(results, "pccbpf-tc", 64), 0.95),
         ("XDP, 64 WANs / 2, each against its bare redirect",
          wans_change(results, "pccbpf-xdp", 64), 0.95),
         ("tc, 64 WANs / 2, each against its bare redirect",
