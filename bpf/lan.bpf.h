@@ -308,6 +308,22 @@ static __noinline int is_martian(struct __sk_buff *skb, const struct pcc_packet 
 	return iface && iface->flags & PCC_IFACE_DROP_LOCAL_SRC;
 }
 
+/*
+ * A reset of a connection that conntrack has forgotten or closed already, most often because its
+ * WAN went down: conntrack calls it invalid (nf_conntrack_proto_tcp.c, "invalid rst"), so it would
+ * not be translated.
+ */
+static __noinline int rst_is_late(
+	struct __sk_buff *skb, const struct pcc_packet *p, const struct pcc_meta *meta)
+{
+	struct pcc_ct_info info;
+
+	if (!skb || !p || !meta || !untranslatable(p, meta))
+		return 0;
+	ct_lookup(skb, &p->tuple, &info, 0, 0);
+	return !info.found || info.closed;
+}
+
 /* pcc_lan_in: a packet from the LAN. Returns the reason to count. */
 static __always_inline int lan_in(struct __sk_buff *skb, const struct pcc_meta *meta)
 {
@@ -325,6 +341,8 @@ static __always_inline int lan_in(struct __sk_buff *skb, const struct pcc_meta *
 	conn = bpf_map_lookup_elem(&pcc_conns, &p.tuple);
 	if (!conn || !conn_holds(skb, &p, meta, conn, now))
 		return is_martian(skb, &p) ? PCC_R_MARTIAN : lan_in_new(skb, &p, meta, conn);
+	if (p.tcp_flags & PCC_TCP_RST && conn->wan_id && rst_is_late(skb, &p, meta))
+		return PCC_R_UNTRACKED;
 	conn_count_tx(conn, skb->len, now);
 	mark_set(skb, meta, conn->wan_id);
 	if (!conn->wan_id)

@@ -134,30 +134,6 @@ static uint32_t write_dispatch(FILE *out, const struct pcc_nat_cfg *cfg, const c
 }
 
 /*
- * What conntrack calls invalid is not translated, and would leave with the address of the LAN: a
- * reset of a connection that went down with its WAN, for instance. The ISP drops that, too, at
- * best.
- */
-static uint32_t write_untranslated(FILE *out, const struct pcc_nat_cfg *cfg)
-{
-	uint32_t n = 3;
-
-	fprintf(out, "\tchain untranslated {\n"
-		     "\t\ttype filter hook postrouting priority 101; policy accept;\n"
-		     "\t\tct state != invalid accept\n"
-		     "\t\toifname != {");
-	for (uint32_t i = 0; i < cfg->nwans; i++)
-		fprintf(out, "%s \"%s\"", i ? "," : "", cfg->wans[i].name);
-	fprintf(out, " } accept\n\t\tfib saddr . oif type local accept\n");
-	if (cfg->nat4)
-		n += rule(out, "meta nfproto ipv4 drop");
-	if (cfg->nat6)
-		n += rule(out, "ip6 saddr != fe80::/10 drop");
-	fprintf(out, "\t}\n");
-	return n;
-}
-
-/*
  * Chains of type nat see the first packet of a connection only, so they cost established
  * connections nothing; chain untranslated costs one comparison. A connection that comes in by a WAN
  * to the router itself never gets to postrouting: chain local_in marks it. The dispatch by name is
@@ -184,8 +160,6 @@ static uint32_t write_chains(FILE *out, const struct pcc_nat_cfg *cfg)
 		n += write_dispatch(out, cfg, "in");
 		fprintf(out, "\t}\n");
 	}
-	if (cfg->nat4 || cfg->nat6)
-		n += write_untranslated(out, cfg);
 	return n;
 }
 

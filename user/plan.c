@@ -81,6 +81,8 @@ static const struct {
 	/* So do echo replies, RSTs and errors of the router. */
 	{"net/ipv4/fwmark_reflect", "1", false},
 	{"net/ipv6/fwmark_reflect", "1", false},
+	/* A reset with an old sequence number, as after its WAN went down, is translated, too. */
+	{"net/netfilter/nf_conntrack_tcp_ignore_invalid_rst", "1", false},
 	/* conntrack sees one packet in two seconds of an offloaded connection: windows mean
 	   nothing. */
 	{liberal_sysctl, "1", true},

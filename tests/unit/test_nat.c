@@ -54,14 +54,6 @@ static void render_is_exact(void **state)
 		"\t\ttype nat hook input priority 100; policy accept;\n"
 		"\t\tiifname vmap { \"eth1.100\" : jump in_1 }\n"
 		"\t}\n"
-		"\tchain untranslated {\n"
-		"\t\ttype filter hook postrouting priority 101; policy accept;\n"
-		"\t\tct state != invalid accept\n"
-		"\t\toifname != { \"eth1.100\" } accept\n"
-		"\t\tfib saddr . oif type local accept\n"
-		"\t\tmeta nfproto ipv4 drop\n"
-		"\t\tip6 saddr != fe80::/10 drop\n"
-		"\t}\n"
 		"}\n";
 	struct pcc_nat_cfg cfg = two_wans();
 	char *text, *hash;
