@@ -571,7 +571,7 @@ static bool programs_use_pins(const struct pcc_dp *dp)
 	static const enum pcc_prog progs[] = {PCC_PROG_LAN_IN, PCC_PROG_LAN_OUT};
 
 	for (size_t p = 0; p < sizeof(progs) / sizeof(progs[0]); p++) {
-		uint32_t ids[64], len = sizeof(struct bpf_prog_info);
+		uint32_t ids[64] = {0}, len = sizeof(struct bpf_prog_info);
 		struct bpf_prog_info info = {.nr_map_ids = 64, .map_ids = (uintptr_t)ids};
 
 		if (bpf_obj_get_info_by_fd(dp->prog_fd[progs[p]], &info, &len))
