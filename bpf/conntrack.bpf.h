@@ -24,14 +24,12 @@ extern struct nf_conn *bpf_skb_ct_lookup(struct __sk_buff *skb, struct bpf_sock_
 extern void bpf_ct_release(struct nf_conn *ct) __ksym __weak;
 
 #define PCC_TCP_CONNTRACK_ESTABLISHED 3
-#define PCC_TCP_CONNTRACK_CLOSE 8
 
 /* What was learned of a conntrack entry. */
 struct pcc_ct_info {
 	__u32 found;
 	__u32 mark;
 	__u32 reply_dir;    /* the tuple that was asked for is the entry's reply direction */
-	__u32 closed;	    /* TCP: in state CLOSE */
 	__u32 established;  /* TCP: in state ESTABLISHED; UDP: replied to */
 	__u32 nat;	    /* the outside knows the LAN side by another address: */
 	__be32 nat_addr[4]; /* this one, v4-mapped */
@@ -65,8 +63,6 @@ static __always_inline void ct_read(struct nf_conn *ct, const struct pcc_tuple *
 	info->found = 1;
 	info->mark = ct->mark;
 	info->reply_dir = dir;
-	if (t->proto == IPPROTO_TCP)
-		info->closed = ct->proto.tcp.state == PCC_TCP_CONNTRACK_CLOSE;
 	if (t->proto == IPPROTO_TCP)
 		info->established = ct->proto.tcp.state == PCC_TCP_CONNTRACK_ESTABLISHED;
 	else

@@ -309,9 +309,9 @@ static __noinline int is_martian(struct __sk_buff *skb, const struct pcc_packet 
 }
 
 /*
- * A reset of a connection that conntrack has forgotten or closed already, most often because its
- * WAN went down: conntrack calls it invalid (nf_conntrack_proto_tcp.c, "invalid rst"), so it would
- * not be translated.
+ * A reset of a connection that conntrack has forgotten, most often because its WAN went down: it
+ * would not be translated. The entry's state says nothing here: with br_netfilter conntrack has
+ * seen this very packet before it reaches a bridge's tc.
  */
 static __noinline int rst_is_late(
 	struct __sk_buff *skb, const struct pcc_packet *p, const struct pcc_meta *meta)
@@ -321,7 +321,7 @@ static __noinline int rst_is_late(
 	if (!skb || !p || !meta || !untranslatable(p, meta))
 		return 0;
 	ct_lookup(skb, &p->tuple, &info, 0, 0);
-	return !info.found || info.closed;
+	return !info.found;
 }
 
 /* pcc_lan_in: a packet from the LAN. Returns the reason to count. */
