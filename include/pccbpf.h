@@ -127,7 +127,7 @@ enum pcc_scheme { PCC_SCHEME_CONSISTENT = 0, PCC_SCHEME_MODULO = 1 };
 	X(FAST, "fast", "packets forwarded by the fast path")                                      \
 	X(FAST_RENEW, "fast_renew", "packets let through to renew a lease")                        \
 	X(FAST_LEARNED, "fast_learned", "fast path entries learned or renewed")                    \
-	X(FAST_FORGOTTEN, "fast_forgotten", "fast path entries ended by FIN or RST")               \
+	X(FAST_FORGOTTEN, "fast_forgotten", "connections that FIN or RST ended on the fast path")  \
 	X(NO_CONFIG, "no_config", "packets seen while there was no valid configuration")
 
 enum pcc_reason {
@@ -255,13 +255,20 @@ struct pcc_frag {
 };
 
 /*
- * Key of pcc_flows: a packet as it arrives. ifindex is the interface as the routing sees it: the
- * bridge, not its port.
+ * Key of pcc_flows: a packet as it arrives, in few words, since every packet hashes them
+ * (pcc_flow_key_of(), pccbpf_flow.h). IPv6 addresses do not fit: src and dst are a digest of them
+ * then, and pcc_flow.in is compared with the packet.
  */
 struct pcc_flow_key {
-	struct pcc_tuple tuple;
-	__u32 ifindex;
+	__be32 src;
+	__be32 dst;
+	__be16 sport;
+	__be16 dport;
+	__u32 where; /* ifindex << 2 | IPv6 << 1 | UDP; the interface as the routing sees it: the
+			bridge, not its port */
 };
+
+#define PCC_FLOW_MAX_IFINDEX 0x3fffffffu
 
 /* struct pcc_flow.flags */
 #define PCC_FLOW_V6 0x1u
@@ -270,37 +277,59 @@ struct pcc_flow_key {
 #define PCC_FLOW_OUT_L3 0x8u /* leaves without one */
 #define PCC_FLOW_PORTS 0x10u /* NAT changes a port */
 #define PCC_FLOW_ADDRS 0x20u /* NAT changes an address */
+#define PCC_FLOW_ENDED 0x40u /* FIN or RST was seen: the next packet deletes the entry */
+
+#define PCC_LEASE_SHIFT 20 /* pcc_flow.lease is in units of 2^20 ns, 1.05 ms */
 
 /*
  * Value of pcc_flows: what the kernel was seen to do with such a packet. The checksum differences
- * are ones' complement sums of (new - old), as bpf_csum_diff() gives them.
+ * are ones' complement sums of (new - old), folded. What an IPv4 packet needs is in the first 64
+ * bytes, and map entries begin at a multiple of 64: one cache line beside the key's.
+ *
+ * The counters only grow. Packets are counted as 1 << PCC_FLOW_BYTES_BITS | bytes, so a difference
+ * of two readings is packets << PCC_FLOW_BYTES_BITS | bytes again (pcc_flow_uncounted()).
  */
 struct pcc_flow {
-	__be32 src[4]; /* after NAT, v4-mapped */
-	__be32 dst[4];
-	__be16 sport;
-	__be16 dport;
+	__u64 counted; /* on the CPU `cpu`, which alone writes it, without a lock */
+	__u32 lease;   /* valid until, CLOCK_MONOTONIC >> PCC_LEASE_SHIFT, may wrap */
+	__u32 epoch;   /* valid while it is pcc_meta.epoch; 0: being written, or ended */
 	__u32 egress_ifindex;
+	__u16 flags; /* PCC_FLOW_* */
+	__u16 mtu;   /* of the egress, bytes from the IP header on; 65535 for more */
+	__u16 wan_id;
+	__u16 bucket;	 /* 65535: none */
+	__u16 cpu;	 /* the CPU that counts in `counted` */
+	__u16 addr_diff; /* for the checksums of L3 (IPv4) and L4 */
+	__u16 port_diff; /* for the checksum of L4 */
+	__u8 in_mac[6];	 /* of the interface that it arrives on: other frames are not for the
+			    router */
 	__u8 dmac[6];
 	__u8 smac[6];
-	__u32 addr_diff;
-	__u32 port_diff;
-	__u32 mtu;   /* of the egress, bytes from the IP header on */
-	__u32 flags; /* PCC_FLOW_* */
-	__u32 epoch; /* valid while it is pcc_meta.epoch; 0: being written */
-	__u32 wan_id;
-	__u32 bucket;
-	__u32 back_ifindex; /* where the answers arrive: pcc_flow_key.ifindex of the other direction
-			     */
-	__u64 lease_ns;	    /* valid until */
-	__u64 renew_ns; /* when the packet that renews the lease was let through; 0: none is under
-			   way */
-	__u64 packets;	/* not yet added to pcc_conns */
-	__u64 bytes;
-	__u8 in_mac[6]; /* of the interface that it arrives on: other frames are not for the router
-			 */
-	__u8 pad[2];
+	__be16 sport; /* after NAT */
+	__be16 dport;
+	__be32 src4; /* after NAT; IPv6: not used */
+	__be32 dst4;
+
+	__u64 counted_else; /* on other CPUs, atomically */
+	__u64 folded;	    /* of both counters' sum: what is in pcc_conns already */
+	__u64 renew_ns;	    /* when the packet that renews the lease was let through; 0: none is
+			       under way */
+	__u32 back_ifindex; /* where the answers arrive */
+	__u32 pad;
+	__be32 src[4]; /* after NAT, v4-mapped */
+	__be32 dst[4];
+
+	struct pcc_tuple in; /* as it arrives */
+	__u32 pad2[6];
 };
+
+/*
+ * Packets and bytes share a word, so that counting is one addition. Folded whenever the lease is
+ * renewed, after at most 2.1 s of traffic: 2^36 bytes are 260 Gbit/s then, 2^28 packets 127 million
+ * a second.
+ */
+#define PCC_FLOW_BYTES_BITS 36
+#define PCC_FLOW_BYTES_MASK ((1ull << PCC_FLOW_BYTES_BITS) - 1)
 
 /* What a new connection is classified with. There are two; pcc_meta.active_half names the valid
  * one. */
@@ -363,8 +392,8 @@ _Static_assert(sizeof(struct pcc_bucket_stats) == 40, "pcc_stats value");
 _Static_assert(sizeof(struct pcc_wan_stats) == 48, "pcc_wan_stats value");
 _Static_assert(sizeof(struct pcc_frag_key) == 40, "pcc_frags key");
 _Static_assert(sizeof(struct pcc_frag) == 16, "pcc_frags value");
-_Static_assert(sizeof(struct pcc_flow_key) == 44, "pcc_flows key");
-_Static_assert(sizeof(struct pcc_flow) == 128, "pcc_flows value");
+_Static_assert(sizeof(struct pcc_flow_key) == 16, "pcc_flows key");
+_Static_assert(sizeof(struct pcc_flow) == 192, "pcc_flows value");
 _Static_assert(sizeof(struct pcc_half) == 24, "pcc_meta.half");
 _Static_assert(sizeof(struct pcc_meta) == 168, "pcc_meta value");
 
