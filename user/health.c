@@ -183,6 +183,32 @@ static void gateway_answers(struct pcc_health *h, const struct pcc_probe_result 
 		h->gateway[f] = PCC_NEIGH_GOOD;
 }
 
+/* Whole probes that were lost before an answer: the link loses, it is not dead. */
+static void count_pending(struct pcc_health *h, struct pcc_health_target *t)
+{
+	for (; t->pending; t->pending--)
+		loss_push(h, 1);
+}
+
+/*
+ * Losses count once the target answers again: one that has failed says nothing about how much a
+ * working link loses, and a dead link is not a lossy one.
+ */
+static void count_tries(
+	struct pcc_health *h, struct pcc_health_target *t, const struct pcc_probe_result *r)
+{
+	if (t->fails >= h->cfg.fall)
+		t->pending = 0;
+	if (r->outcome == PCC_PROBE_LOST) {
+		t->pending = t->pending + r->tries < PCC_HEALTH_LOSSES ? t->pending + r->tries
+								       : PCC_HEALTH_LOSSES;
+		return;
+	}
+	count_pending(h, t);
+	for (uint32_t i = 0; i < r->tries; i++)
+		loss_push(h, i < r->lost);
+}
+
 void pcc_health_probe(struct pcc_health *h, const struct pcc_probe_result *r)
 {
 	struct pcc_health_target *t;
@@ -192,6 +218,7 @@ void pcc_health_probe(struct pcc_health *h, const struct pcc_probe_result *r)
 		return;
 	t = &h->target[r->target];
 	if (r->outcome == PCC_PROBE_LATE) {
+		count_pending(h, t);
 		t->fails = 0;
 		latency_push(h, r->rtt_us);
 		return;
@@ -201,9 +228,7 @@ void pcc_health_probe(struct pcc_health *h, const struct pcc_probe_result *r)
 		h->probe_now |= 1u << r->target;
 		return;
 	}
-	/* A target that has failed says nothing about how much a working link loses. */
-	for (uint32_t i = 0; i < r->tries && t->fails < h->cfg.fall; i++)
-		loss_push(h, i < r->lost);
+	count_tries(h, t, r);
 	t->seen = true;
 	t->last = r->outcome;
 	if (r->outcome == PCC_PROBE_OK) {

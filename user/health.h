@@ -138,9 +138,10 @@ struct pcc_health_traffic {
 
 /* Private. */
 struct pcc_health_target {
-	uint32_t fails;	 /* probes lost in a row */
-	uint32_t passes; /* probes answered in a row */
-	uint32_t rtt_us; /* of the last answer */
+	uint32_t fails;	  /* probes lost in a row */
+	uint32_t passes;  /* probes answered in a row */
+	uint32_t pending; /* tries of lost probes, not yet in the window */
+	uint32_t rtt_us;  /* of the last answer */
 	enum pcc_probe_outcome last;
 	bool seen; /* has a probe ended? */
 };

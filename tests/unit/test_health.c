@@ -333,6 +333,13 @@ static const struct scenario scenarios[] = {
 		.change = {{DEAD(30 * S)}, {BACK(90 * S)}},
 	},
 	{
+		.what = "eight targets: their last losses do not make it degraded first",
+		.targets = 8,
+		.phase = {{0}, {30 * S, .dead = ALL}, {90 * S}},
+		.end_ms = 5 * MINUTE,
+		.change = {{DEAD(30 * S)}, {BACK(90 * S)}},
+	},
+	{
 		.what = "a short outage: held down for 10 s",
 		.targets = 1,
 		.phase = {{0}, {30 * S, .dead = ALL}, {33 * S}},
