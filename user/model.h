@@ -124,6 +124,12 @@ const struct pcc_wan_cfg *pcc_config_find_wan_const(const struct pcc_config *cfg
 const struct pcc_wan_cfg *pcc_config_find_wan_id(const struct pcc_config *cfg, uint32_t id);
 const struct pcc_lan_cfg *pcc_config_find_lan(const struct pcc_config *cfg, const char *name);
 
+/*
+ * A WAN that is attached keeps the state that it was given: attaching or applying anew does not
+ * undo `wan set --state`.
+ */
+void pcc_config_keep_states(struct pcc_config *cfg, const struct pcc_config *old);
+
 /* Bits to the right of the mask: id << shift is the WAN's mark. 0 for the mask 0. */
 uint32_t pcc_mark_shift(uint32_t mask);
 
