@@ -142,18 +142,21 @@ int pcc_conf_running(
 	return ret;
 }
 
-/* A change in what the data plane does not know shows in no plan. */
-static const char *also_changes(const char *dir, const struct pcc_conf_kept *kept)
+/* A change in what the data plane does not know shows in no plan: does the text say what runs? */
+static const char *also_changes(struct pcc_session *s, const struct pcc_conf_kept *kept)
 {
-	struct pcc_conf_kept now;
-	bool same;
+	struct pcc_conf *now = calloc(1, sizeof(*now));
+	struct pcc_conf_kept runs = {};
+	bool same = false;
 
-	if (pcc_conf_load_kept(dir, &now, NULL))
-		return NULL;
-	same = kept->text
-		       ? now.text && now.len == kept->len && !memcmp(now.text, kept->text, now.len)
-		       : !now.text;
-	pcc_conf_kept_free(&now);
+	if (now && s->state == PCC_DP_ATTACHED && !pcc_conf_running(s, now, NULL, NULL) &&
+		!pcc_conf_text(now, &runs.text, &runs.len))
+		same = kept->text && runs.len == kept->len &&
+		       !memcmp(runs.text, kept->text, runs.len);
+	pcc_conf_kept_free(&runs);
+	if (now)
+		pcc_conf_free(now);
+	free(now);
 	return same ? NULL : "config: keep names, health, groups, policies, hooks";
 }
 
@@ -167,7 +170,7 @@ int pcc_conf_restore(struct pcc_session *s, struct pcc_conf *conf, const struct 
 	if (s->state == PCC_DP_ATTACHED)
 		pcc_config_keep_states(&conf->base, &s->cfg);
 	if (opts->dry_run)
-		with.also = also_changes(s->dp.dir, kept);
+		with.also = also_changes(s, kept);
 	else if (kept->text)
 		fd = store_make(kept, err);
 	if (!opts->dry_run && kept->text && fd < 0)
