@@ -576,8 +576,8 @@ static const struct {
 	{LEAST "hooks:\n  - run: /hook\n    timeout: 2h\n", "f:6:14",
 		"timeout: '2h' is out of range", NULL},
 	/* a column counts characters, a line of error is one line */
-	{HEAD WANS "    {ü: 1}\n", "f:4:5", "at '{ü: 1}': did not find expected key", NULL},
-	{HEAD "wans: [{name: ü, interface: ä/b}]\n", "f:2:28",
+	{HEAD WANS "    name: 'ü' x\n", "f:4:15", "at 'x': did not find expected key", NULL},
+	{HEAD "wans: [{name: ü, interface: ä/b}]\n", "f:2:29",
 		"interface: 'ä/b' is not an interface name", NULL},
 	{HEAD "wans: [{interface: \"a\\nb\"}]\n", "f:2:20",
 		"interface: 'a?b' is not an interface name", NULL},
