@@ -78,7 +78,7 @@ static void keep_states(struct pcc_config *cfg, const struct pcc_config *old)
 		const struct pcc_wan_cfg *was = pcc_config_find_wan_const(old, cfg->wans[i].name);
 
 		if (was)
-			cfg->wans[i].state = was->state;
+			pcc_wan_copy_state(&cfg->wans[i], was);
 	}
 }
 

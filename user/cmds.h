@@ -26,6 +26,8 @@ int pcc_cmd_stats(const struct pcc_args *args);
 int pcc_cmd_conns(const struct pcc_args *args);
 int pcc_cmd_conns_flush(const struct pcc_args *args);
 int pcc_cmd_explain(const struct pcc_args *args);
+int pcc_cmd_daemon(const struct pcc_args *args);
+int pcc_cmd_monitor(const struct pcc_args *args);
 
 /* --- what commands share (cmds.c) ---------------------------------------------------------- */
 

@@ -33,6 +33,8 @@ static int (*const run[PCC_CMD_MAX])(const struct pcc_args *args) = {
 	[PCC_CMD_CONNS] = pcc_cmd_conns,
 	[PCC_CMD_CONNS_FLUSH] = pcc_cmd_conns_flush,
 	[PCC_CMD_EXPLAIN] = pcc_cmd_explain,
+	[PCC_CMD_DAEMON] = pcc_cmd_daemon,
+	[PCC_CMD_MONITOR] = pcc_cmd_monitor,
 	[PCC_CMD_HELP] = cmd_help,
 	[PCC_CMD_VERSION] = cmd_version,
 };
