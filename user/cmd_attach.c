@@ -17,8 +17,8 @@ static int parse_numbers(const struct pcc_args *args, struct pcc_config *cfg, st
 	} numbers[] = {
 		{PCC_OPT_BUCKETS, PCC_DECIMAL, PCC_MIN_BUCKETS, PCC_MAX_BUCKETS, &cfg->buckets},
 		{PCC_OPT_SEED, PCC_DECIMAL_OR_HEX, 0, UINT32_MAX, &cfg->seed},
-		{PCC_OPT_MAX_CONNS, PCC_DECIMAL, 1024, 1u << 27, &cfg->max_conns},
-		{PCC_OPT_TABLE_BASE, PCC_DECIMAL, 1, UINT32_MAX - PCC_MAX_WANS, &cfg->table_base},
+		{PCC_OPT_MAX_CONNS, PCC_DECIMAL, PCC_MIN_CONNS, PCC_MAX_CONNS, &cfg->max_conns},
+		{PCC_OPT_TABLE_BASE, PCC_DECIMAL, 1, PCC_MAX_TABLE_BASE, &cfg->table_base},
 		{PCC_OPT_RULE_PREF, PCC_DECIMAL, 1, PCC_MAX_RULE_PREF, &cfg->rule_pref},
 	};
 

@@ -221,8 +221,7 @@ static int validate_numbers(const struct pcc_config *cfg, struct pcc_err *err)
 	}
 	ret = in_range("--buckets", cfg->buckets, PCC_MIN_BUCKETS, PCC_MAX_BUCKETS, err);
 	if (!ret)
-		ret = in_range(
-			"--table-base", cfg->table_base, 1, UINT32_MAX - PCC_MAX_WANS - 1, err);
+		ret = in_range("--table-base", cfg->table_base, 1, PCC_MAX_TABLE_BASE, err);
 	if (!ret)
 		ret = in_range("--rule-pref", cfg->rule_pref, 1, PCC_MAX_RULE_PREF, err);
 	return ret;

@@ -94,6 +94,11 @@ struct pcc_config {
 /* The classifier of the guide that MikroTik users start from. */
 #define PCC_DEF_CLASSIFIER 6u /* src-address-and-port */
 
+/* Bounds of --max-conns and --table-base. */
+#define PCC_MIN_CONNS 1024u
+#define PCC_MAX_CONNS (1u << 27)
+#define PCC_MAX_TABLE_BASE (UINT32_MAX - PCC_MAX_WANS - 1)
+
 /* The highest preference that leaves every rule before the main table's (32766). */
 #define PCC_MAX_RULE_PREF 32000u
 
