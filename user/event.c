@@ -45,7 +45,9 @@ size_t pcc_event_text(const struct pcc_event *e, char *buf, size_t size)
 	char when[32], what[64] = "";
 
 	time_text(e->time_us, when, sizeof(when));
-	if (e->wan[0] && e->new_state[0])
+	if (e->wan[0] && !strcmp(e->old_state, e->new_state))
+		snprintf(what, sizeof(what), "%s %s", e->wan, e->new_state);
+	else if (e->wan[0])
 		snprintf(what, sizeof(what), "%s %s -> %s", e->wan, e->old_state, e->new_state);
 	else
 		snprintf(what, sizeof(what), "%s%s%s", pcc_event_name(e->kind),

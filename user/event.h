@@ -15,6 +15,7 @@
 	X(WAN, "wan")		    /* the state of a WAN is another one, or its reason */         \
 	X(ALARM, "alarm")	    /* no WAN is fit */                                            \
 	X(ALARM_OVER, "alarm-over") /* one is again */                                             \
+	X(FOLLOW, "follow")	    /* rules, routes were changed with the network */              \
 	X(REPAIR, "repair")	    /* what was missing or different was put back */               \
 	X(RESET, "reset")	    /* clients of a lost WAN were told */                          \
 	X(RELOAD, "reload")	    /* the file was read again */                                  \
