@@ -148,13 +148,14 @@ struct pcc_health_target {
 /* Private. */
 struct pcc_health_flow {
 	struct pcc_health_traffic at; /* counters as last seen */
+	uint64_t sampled_ms;
 	bool known;
-	uint64_t quiet_ms;	/* packets leave and none has come since then; 0: not so */
-	uint32_t quiet_tx;	/* packets that left since */
+	uint64_t quiet_ms;	/* quiet_tx: packets leave and none has come since then */
+	uint32_t quiet_tx;	/* packets that left since; 0: not quiet */
 	uint32_t quiet_syns;	/* of these, requests for connections */
 	uint32_t syns, answers; /* of the present second */
 	uint64_t second_ms;
-	uint64_t live_ms; /* last answer to somebody's connection; 0: never */
+	uint64_t live_ms; /* last packet for somebody's connection; 0: never */
 	uint64_t asked_ms;
 };
 
@@ -175,9 +176,10 @@ struct pcc_health {
 	uint64_t gateway_asked_ms;
 	bool works; /* the state without the hold */
 	uint64_t hold_until_ms;
-	uint32_t hold_ms;     /* of the next fall */
-	uint64_t decay_ms;    /* when the next hold is halved */
-	uint64_t answered_ms; /* last sign of life of any kind */
+	uint32_t hold_ms;    /* of the next fall */
+	uint64_t decay_ms;   /* when the next hold is halved */
+	uint64_t failing_ms; /* since when too few targets answer; 0: not so */
+	bool vouched;	     /* replies have outlived the targets: these are to blame */
 	uint8_t lost[PCC_HEALTH_LOSSES];
 	uint32_t lost_at, lost_n, lost_sum;
 	uint32_t latency_us[PCC_HEALTH_LATENCIES];
