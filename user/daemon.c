@@ -129,6 +129,12 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *arg)
 	return 0;
 }
 
+static void on_message(const struct nlmsghdr *nlh, uint32_t heard, void *arg)
+{
+	if (heard & PCC_HEARD_NEIGH)
+		pcc_daemon_health_neigh(arg, nlh);
+}
+
 static int on_netlink(sd_event_source *source, int fd, uint32_t revents, void *arg)
 {
 	struct pcc_daemon *d = arg;
@@ -137,7 +143,7 @@ static int on_netlink(sd_event_source *source, int fd, uint32_t revents, void *a
 
 	(void)source;
 	(void)revents;
-	heard = pcc_watch_read(&d->watch, route ? d->watch.route : d->watch.nft, NULL, NULL);
+	heard = pcc_watch_read(&d->watch, route ? d->watch.route : d->watch.nft, on_message, d);
 	if (heard & ~PCC_HEARD_NEIGH)
 		pcc_daemon_look_soon(d, heard & PCC_HEARD_LINK ? PCC_URGENT_MS : PCC_QUIET_MS);
 	return 0;
@@ -247,6 +253,8 @@ static void daemon_free(struct pcc_daemon *d)
 {
 	if (!d)
 		return;
+	pcc_daemon_wans_free(d);
+	pcc_nl_close(&d->asker);
 	sd_event_source_unref(d->look_timer);
 	sd_event_source_unref(d->tick_timer);
 	sd_event_unref(d->loop);
@@ -266,7 +274,9 @@ static int start(struct pcc_daemon *d, struct pcc_err *err)
 
 	if (ret)
 		return ret;
-	ret = add_sources(d);
+	ret = pcc_nl_open(&d->asker, NETLINK_ROUTE);
+	if (!ret)
+		ret = add_sources(d);
 	if (ret)
 		return pcc_err_set(err, ret, "event loop", "%s", strerror(-ret));
 	d->conf_pending = true;

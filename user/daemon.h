@@ -12,15 +12,15 @@
 #include "apply.h"
 #include "conf.h"
 #include "event.h"
+#include "health.h"
+#include "probe.h"
 #include "wanstate.h"
 #include "watch.h"
 
 /* How a WAN's link is, as last seen. */
 struct pcc_link_view {
 	bool present;
-	bool up; /* with carrier */
-	enum pcc_fitness fitness;
-	char reason[PCC_REASON_BYTES];
+	char reason[PCC_REASON_BYTES]; /* why it is of no use; "": it is */
 };
 
 /* A WAN as the daemon knows it. */
@@ -33,6 +33,19 @@ struct pcc_daemon_wan {
 	struct pcc_wan_out out;
 	uint64_t since_s;
 	bool marked; /* while the list is gone through */
+
+	struct pcc_daemon *daemon;
+	struct pcc_health health;
+	enum pcc_health_state health_state; /* of the last verdict, with its reason */
+	enum pcc_health_reason health_reason;
+	char health_text[PCC_REASON_BYTES];
+	struct pcc_prober *prober; /* NULL: no targets, or no interface */
+	struct pcc_probe_wan probes_by;
+	bool conf_changed; /* what the prober was made from */
+	sd_event_source *deadline;
+	struct pcc_gateway gw_seen[PCC_FAMILIES]; /* whose neighbour entry the health knows */
+	uint32_t ifindex_seen;
+	uint64_t inherit_until_ms; /* the daemon before held it down: believed until then; 0: no */
 };
 
 /* What a look did, for the event. */
@@ -47,6 +60,7 @@ struct pcc_daemon {
 	struct pcc_conf *conf; /* in force, owned */
 	struct pcc_session s;  /* as of the last look; its lock is held within a look only */
 	struct pcc_watch watch;
+	struct pcc_nl asker; /* has the kernel ask gateways for their address */
 	int run_lock;
 	sd_event_source *look_timer, *tick_timer;
 	struct pcc_debounce debounce;
@@ -108,7 +122,27 @@ void pcc_daemon_wans_update(struct pcc_daemon *d, const struct pcc_config *cfg);
 void pcc_daemon_wans_decide(struct pcc_config *cfg, const struct pcc_observed *now,
 	const struct pcc_err *trouble, void *arg);
 
+/* Ends what runs for each WAN. */
+void pcc_daemon_wans_free(struct pcc_daemon *d);
+
 /* The states are in force: tells what changed, writes the runtime file. */
 void pcc_daemon_wans_settled(struct pcc_daemon *d);
+
+/* --- daemon_health.c ----------------------------------------------------------------------- */
+
+void pcc_daemon_health_start(struct pcc_daemon *d, struct pcc_daemon_wan *w);
+void pcc_daemon_health_stop(struct pcc_daemon_wan *w);
+void pcc_daemon_health_configure(struct pcc_daemon_wan *w, const struct pcc_health_cfg *cfg);
+
+/* From within a look: the link; then what the health makes of it all. */
+void pcc_daemon_health_link(struct pcc_daemon_wan *w, bool up);
+enum pcc_fitness pcc_daemon_health_fitness(const struct pcc_daemon_wan *w, const char **reason);
+
+/* After a look: probes and gateways follow what is in force. */
+void pcc_daemon_health_follow(struct pcc_daemon *d, struct pcc_daemon_wan *w);
+
+/* Something happened, or time has passed. */
+void pcc_daemon_health_step(struct pcc_daemon *d, struct pcc_daemon_wan *w);
+void pcc_daemon_health_neigh(struct pcc_daemon *d, const struct nlmsghdr *nlh);
 
 #endif

@@ -11,6 +11,8 @@
 #include "gateway.h"
 #include "run.h"
 
+#define INHERIT_MS 3000u /* the health finds out within this time */
+
 struct pcc_daemon_wan *pcc_daemon_wan(struct pcc_daemon *d, const char *name)
 {
 	for (uint32_t i = 0; i < PCC_MAX_WANS; i++)
@@ -26,6 +28,8 @@ static struct pcc_daemon_wan *wan_new(struct pcc_daemon *d, const char *name)
 			continue;
 		memset(&d->wans[i], 0, sizeof(d->wans[i]));
 		snprintf(d->wans[i].name, sizeof(d->wans[i].name), "%s", name);
+		pcc_wan_conf_defaults(&d->wans[i].conf);
+		pcc_daemon_health_start(d, &d->wans[i]);
 		return &d->wans[i];
 	}
 	return NULL;
@@ -34,14 +38,27 @@ static struct pcc_daemon_wan *wan_new(struct pcc_daemon *d, const char *name)
 /* What the file says of it; one that was added by hand is not in there. */
 static void take_conf(struct pcc_daemon *d, struct pcc_daemon_wan *w)
 {
-	memset(&w->conf, 0, sizeof(w->conf));
-	w->conf.tier = 1;
-	pcc_health_defaults(&w->conf.health);
+	struct pcc_wan_conf conf;
+
+	pcc_wan_conf_defaults(&conf);
 	for (uint32_t i = 0; i < d->conf->base.nwans; i++)
 		if (!strcmp(d->conf->base.wans[i].name, w->name))
-			w->conf = d->conf->wans[i];
-	if (!w->conf.tier)
-		w->conf.tier = 1;
+			conf = d->conf->wans[i];
+	pcc_daemon_health_configure(w, &conf.health);
+	w->conf = conf;
+}
+
+static void wan_free(struct pcc_daemon_wan *w)
+{
+	pcc_daemon_health_stop(w);
+	w->name[0] = '\0';
+	w->in_force = false;
+}
+
+void pcc_daemon_wans_free(struct pcc_daemon *d)
+{
+	for (uint32_t i = 0; i < PCC_MAX_WANS; i++)
+		wan_free(&d->wans[i]);
 }
 
 void pcc_daemon_wans_update(struct pcc_daemon *d, const struct pcc_config *cfg)
@@ -49,8 +66,11 @@ void pcc_daemon_wans_update(struct pcc_daemon *d, const struct pcc_config *cfg)
 	for (uint32_t i = 0; i < cfg->nwans && i < PCC_MAX_WANS; i++) {
 		struct pcc_daemon_wan *w = pcc_daemon_wan(d, cfg->wans[i].name);
 
-		if (!w)
+		if (!w) {
 			w = wan_new(d, cfg->wans[i].name);
+			if (w && cfg->wans[i].by_daemon && !cfg->wans[i].standby)
+				w->inherit_until_ms = pcc_daemon_now_ms() + INHERIT_MS;
+		}
 		if (!w)
 			continue;
 		take_conf(d, w);
@@ -58,9 +78,8 @@ void pcc_daemon_wans_update(struct pcc_daemon *d, const struct pcc_config *cfg)
 	}
 	for (uint32_t i = 0; i < PCC_MAX_WANS; i++) {
 		if (d->wans[i].name[0] && !d->wans[i].marked)
-			d->wans[i].name[0] = '\0';
+			wan_free(&d->wans[i]);
 		d->wans[i].marked = false;
-		d->wans[i].in_force = d->wans[i].in_force && d->wans[i].name[0];
 	}
 }
 
@@ -122,9 +141,11 @@ static void look_at_link(struct pcc_daemon_wan *w, struct pcc_wan_cfg *wan,
 	const char *wrong = link_trouble(wan, link, now, trouble);
 
 	w->link.present = link;
-	w->link.up = !wrong;
-	w->link.fitness = wrong ? PCC_UNFIT : PCC_FIT;
 	snprintf(w->link.reason, sizeof(w->link.reason), "%s", wrong ? wrong : "");
+	/* A device that is gone, as PPP's between two calls, is no flapping link. */
+	if (link)
+		pcc_daemon_health_link(
+			w, (link->flags & (IFF_UP | IFF_LOWER_UP)) == (IFF_UP | IFF_LOWER_UP));
 }
 
 /* What it is before the daemon has ever decided: what the pins say. */
@@ -154,8 +175,11 @@ void pcc_daemon_wans_decide(struct pcc_config *cfg, const struct pcc_observed *n
 		in[i].asked = pcc_wan_asked(wan);
 		in[i].tier = w->conf.tier;
 		in[i].failback = w->conf.failback;
-		in[i].fitness = w->link.fitness;
-		in[i].reason = w->link.reason;
+		in[i].fitness = pcc_daemon_health_fitness(w, &in[i].reason);
+		if (w->link.reason[0]) {
+			in[i].fitness = PCC_UNFIT;
+			in[i].reason = w->link.reason;
+		}
 	}
 	alarm = pcc_wan_states(in, out, cfg->nwans);
 	for (uint32_t i = 0; i < cfg->nwans; i++) {
@@ -214,8 +238,10 @@ void pcc_daemon_wans_settled(struct pcc_daemon *d)
 	for (uint32_t i = 0; i < d->next.nwans; i++) {
 		struct pcc_daemon_wan *w = pcc_daemon_wan(d, d->next.wans[i].name);
 
-		if (w)
-			settled_one(d, w, &d->next.wans[i], &d->next_out[i]);
+		if (!w)
+			continue;
+		settled_one(d, w, &d->next.wans[i], &d->next_out[i]);
+		pcc_daemon_health_follow(d, w);
 	}
 	if (d->next_alarm && !d->alarm)
 		pcc_daemon_tell(d, PCC_EVENT_ALARM, NULL, NULL, NULL,
