@@ -124,8 +124,8 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *arg)
 
 	if (pcc_daemon_needs_look(d))
 		pcc_daemon_look_soon(d, PCC_URGENT_MS);
-	sd_event_source_set_time(source, usec + TICK_MS * 1000);
-	sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+	(void)usec;
+	arm(source, pcc_daemon_now_ms() + TICK_MS);
 	return 0;
 }
 
@@ -230,6 +230,13 @@ static int add_netlink(struct pcc_daemon *d, struct mnl_socket *sock)
 	return sd_event_add_io(d->loop, NULL, mnl_socket_get_fd(sock), EPOLLIN, on_netlink, d);
 }
 
+static void on_reset(uint32_t told, uint32_t silent, void *arg)
+{
+	if (told || silent)
+		pcc_daemon_tell(arg, PCC_EVENT_RESET, NULL, NULL, NULL,
+			"%u connections were reset, %u clients did not answer", told, silent);
+}
+
 static int add_sources(struct pcc_daemon *d)
 {
 	int ret = sd_event_new(&d->loop);
@@ -243,6 +250,8 @@ static int add_sources(struct pcc_daemon *d)
 	if (ret >= 0)
 		ret = add_netlink(d, d->watch.nft);
 	if (ret >= 0)
+		ret = pcc_reset_new(&d->reset, d->loop, on_reset, d);
+	if (ret >= 0)
 		ret = add_timer(d, &d->look_timer, 1000, on_look);
 	if (ret >= 0)
 		ret = add_timer(d, &d->tick_timer, 20000, on_tick);
@@ -254,6 +263,7 @@ static void daemon_free(struct pcc_daemon *d)
 	if (!d)
 		return;
 	pcc_daemon_wans_free(d);
+	pcc_reset_free(d->reset);
 	pcc_nl_close(&d->asker);
 	sd_event_source_unref(d->look_timer);
 	sd_event_source_unref(d->tick_timer);

@@ -14,6 +14,7 @@
 #include "event.h"
 #include "health.h"
 #include "probe.h"
+#include "reset.h"
 #include "wanstate.h"
 #include "watch.h"
 
@@ -60,6 +61,7 @@ struct pcc_daemon {
 	struct pcc_conf *conf; /* in force, owned */
 	struct pcc_session s;  /* as of the last look; its lock is held within a look only */
 	struct pcc_watch watch;
+	struct pcc_reset *reset;
 	struct pcc_nl asker; /* has the kernel ask gateways for their address */
 	int run_lock;
 	sd_event_source *look_timer, *tick_timer;

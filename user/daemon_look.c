@@ -119,7 +119,6 @@ static void on_step(struct pcc_session *s, const struct pcc_op *op, void *arg)
 {
 	struct pcc_daemon *d = arg;
 
-	(void)s;
 	switch (op->kind) {
 	case PCC_OP_RULE_ADD:
 	case PCC_OP_RULE_DEL:
@@ -146,7 +145,8 @@ static void on_step(struct pcc_session *s, const struct pcc_op *op, void *arg)
 	case PCC_OP_COMMIT:
 		d->did.maps = true;
 		break;
-	case PCC_OP_RELEASE:
+	case PCC_OP_RELEASE: /* the last moment at which its connections are known */
+		pcc_reset_collect(d->reset, &s->dp, &d->next, op->wan_id);
 		break;
 	}
 }
