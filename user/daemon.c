@@ -59,7 +59,37 @@ void pcc_daemon_tell(struct pcc_daemon *d, enum pcc_event_kind kind, const char 
 	vsnprintf(e.reason, sizeof(e.reason), format, args);
 	va_end(args);
 	log_event(&e);
-	(void)d;
+	if (d->monitor)
+		pcc_monitor_send(d->monitor, &e);
+	/* Not of its own failures, or they would have no end. */
+	if (d->hooks && kind != PCC_EVENT_ERROR)
+		pcc_hook_runner_event(d->hooks, &e);
+}
+
+/* A new reader: how things are. */
+static void on_reader(struct pcc_monitor *m, int reader, void *arg)
+{
+	struct pcc_daemon *d = arg;
+
+	for (uint32_t i = 0; i < PCC_MAX_WANS; i++) {
+		const struct pcc_daemon_wan *w = &d->wans[i];
+		struct pcc_event e = {.time_us = clock_us(CLOCK_REALTIME), .kind = PCC_EVENT_WAN};
+		const char *state;
+
+		if (!w->in_force)
+			continue;
+		state = pcc_wan_state_text(w->out.state, w->out.degraded, w->out.standby);
+		memcpy(e.wan, w->name, sizeof(e.wan));
+		snprintf(e.old_state, sizeof(e.old_state), "%s", state);
+		snprintf(e.new_state, sizeof(e.new_state), "%s", state);
+		snprintf(e.reason, sizeof(e.reason), "%s", w->out.reason);
+		pcc_monitor_send_to(m, reader, &e);
+	}
+}
+
+static void on_hook(const char *path, const char *what, void *arg)
+{
+	pcc_daemon_tell(arg, PCC_EVENT_ERROR, NULL, NULL, NULL, "hook %s: %s", path, what);
 }
 
 /* --- looking ------------------------------------------------------------------------------- */
@@ -179,6 +209,7 @@ static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *inf
 		return 0;
 	}
 	conf_replace(d, conf);
+	pcc_hook_runner_configure(d->hooks, conf->hooks, conf->nhooks);
 	d->conf_pending = true;
 	pcc_daemon_look_soon(d, PCC_URGENT_MS);
 	return 0;
@@ -252,6 +283,8 @@ static int add_sources(struct pcc_daemon *d)
 	if (ret >= 0)
 		ret = pcc_reset_new(&d->reset, d->loop, on_reset, d);
 	if (ret >= 0)
+		ret = pcc_hook_runner_new(&d->hooks, d->loop, on_hook, d);
+	if (ret >= 0)
 		ret = add_timer(d, &d->look_timer, 1000, on_look);
 	if (ret >= 0)
 		ret = add_timer(d, &d->tick_timer, 20000, on_tick);
@@ -264,6 +297,8 @@ static void daemon_free(struct pcc_daemon *d)
 		return;
 	pcc_daemon_wans_free(d);
 	pcc_reset_free(d->reset);
+	pcc_monitor_free(d->monitor);
+	pcc_hook_runner_free(d->hooks);
 	pcc_nl_close(&d->asker);
 	sd_event_source_unref(d->look_timer);
 	sd_event_source_unref(d->tick_timer);
@@ -289,6 +324,10 @@ static int start(struct pcc_daemon *d, struct pcc_err *err)
 		ret = add_sources(d);
 	if (ret)
 		return pcc_err_set(err, ret, "event loop", "%s", strerror(-ret));
+	ret = pcc_monitor_new(&d->monitor, d->loop, d->dir, on_reader, d, err);
+	if (ret)
+		return ret;
+	pcc_hook_runner_configure(d->hooks, d->conf->hooks, d->conf->nhooks);
 	d->conf_pending = true;
 	do
 		ret = pcc_daemon_look(d);
@@ -328,6 +367,8 @@ int pcc_daemon_run(const char *file, const char *dir, struct pcc_err *err)
 		if (ret)
 			pcc_err_set(err, ret, "event loop", "%s", strerror(-ret));
 	}
+	if (d->detached)
+		pcc_run_remove(dir);
 	daemon_free(d);
 	return ret;
 }

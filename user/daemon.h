@@ -13,6 +13,8 @@
 #include "conf.h"
 #include "event.h"
 #include "health.h"
+#include "hook_run.h"
+#include "monitor.h"
 #include "probe.h"
 #include "reset.h"
 #include "wanstate.h"
@@ -62,6 +64,8 @@ struct pcc_daemon {
 	struct pcc_session s;  /* as of the last look; its lock is held within a look only */
 	struct pcc_watch watch;
 	struct pcc_reset *reset;
+	struct pcc_monitor *monitor;
+	struct pcc_hook_runner *hooks;
 	struct pcc_nl asker; /* has the kernel ask gateways for their address */
 	int run_lock;
 	sd_event_source *look_timer, *tick_timer;

@@ -8,6 +8,7 @@
 
 #include "daemon.h"
 #include "hooks.h"
+#include "run.h"
 
 static int failed(struct pcc_daemon *d, int ret, const struct pcc_err *err)
 {
@@ -224,6 +225,7 @@ static int gone(struct pcc_daemon *d)
 	for (uint32_t i = 0; i < PCC_MAX_WANS; i++)
 		d->wans[i].in_force = false;
 	pcc_session_close(&d->s);
+	pcc_run_write(d->dir, NULL, 0);
 	return 0;
 }
 

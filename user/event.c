@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "event.h"
 
+#include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,4 +74,46 @@ size_t pcc_event_json(const struct pcc_event *e, char *buf, size_t size)
 	free(text);
 	json_decref(json);
 	return n;
+}
+
+static enum pcc_event_kind kind_of(const char *name)
+{
+	enum pcc_event_kind kind = 0;
+
+	while (kind < PCC_EVENT_MAX && strcmp(pcc_event_name(kind), name))
+		kind++;
+	return kind;
+}
+
+static uint64_t time_parse(const char *text)
+{
+	unsigned int ms = 0;
+	struct tm tm = {};
+	const char *rest = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
+
+	if (!rest || sscanf(rest, ".%3uZ", &ms) != 1)
+		return 0;
+	return (uint64_t)timegm(&tm) * 1000000 + ms * 1000u;
+}
+
+int pcc_event_parse(const char *text, struct pcc_event *e)
+{
+	const char *when, *kind, *wan, *old_state, *new_state, *reason;
+	json_t *json = json_loads(text, 0, NULL);
+	int ret = -EINVAL;
+
+	memset(e, 0, sizeof(*e));
+	if (json &&
+		!json_unpack(json, "{s:s, s:s, s:s, s:s, s:s, s:s}", "time", &when, "event", &kind,
+			"wan", &wan, "old", &old_state, "new", &new_state, "reason", &reason)) {
+		e->time_us = time_parse(when);
+		e->kind = kind_of(kind);
+		snprintf(e->wan, sizeof(e->wan), "%s", wan);
+		snprintf(e->old_state, sizeof(e->old_state), "%s", old_state);
+		snprintf(e->new_state, sizeof(e->new_state), "%s", new_state);
+		snprintf(e->reason, sizeof(e->reason), "%s", reason);
+		ret = e->time_us && e->kind < PCC_EVENT_MAX ? 0 : -EINVAL;
+	}
+	json_decref(json);
+	return ret;
 }

@@ -44,6 +44,9 @@ const char *pcc_event_name(enum pcc_event_kind kind);
 size_t pcc_event_text(const struct pcc_event *e, char *buf, size_t size);
 size_t pcc_event_json(const struct pcc_event *e, char *buf, size_t size);
 
+/* Back from JSON. 0 or -EINVAL. The time has lost what is below a ms. */
+int pcc_event_parse(const char *json, struct pcc_event *e);
+
 #define PCC_EVENT_BYTES 1024u /* room for either */
 
 #endif
