@@ -39,6 +39,7 @@ struct pcc_apply_opts {
 	bool attach;  /* attach, not a change of what is attached */
 	bool dry_run; /* print the plan to stdout, change nothing */
 	pcc_warn_fn warn;
+	const char *also; /* dry_run: a line on what the caller will do beyond the plan, or NULL */
 	/*
 	 * For the daemon. With settled, an interface or gateway that is not there is no error:
 	 * settled gets cfg with what could be settled, and what is wrong with each WAN (the empty

@@ -71,23 +71,10 @@ static int parse_config(const struct pcc_args *args, struct pcc_config *cfg, str
 	return ret ? ret : pcc_config_validate(cfg, err);
 }
 
-/* A WAN that is attached keeps the state that it was given: attach does not undo `wan set --state`.
- */
-static void keep_states(struct pcc_config *cfg, const struct pcc_config *old)
-{
-	for (uint32_t i = 0; i < cfg->nwans; i++) {
-		const struct pcc_wan_cfg *was = pcc_config_find_wan_const(old, cfg->wans[i].name);
-
-		if (was)
-			pcc_wan_copy_state(&cfg->wans[i], was);
-	}
-}
-
-static void report(const struct pcc_session *s, const struct pcc_config *cfg)
+void pcc_cmd_report(const struct pcc_config *cfg)
 {
 	char gw4[PCC_ADDR_TEXT], gw6[PCC_ADDR_TEXT];
 
-	(void)s;
 	for (uint32_t i = 0; i < cfg->nwans; i++) {
 		const struct pcc_wan_cfg *wan = &cfg->wans[i];
 		const char *v4 = pcc_gateway_text(&wan->gw[PCC_V4], PCC_V4, gw4);
@@ -124,10 +111,10 @@ int pcc_cmd_attach(const struct pcc_args *args)
 		goto out;
 	}
 	if (s.state == PCC_DP_ATTACHED)
-		keep_states(cfg, &s.cfg);
+		pcc_config_keep_states(cfg, &s.cfg);
 	status = pcc_apply(&s, cfg, &opts, &err) ? pcc_cmd_failed(&err) : PCC_EXIT_OK;
 	if (!status && !opts.dry_run)
-		report(&s, cfg);
+		pcc_cmd_report(cfg);
 out:
 	pcc_session_close(&s);
 	free(cfg);

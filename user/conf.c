@@ -248,8 +248,10 @@ static int read_targets(struct reader *r, const struct raw_health *raw,
 {
 	int ret = 0;
 
-	if (raw->targets_count)
+	if (raw->targets_count) { /* instead of those of the template */
+		memset(health->targets, 0, sizeof(health->targets));
 		health->ntargets = 0;
+	}
 	for (uint32_t i = 0; !ret && i < raw->targets_count; i++) {
 		if (i == PCC_MAX_TARGETS)
 			ret = pcc_err_set(r->err, -EINVAL, "targets",

@@ -143,8 +143,17 @@ void pcc_raw_free(struct raw_conf *raw)
 
 int pcc_raw_save(const struct raw_conf *raw, char **text, size_t *len)
 {
-	if (!cyaml_save_data(text, len, &config, &pcc_raw_schema, raw, 0))
-		return 0;
+	char *longer = NULL;
+
 	*text = NULL;
-	return -ENOMEM;
+	if (!cyaml_save_data(text, len, &config, &pcc_raw_schema, raw, 0))
+		longer = realloc(*text, *len + 1); /* libcyaml does not end it */
+	if (!longer) {
+		free(*text);
+		*text = NULL;
+		return -ENOMEM;
+	}
+	longer[*len] = '\0';
+	*text = longer;
+	return 0;
 }

@@ -60,7 +60,7 @@ extern const cyaml_schema_value_t pcc_raw_schema;
 struct raw_conf *pcc_raw_load(const char *text, size_t len);
 void pcc_raw_free(struct raw_conf *raw);
 
-/* As YAML, into *text, to be freed. 0 or -ENOMEM. */
+/* As YAML, into *text, with a terminating 0, to be freed. 0 or -ENOMEM. */
 int pcc_raw_save(const struct raw_conf *raw, char **text, size_t *len);
 
 #endif

@@ -187,6 +187,12 @@ static void conf_replace(struct pcc_daemon *d, struct pcc_conf *conf)
 	d->conf = conf;
 }
 
+void pcc_daemon_take_conf(struct pcc_daemon *d, struct pcc_conf *conf)
+{
+	conf_replace(d, conf);
+	pcc_hook_runner_configure(d->hooks, conf->hooks, conf->nhooks);
+}
+
 /* --- signals ------------------------------------------------------------------------------- */
 
 static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *info, void *arg)
@@ -208,8 +214,7 @@ static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *inf
 		sd_notify(0, "READY=1");
 		return 0;
 	}
-	conf_replace(d, conf);
-	pcc_hook_runner_configure(d->hooks, conf->hooks, conf->nhooks);
+	pcc_daemon_take_conf(d, conf);
 	d->conf_pending = true;
 	pcc_daemon_look_soon(d, PCC_URGENT_MS);
 	return 0;

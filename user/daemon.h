@@ -79,7 +79,8 @@ struct pcc_daemon {
 	uint32_t nabsent;
 	uint32_t failures; /* looks that failed, one after another */
 	char last_error[640];
-	uint32_t epoch; /* pcc_meta.epoch that we left */
+	uint64_t kept_id; /* of the pin that has the configuration's text */
+	uint32_t epoch;	  /* pcc_meta.epoch that we left */
 	struct pcc_daemon_did did;
 	struct pcc_daemon_wan wans[PCC_MAX_WANS + 1];
 	/* of the look that is under way */
@@ -100,6 +101,9 @@ uint64_t pcc_daemon_now_ms(void);
 
 /* Has the loop look soon: quiet_ms as in pcc_debounce_heard(). */
 void pcc_daemon_look_soon(struct pcc_daemon *d, uint32_t quiet_ms);
+
+/* Takes conf over as what is in force, with its hooks. */
+void pcc_daemon_take_conf(struct pcc_daemon *d, struct pcc_conf *conf);
 
 /* Tells: log, monitor, hooks. wan, old and new may be NULL. */
 void pcc_daemon_tell(struct pcc_daemon *d, enum pcc_event_kind kind, const char *wan,

@@ -4,8 +4,10 @@
 #include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "conf_apply.h"
 #include "daemon.h"
 #include "hooks.h"
 #include "run.h"
@@ -96,20 +98,16 @@ static void drop_absent_lans(struct pcc_daemon *d)
 /* What is wanted: what the file says when it was read just now, else what is attached. */
 static void make_next(struct pcc_daemon *d)
 {
-	bool attached = d->s.state == PCC_DP_ATTACHED;
-
 	d->next = d->conf_pending ? d->conf->base : d->s.cfg;
 	if (d->conf_pending)
 		drop_absent_lans(d);
 	else
 		add_lans(d);
+	if (d->conf_pending && d->s.state == PCC_DP_ATTACHED)
+		pcc_config_keep_states(&d->next, &d->s.cfg);
 	for (uint32_t i = 0; i < d->next.nwans; i++) {
 		struct pcc_wan_cfg *wan = &d->next.wans[i];
-		const struct pcc_wan_cfg *was;
 
-		was = attached ? pcc_config_find_wan_const(&d->s.cfg, wan->name) : NULL;
-		if (d->conf_pending && was)
-			pcc_wan_copy_state(wan, was);
 		for (int f = 0; f < PCC_FAMILIES; f++)
 			if (wan->gw[f].source != PCC_GW_GIVEN)
 				wan->gw[f].source = PCC_GW_AUTO;
@@ -229,6 +227,56 @@ static int gone(struct pcc_daemon *d)
 	return 0;
 }
 
+/* The file anew: its text is kept in the pins, as by `apply`. LANs that are not there yet are in
+ * it. */
+static int apply_file(struct pcc_daemon *d, const struct pcc_apply_opts *opts, struct pcc_err *err)
+{
+	struct pcc_conf *conf = malloc(sizeof(*conf));
+	struct pcc_conf_kept kept = {};
+	int ret = conf ? pcc_conf_text(d->conf, &kept.text, &kept.len) : -ENOMEM;
+
+	if (ret) {
+		free(conf);
+		return pcc_err_set(err, ret, "configuration", "%s", strerror(-ret));
+	}
+	*conf = *d->conf; /* and what it points to, which stays d->conf's */
+	conf->base = d->next;
+	ret = pcc_conf_restore(&d->s, conf, &kept, opts, err);
+	d->next = conf->base;
+	pcc_conf_kept_free(&kept);
+	free(conf);
+	return ret;
+}
+
+/* Somebody ran `apply`: what the file says of health, tiers and hooks counts for the daemon, too.
+ */
+static void take_kept(struct pcc_daemon *d)
+{
+	struct pcc_conf *conf = calloc(1, sizeof(*conf));
+	struct pcc_conf_kept kept = {};
+	struct pcc_err err = {};
+
+	if (conf && !pcc_conf_load_kept(d->dir, &kept, &err) && kept.text &&
+		!pcc_conf_parse(kept.text, kept.len, d->file, PCC_CONF_TEXT, conf, NULL, &err)) {
+		pcc_daemon_take_conf(d, conf);
+		pcc_daemon_tell(d, PCC_EVENT_RELOAD, NULL, NULL, NULL, "what was applied by hand");
+	} else {
+		free(conf);
+	}
+	pcc_conf_kept_free(&kept);
+	if (err.object[0])
+		failed(d, -EINVAL, &err);
+}
+
+static uint64_t kept_id(const struct pcc_daemon *d)
+{
+	char path[320];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/%s", d->dir, PCC_CONF_PIN);
+	return stat(path, &st) ? 0 : (uint64_t)st.st_ino;
+}
+
 int pcc_daemon_look(struct pcc_daemon *d)
 {
 	struct pcc_apply_opts opts = {
@@ -247,12 +295,16 @@ int pcc_daemon_look(struct pcc_daemon *d)
 		release_lock(d);
 		return ret == -EBUSY ? ret : failed(d, ret, &err);
 	}
+	if (!d->conf_pending && kept_id(d) != d->kept_id)
+		take_kept(d);
 	memset(&d->did, 0, sizeof(d->did));
 	make_next(d);
 	pcc_daemon_wans_update(d, &d->next);
-	ret = pcc_apply(&d->s, &d->next, &opts, &err);
+	ret = d->conf_pending ? apply_file(d, &opts, &err)
+			      : pcc_apply(&d->s, &d->next, &opts, &err);
 	if (!ret)
 		done(d);
+	d->kept_id = kept_id(d);
 	release_lock(d);
 	return ret ? failed(d, ret, &err) : 0;
 }
@@ -275,7 +327,8 @@ bool pcc_daemon_needs_look(struct pcc_daemon *d)
 		snprintf(path, sizeof(path), "%s/pcc_meta", d->dir);
 		return d->detached && !access(path, F_OK);
 	}
-	if (d->s.dp.meta->magic != PCC_MAGIC || d->s.dp.meta->epoch != d->epoch)
+	if (d->s.dp.meta->magic != PCC_MAGIC || d->s.dp.meta->epoch != d->epoch ||
+		kept_id(d) != d->kept_id)
 		return true;
 	for (uint32_t i = 0; i < d->s.cfg.nlans; i++)
 		if (!hooks_there(d, d->s.cfg.lans[i].ifindex, true))

@@ -71,6 +71,16 @@ const struct pcc_wan_cfg *pcc_config_find_wan_id(const struct pcc_config *cfg, u
 	return NULL;
 }
 
+void pcc_config_keep_states(struct pcc_config *cfg, const struct pcc_config *old)
+{
+	for (uint32_t i = 0; i < cfg->nwans; i++) {
+		const struct pcc_wan_cfg *was = pcc_config_find_wan_const(old, cfg->wans[i].name);
+
+		if (was)
+			pcc_wan_copy_state(&cfg->wans[i], was);
+	}
+}
+
 const struct pcc_lan_cfg *pcc_config_find_lan(const struct pcc_config *cfg, const char *name)
 {
 	for (uint32_t i = 0; i < cfg->nlans; i++)

@@ -131,6 +131,12 @@ const struct pcc_lan_cfg *pcc_config_find_lan(const struct pcc_config *cfg, cons
 enum pcc_wan_state pcc_wan_asked(const struct pcc_wan_cfg *wan);
 void pcc_wan_copy_state(struct pcc_wan_cfg *to, const struct pcc_wan_cfg *from);
 
+/*
+ * A WAN that is attached keeps the state that it was given: attaching or applying anew does not
+ * undo `wan set --state`.
+ */
+void pcc_config_keep_states(struct pcc_config *cfg, const struct pcc_config *old);
+
 /* Bits to the right of the mask: id << shift is the WAN's mark. 0 for the mask 0. */
 uint32_t pcc_mark_shift(uint32_t mask);
 
