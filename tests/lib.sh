@@ -554,7 +554,7 @@ DAEMON_LOG=$T_DIR/daemon.log
 daemon_start() {
 	: >"$DAEMON_LOG"
 	# shellcheck disable=SC2016
-	DAEMON_PID=$("$LAB_SH" spawn --name "$LAB" rt bash -c 'exec "$@" 2>"$0"' "$DAEMON_LOG" \
+	DAEMON_PID=$("$LAB_SH" spawn --name "$LAB" rt bash -c 'exec "$@" 2>>"$0"' "$DAEMON_LOG" \
 		"$PCCBPF" daemon --config "$DAEMON_CONF" --bpffs "$BPFFS/pccbpf")
 	poll_until 10 daemon_said '^pccbpf: ready:' || {
 		t_fail "the daemon does not start: $(head -n 3 "$DAEMON_LOG")"
