@@ -85,7 +85,11 @@ $(BUILD)/pccbpf.8: docs/pccbpf.8.in $(BUILD)/pccbpf
 
 tools: $(TOOL_BIN)
 
-$(TOOL_BIN): $(BUILD)/%: tests/tools/%.c
+$(BUILD)/probetool: tests/tools/probetool.c $(USER_OBJ)
+	$(say) TOOL $@
+	$(Q)$(CC) $(CSTD) $(WARN) $(CPPFLAGS) $(CFLAGS) -MMD -MP $< $(USER_OBJ) -o $@ $(LIBS)
+
+$(filter-out $(BUILD)/probetool,$(TOOL_BIN)): $(BUILD)/%: tests/tools/%.c
 	$(say) TOOL $@
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CSTD) $(WARN) $(CPPFLAGS) $(CFLAGS) -MMD -MP $< -o $@

@@ -279,6 +279,8 @@ static __noinline int lan_in_new(struct __sk_buff *skb, const struct pcc_packet 
 		conn = NULL;
 	if (conn) {
 		d.wan_id = conn->wan_id;
+		if (d.wan_id && packet_is_syn(p) && !conn->tx_packets)
+			count_syn_sent(d.wan_id);
 		conn_count_tx(conn, skb->len, bpf_ktime_get_coarse_ns());
 	}
 	mark_set(skb, meta, d.wan_id);
@@ -399,6 +401,21 @@ count:
 	return d.reason;
 }
 
+/*
+ * What says how a WAN does: the first answer to a connection that was asked for, and ICMP errors,
+ * which a gateway without an uplink sends as well.
+ */
+static __noinline int count_signs(const struct pcc_packet *p, const struct pcc_conn *conn)
+{
+	if (!p || !conn)
+		return 0;
+	if (p->flags & PCC_P_ERROR)
+		count_wan_error(conn->wan_id);
+	else if (p->tcp_flags & PCC_TCP_ACK && conn->origin == PCC_ORIGIN_LAN && !conn->rx_packets)
+		count_syn_answered(conn->wan_id, bpf_ktime_get_coarse_ns() - conn->created_ns);
+	return 0;
+}
+
 /* pcc_lan_out: a packet to the LAN. Returns the reason to count. */
 static __always_inline int lan_out(struct __sk_buff *skb, const struct pcc_meta *meta)
 {
@@ -423,11 +440,14 @@ static __always_inline int lan_out(struct __sk_buff *skb, const struct pcc_meta 
 	tuple_reverse(&key, &p.tuple);
 	conn = bpf_map_lookup_elem(&pcc_conns, &key);
 	if (!conn && (p.flags & PCC_P_ERROR)) {
+		count_wan_error(iface->wan_id);
 		count_wan_rx(iface->wan_id, skb->len);
 		return PCC_R_WAN_REPLY;
 	}
 	if (!conn || conn->wan_id != iface->wan_id || (packet_is_syn(&p) && conn->tx_packets))
 		return lan_out_new(skb, &p, meta, conn, iface->wan_id);
+	if (p.tcp_flags & PCC_TCP_SYN || p.flags & PCC_P_ERROR)
+		count_signs(&p, conn);
 	conn_count_rx(conn, skb->len, bpf_ktime_get_coarse_ns());
 	if (conn_wants_ct_mark(conn, conn->rx_packets))
 		conn_mark_ct(skb, &key, meta, conn);

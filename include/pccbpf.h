@@ -229,6 +229,10 @@ struct pcc_wan_stats {
 	__u64 rx_bytes;
 	__u64 new_connections;
 	__u64 fastpath_packets;
+	__u64 rx_errors;    /* of rx_packets: ICMP errors */
+	__u64 syn_sent;	    /* TCP connections asked for from the LAN */
+	__u64 syn_answered; /* of these, answered with SYN+ACK */
+	__u64 rtt_sum_us;   /* of these, the time from the first SYN to the answer */
 };
 
 /*
@@ -363,7 +367,7 @@ _Static_assert(sizeof(struct pcc_conn) == 72, "pcc_conns value");
 _Static_assert(sizeof(struct pcc_wan) == 64, "pcc_wans value");
 _Static_assert(sizeof(struct pcc_iface) == 36, "pcc_ifaces value");
 _Static_assert(sizeof(struct pcc_bucket_stats) == 40, "pcc_stats value");
-_Static_assert(sizeof(struct pcc_wan_stats) == 48, "pcc_wan_stats value");
+_Static_assert(sizeof(struct pcc_wan_stats) == 80, "pcc_wan_stats value");
 _Static_assert(sizeof(struct pcc_frag_key) == 40, "pcc_frags key");
 _Static_assert(sizeof(struct pcc_frag) == 16, "pcc_frags value");
 _Static_assert(sizeof(struct pcc_flow_key) == 44, "pcc_flows key");

@@ -17,12 +17,15 @@ static json_t *wans_json(struct pcc_session *s)
 
 		pcc_dp_wan_stats(&s->dp, s->cfg.wans[i].id, &st);
 		json_array_append_new(wans,
-			json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "name",
+			json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "name",
 				s->cfg.wans[i].name, "tx_packets", (json_int_t)st.tx_packets,
 				"tx_bytes", (json_int_t)st.tx_bytes, "rx_packets",
 				(json_int_t)st.rx_packets, "rx_bytes", (json_int_t)st.rx_bytes,
 				"new_connections", (json_int_t)st.new_connections,
-				"fastpath_packets", (json_int_t)st.fastpath_packets));
+				"fastpath_packets", (json_int_t)st.fastpath_packets, "rx_errors",
+				(json_int_t)st.rx_errors, "syn_sent", (json_int_t)st.syn_sent,
+				"syn_answered", (json_int_t)st.syn_answered, "rtt_sum_us",
+				(json_int_t)st.rtt_sum_us));
 	}
 	return wans;
 }

@@ -23,6 +23,8 @@
 #define SUSPICION_MS 2000u
 /* Replies that go on for so long after the targets failed: the targets are to blame. */
 #define VOUCH_MS 10000u
+/* Tries lost before the answer: such a probe is no step towards rising. */
+#define LOST_TO_DOUBT 2u
 #define GATEWAY_ASK_MS 1000u
 #define LATENCIES_TO_JUDGE 16u
 
@@ -110,6 +112,7 @@ void pcc_health_configure(struct pcc_health *h, const struct pcc_health_cfg *cfg
 	memcpy(old, h->target, sizeof(old));
 	memset(h->target, 0, sizeof(h->target));
 	cfg_set(h, cfg);
+	h->judged = false;
 	for (uint32_t i = 0; i < h->cfg.ntargets; i++)
 		for (uint32_t j = 0; j < old_cfg.ntargets; j++)
 			if (pcc_target_same(&h->cfg.targets[i], &old_cfg.targets[j]))
@@ -146,6 +149,7 @@ void pcc_health_gateway(
 
 static void loss_push(struct pcc_health *h, uint8_t lost)
 {
+	h->judged = false;
 	h->lost_sum = h->lost_sum + lost - h->lost[h->lost_at];
 	h->lost[h->lost_at] = lost;
 	h->lost_at = (h->lost_at + 1) % PCC_HEALTH_LOSSES;
@@ -155,6 +159,7 @@ static void loss_push(struct pcc_health *h, uint8_t lost)
 
 static void latency_push(struct pcc_health *h, uint32_t rtt_us)
 {
+	h->judged = false;
 	h->latency_us[h->latency_at] = rtt_us;
 	h->latency_at = (h->latency_at + 1) % PCC_HEALTH_LATENCIES;
 	if (h->latency_n < PCC_HEALTH_LATENCIES)
@@ -178,6 +183,32 @@ static void gateway_answers(struct pcc_health *h, const struct pcc_probe_result 
 		h->gateway[f] = PCC_NEIGH_GOOD;
 }
 
+/* Whole probes that were lost before an answer: the link loses, it is not dead. */
+static void count_pending(struct pcc_health *h, struct pcc_health_target *t)
+{
+	for (; t->pending; t->pending--)
+		loss_push(h, 1);
+}
+
+/*
+ * Losses count once the target answers again: one that has failed says nothing about how much a
+ * working link loses, and a dead link is not a lossy one.
+ */
+static void count_tries(
+	struct pcc_health *h, struct pcc_health_target *t, const struct pcc_probe_result *r)
+{
+	if (t->fails >= h->cfg.fall)
+		t->pending = 0;
+	if (r->outcome == PCC_PROBE_LOST) {
+		t->pending = t->pending + r->tries < PCC_HEALTH_LOSSES ? t->pending + r->tries
+								       : PCC_HEALTH_LOSSES;
+		return;
+	}
+	count_pending(h, t);
+	for (uint32_t i = 0; i < r->tries; i++)
+		loss_push(h, i < r->lost);
+}
+
 void pcc_health_probe(struct pcc_health *h, const struct pcc_probe_result *r)
 {
 	struct pcc_health_target *t;
@@ -187,6 +218,7 @@ void pcc_health_probe(struct pcc_health *h, const struct pcc_probe_result *r)
 		return;
 	t = &h->target[r->target];
 	if (r->outcome == PCC_PROBE_LATE) {
+		count_pending(h, t);
 		t->fails = 0;
 		latency_push(h, r->rtt_us);
 		return;
@@ -196,14 +228,13 @@ void pcc_health_probe(struct pcc_health *h, const struct pcc_probe_result *r)
 		h->probe_now |= 1u << r->target;
 		return;
 	}
-	/* A target that has failed says nothing about how much a working link loses. */
-	for (uint32_t i = 0; i < r->tries && t->fails < h->cfg.fall; i++)
-		loss_push(h, i < r->lost);
+	count_tries(h, t, r);
 	t->seen = true;
 	t->last = r->outcome;
 	if (r->outcome == PCC_PROBE_OK) {
 		t->fails = 0;
-		t->passes++;
+		/* Back for good is what is answered without delay; a flapping link is not. */
+		t->passes = h->works || r->lost < LOST_TO_DOUBT ? t->passes + 1 : 0;
 		t->rtt_us = r->rtt_us;
 		latency_push(h, r->rtt_us);
 		gateway_answers(h, r);
@@ -421,6 +452,9 @@ static void judge_windows(struct pcc_health *h)
 	uint64_t slow_us = (uint64_t)h->cfg.latency_ms * 1000;
 	uint32_t rtt_us;
 
+	if (h->judged)
+		return;
+	h->judged = true;
 	h->lossy = h->cfg.loss_percent < 100 && (h->lossy ? lost * 5 > limit * 3 : lost > limit);
 	if (!h->cfg.latency_ms)
 		h->slow = false;

@@ -3,7 +3,7 @@
  * Health of a WAN: what to probe and when to believe it. The state machine is pure: probe results,
  * the link, the gateway, the WAN's counters and the time go in; a state and a reason come out.
  *
- * A target fails after `fall` lost probes in a row and is good after `rise` answered ones. Fewer
+ * A target fails after `fall` lost probes in a row and is good after `rise` prompt answers. Fewer
  * than `quorum` targets that have not failed: the WAN falls. `quorum` good ones: it rises, but not
  * before its hold is over, which doubles whenever it falls again soon. A link that goes down and a
  * gateway that is gone have it fall at once; answers to other people's connections keep it from
@@ -138,9 +138,10 @@ struct pcc_health_traffic {
 
 /* Private. */
 struct pcc_health_target {
-	uint32_t fails;	 /* probes lost in a row */
-	uint32_t passes; /* probes answered in a row */
-	uint32_t rtt_us; /* of the last answer */
+	uint32_t fails;	  /* probes lost in a row */
+	uint32_t passes;  /* probes answered in a row */
+	uint32_t pending; /* tries of lost probes, not yet in the window */
+	uint32_t rtt_us;  /* of the last answer */
 	enum pcc_probe_outcome last;
 	bool seen; /* has a probe ended? */
 };
@@ -185,6 +186,7 @@ struct pcc_health {
 	uint32_t latency_us[PCC_HEALTH_LATENCIES];
 	uint32_t latency_at, latency_n;
 	bool lossy, slow;
+	bool judged; /* the windows as they are */
 	struct pcc_health_flow flow;
 };
 

@@ -110,6 +110,14 @@ size_t pcc_dns_write(uint8_t out[PCC_DNS_QUERY_MAX], const char *name, uint16_t 
 	return DNS_HEADER + len + 4;
 }
 
+/* Names are compared without case; the length bytes of labels are below 64, no letters. */
+static bool same_question(const uint8_t *in, const uint8_t *query, size_t len)
+{
+	return !strncasecmp((const char *)in + DNS_HEADER, (const char *)query + DNS_HEADER,
+		       len - 4 - DNS_HEADER) &&
+	       !memcmp(in + len - 4, query + len - 4, 4);
+}
+
 bool pcc_dns_answers(const uint8_t *in, size_t len, const char *name, uint16_t *id)
 {
 	uint8_t query[PCC_DNS_QUERY_MAX];
@@ -121,10 +129,7 @@ bool pcc_dns_answers(const uint8_t *in, size_t len, const char *name, uint16_t *
 	/* Some servers leave the question out of an error. */
 	if (get16(in + 4) != 1 && ((in[3] & 0x0f) == 0 || get16(in + 4)))
 		return false;
-	/* Length bytes of labels are below 64, where strncasecmp() changes nothing. */
-	if (get16(in + 4) &&
-		(len < asked || strncasecmp((const char *)in + DNS_HEADER,
-					(const char *)query + DNS_HEADER, asked - DNS_HEADER)))
+	if (get16(in + 4) && (len < asked || !same_question(in, query, asked)))
 		return false;
 	*id = get16(in);
 	return true;

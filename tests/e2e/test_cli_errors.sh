@@ -255,7 +255,8 @@ shape '(if type == "array" then . else .wans end)[] | '"$WAN_FIELDS" wan list
 COUNTS='tx_packets: "number", tx_bytes: "number", rx_packets: "number", rx_bytes: "number", new_connections: "number"'
 for options in '' --buckets; do
 	read -ra words <<<"stats $options"
-	shape 'check({wans: "array", counters: "object"}), (.wans[] | check({name: "string", '"$COUNTS"', fastpath_packets: "number"})),
+	shape 'check({wans: "array", counters: "object"}), (.wans[] | check({name: "string", '"$COUNTS"', fastpath_packets: "number",
+			rx_errors: "number", syn_sent: "number", syn_answered: "number", rtt_sum_us: "number"})),
 		(.buckets // [] | .[] | check({family: "number", bucket: "number", wan: "string", '"$COUNTS"'}),
 			(.family | one_of([4, 6]))),
 		(.counters[] | select(type != "number"))' "${words[@]}"
