@@ -55,6 +55,9 @@ enum pcc_wan_state { PCC_WAN_UNUSED = 0, PCC_WAN_UP = 1, PCC_WAN_DRAIN = 2, PCC_
 #define PCC_WAN_V6 0x2u
 #define PCC_WAN_GW4_GIVEN 0x4u /* the user gave the gateway; else it was found */
 #define PCC_WAN_GW6_GIVEN 0x8u
+#define PCC_WAN_AUTO 0x10u     /* state is the daemon's doing, the user's is up */
+#define PCC_WAN_DEGRADED 0x20u /* the daemon found it poor: owns buckets for half its weight */
+#define PCC_WAN_STANDBY 0x40u  /* owns no buckets: a better tier is in use */
 
 /* struct pcc_iface.role */
 enum pcc_role { PCC_ROLE_LAN = 1, PCC_ROLE_WAN = 2, PCC_ROLE_PORT = 3 /* of a LAN bridge */ };

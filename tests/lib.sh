@@ -545,3 +545,46 @@ foreign_sources() {
 		print
 	}' | paste -sd,
 }
+
+# ---------------------------------------------------------------- the daemon
+
+# daemon_start: with the configuration in $DAEMON_CONF, its log in $DAEMON_LOG; sets DAEMON_PID.
+DAEMON_CONF=$T_DIR/pccbpf.yaml
+DAEMON_LOG=$T_DIR/daemon.log
+daemon_start() {
+	: >"$DAEMON_LOG"
+	# shellcheck disable=SC2016
+	DAEMON_PID=$("$LAB_SH" spawn --name "$LAB" rt bash -c 'exec "$@" 2>>"$0"' "$DAEMON_LOG" \
+		"$PCCBPF" daemon --config "$DAEMON_CONF" --bpffs "$BPFFS/pccbpf")
+	poll_until 10 daemon_said '^pccbpf: ready:' || {
+		t_fail "the daemon does not start: $(head -n 3 "$DAEMON_LOG")"
+		return 1
+	}
+}
+
+# daemon_said REGEX: since the log was last emptied (: >"$DAEMON_LOG").
+daemon_said() {
+	grep -qE -- "$1" "$DAEMON_LOG"
+}
+
+# wan_state WAN: as status has it.
+wan_state() {
+	pcc wan list --json | jq -r ".[] | select(.name == \"$1\") | .state"
+}
+
+wan_is() {
+	[[ $(wan_state "$1") == "$2" ]]
+}
+
+# within_ms LIMIT WHAT COMMAND...: the command succeeds in time; prints nothing.
+within_ms() {
+	local limit=$1 what=$2 start took
+	shift 2
+	start=$(now_ms)
+	poll_until 15 "$@" || {
+		t_fail "$what: not within 15 s"
+		return 1
+	}
+	took=$(($(now_ms) - start))
+	t_assert_le "$took" "$limit" "$what (ms)"
+}

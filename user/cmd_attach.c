@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cmds.h"
+#include "run.h"
 
 /* Numbers of attach: option, bounds, where they go. */
 static int parse_numbers(const struct pcc_args *args, struct pcc_config *cfg, struct pcc_err *err)
@@ -133,6 +134,8 @@ int pcc_cmd_detach(const struct pcc_args *args)
 	if (pcc_session_open(&s, pcc_cmd_dir(args), PCC_SESSION_CHANGE, wait_s, &err) ||
 		pcc_detach(&s, args->opt[PCC_OPT_FORCE].set, dry_run, pcc_warn_print, &err))
 		status = pcc_cmd_failed(&err);
+	else if (!dry_run && !pcc_run_alive(pcc_cmd_dir(args)))
+		pcc_run_remove(pcc_cmd_dir(args)); /* what a daemon left */
 	pcc_session_close(&s);
 	return status;
 }

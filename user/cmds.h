@@ -30,6 +30,8 @@ int pcc_cmd_apply(const struct pcc_args *args);
 int pcc_cmd_confirm(const struct pcc_args *args);
 int pcc_cmd_check(const struct pcc_args *args);
 int pcc_cmd_show_config(const struct pcc_args *args);
+int pcc_cmd_daemon(const struct pcc_args *args);
+int pcc_cmd_monitor(const struct pcc_args *args);
 
 /* --- what commands share (cmds.c) ---------------------------------------------------------- */
 

@@ -96,6 +96,9 @@ static int read_wans(struct pcc_dp *dp, struct pcc_config *cfg, struct pcc_err *
 		to->weight = wan.weight;
 		to->state = wan.state;
 		to->order = wan.order;
+		to->by_daemon = wan.flags & PCC_WAN_AUTO;
+		to->degraded = wan.flags & PCC_WAN_DEGRADED;
+		to->standby = wan.flags & PCC_WAN_STANDBY;
 		gateway_read(&to->gw[PCC_V4], &wan, PCC_V4);
 		gateway_read(&to->gw[PCC_V6], &wan, PCC_V6);
 		cfg->nwans++;
@@ -246,6 +249,9 @@ static int commit_wans(struct pcc_dp *dp, const struct pcc_config *cfg, uint32_t
 			memcpy(wan.name, from->name, sizeof(wan.name));
 			gateway_write(&wan, &from->gw[PCC_V4], PCC_V4);
 			gateway_write(&wan, &from->gw[PCC_V6], PCC_V6);
+			wan.flags |= (from->by_daemon ? PCC_WAN_AUTO : 0) |
+				     (from->degraded ? PCC_WAN_DEGRADED : 0) |
+				     (from->standby ? PCC_WAN_STANDBY : 0);
 			if (strncmp(old.name, wan.name, sizeof(wan.name)))
 				wan_stats_clear(dp, id);
 		}
@@ -335,6 +341,8 @@ static int commit_ifaces(struct pcc_dp *dp, const struct pcc_config *cfg)
 	for (uint32_t i = 0; i < cfg->nlans; i++) {
 		struct pcc_iface iface = {.role = PCC_ROLE_LAN, .order = i};
 
+		if (!cfg->lans[i].ifindex) /* has not appeared yet */
+			continue;
 		if (cfg->lans[i].l3)
 			iface.flags |= PCC_IFACE_L3;
 		if (has_ports(cfg, cfg->lans[i].ifindex))
@@ -352,6 +360,8 @@ static int commit_ifaces(struct pcc_dp *dp, const struct pcc_config *cfg)
 		struct pcc_iface iface = {
 			.role = PCC_ROLE_WAN, .wan_id = cfg->wans[i].id, .order = i};
 
+		if (!cfg->wans[i].ifindex)
+			continue;
 		if (cfg->wans[i].l3)
 			iface.flags |= PCC_IFACE_L3;
 		iface.master_ifindex = cfg->wans[i].ifindex;
@@ -409,6 +419,17 @@ out:
 	return ret;
 }
 
+/*
+ * A degraded WAN counts half. The consistent table depends on ratios only, so all weights are
+ * doubled there; for modulo that would give other buckets, so the half is rounded up.
+ */
+static uint32_t weight_now(const struct pcc_config *cfg, const struct pcc_wan_cfg *wan)
+{
+	if (cfg->scheme == PCC_SCHEME_MODULO)
+		return wan->degraded ? (wan->weight + 1) / 2 : wan->weight;
+	return wan->degraded ? wan->weight : 2 * wan->weight;
+}
+
 /* The bucket table of one family over the WANs that are up and serve it. */
 static int family_table(
 	const struct pcc_config *cfg, enum pcc_family family, uint8_t *table, uint32_t *n)
@@ -419,13 +440,12 @@ static int family_table(
 	for (uint32_t i = 0; i < cfg->nwans; i++) {
 		const struct pcc_wan_cfg *wan = &cfg->wans[i];
 
-		if (wan->state != PCC_WAN_UP || wan->gw[family].source == PCC_GW_NONE ||
-			wan->gw[family].source == PCC_GW_AUTO)
+		if (wan->state != PCC_WAN_UP || wan->standby || !pcc_wan_serves(wan, family))
 			continue;
 		memset(&members[count], 0, sizeof(members[0]));
 		memcpy(members[count].name, wan->name, sizeof(members[0].name));
 		members[count].id = wan->id;
-		members[count].weight = wan->weight;
+		members[count].weight = weight_now(cfg, wan);
 		members[count].order = wan->order;
 		count++;
 	}

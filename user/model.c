@@ -37,6 +37,19 @@ bool pcc_wan_serves(const struct pcc_wan_cfg *wan, enum pcc_family family)
 	return source == PCC_GW_GIVEN || source == PCC_GW_FOUND || source == PCC_GW_ONLINK;
 }
 
+enum pcc_wan_state pcc_wan_asked(const struct pcc_wan_cfg *wan)
+{
+	return wan->by_daemon ? PCC_WAN_UP : wan->state;
+}
+
+void pcc_wan_copy_state(struct pcc_wan_cfg *to, const struct pcc_wan_cfg *from)
+{
+	to->state = from->state;
+	to->by_daemon = from->by_daemon;
+	to->degraded = from->degraded;
+	to->standby = from->standby;
+}
+
 const struct pcc_wan_cfg *pcc_config_find_wan_const(const struct pcc_config *cfg, const char *name)
 {
 	for (uint32_t i = 0; i < cfg->nwans; i++)
@@ -64,7 +77,7 @@ void pcc_config_keep_states(struct pcc_config *cfg, const struct pcc_config *old
 		const struct pcc_wan_cfg *was = pcc_config_find_wan_const(old, cfg->wans[i].name);
 
 		if (was)
-			cfg->wans[i].state = was->state;
+			pcc_wan_copy_state(&cfg->wans[i], was);
 	}
 }
 

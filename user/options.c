@@ -140,6 +140,11 @@ const struct pcc_option pcc_options[PCC_OPT_MAX] = {
 		.value = PCC_VALUE_NUMBER,
 		.help = "how long to wait while another pccbpf changes something",
 		.def = "10"},
+	[PCC_OPT_CONFIG] = {.name = "--config",
+		.arg = "FILE",
+		.value = PCC_VALUE_DIR,
+		.help = "the configuration file",
+		.def = "/etc/pccbpf/pccbpf.yaml"},
 	[PCC_OPT_BPFFS] = {.name = "--bpffs",
 		.arg = "DIR",
 		.value = PCC_VALUE_DIR,
@@ -320,6 +325,26 @@ const struct pcc_command pcc_commands[PCC_CMD_MAX] = {
 		.text = "Apply accepts it, and then changes nothing. What was changed by other commands "
 			"since is in it.",
 		.example = "pccbpf show config"},
+	[PCC_CMD_DAEMON] = {.id = PCC_CMD_DAEMON,
+		.name = "daemon",
+		.syntax = "",
+		.kind = PCC_CMD_CHANGES,
+		.options = BIT(BPFFS) | BIT(CONFIG),
+		.summary = "keep the router as the file says while the network changes",
+		.text = "Attaches what the file says, or adopts what is attached; then follows links, "
+			"addresses and gateways, puts back what others removed, checks the WANs' "
+			"health and takes dead ones out of use. Runs in the foreground. SIGHUP reads "
+			"the file again. When it ends the data plane stays as it is.",
+		.example = "pccbpf daemon --config /etc/pccbpf/pccbpf.yaml"},
+	[PCC_CMD_MONITOR] = {.id = PCC_CMD_MONITOR,
+		.name = "monitor",
+		.syntax = "",
+		.kind = PCC_CMD_READS,
+		.options = READS,
+		.summary = "print what the daemon does, as it happens",
+		.text = "A line for each change of a WAN's state with its reason, each repair, each "
+			"alarm, until interrupted. With --json a JSON object a line.",
+		.example = "pccbpf monitor --json"},
 	[PCC_CMD_HELP] = {.id = PCC_CMD_HELP,
 		.name = "help",
 		.syntax = "[COMMAND]",

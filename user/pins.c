@@ -388,9 +388,14 @@ static bool btf_has(const struct btf *btf, const char *func)
 /* Has the kernel the conntrack kfuncs? They are in its own BTF or in that of the module. */
 static bool kernel_has_ct(void)
 {
-	struct btf *vmlinux = btf__load_vmlinux_btf(), *module = NULL;
-	bool has =
-		btf_has(vmlinux, "bpf_skb_ct_lookup") && btf_has(vmlinux, "bpf_ct_change_timeout");
+	static bool known; /* the kernel's BTF is large, the daemon asks often */
+	struct btf *vmlinux, *module = NULL;
+	bool has;
+
+	if (known)
+		return true;
+	vmlinux = btf__load_vmlinux_btf();
+	has = btf_has(vmlinux, "bpf_skb_ct_lookup") && btf_has(vmlinux, "bpf_ct_change_timeout");
 
 	if (vmlinux && !has) {
 		module = btf__load_module_btf("nf_conntrack", vmlinux);
@@ -399,6 +404,7 @@ static bool kernel_has_ct(void)
 	}
 	btf__free(module);
 	btf__free(vmlinux);
+	known = has;
 	return has;
 }
 
