@@ -8,6 +8,7 @@
 
 #include "health.h"
 #include "model.h"
+#include "parse.h"
 
 #define PCC_NAME_BYTES 32u
 #define PCC_MAX_GROUPS 64u
@@ -33,12 +34,6 @@ struct pcc_wan_conf {
 struct pcc_group_conf {
 	char name[PCC_NAME_BYTES];
 	uint64_t wans; /* bit i: base.wans[i] */
-};
-
-/* An address prefix, IPv4 v4-mapped. */
-struct pcc_prefix {
-	struct in6_addr addr;
-	uint8_t len; /* 0..128; an IPv4 /24 is 120 */
 };
 
 enum pcc_policy_action {
