@@ -282,7 +282,6 @@ const struct pcc_command pcc_commands[PCC_CMD_MAX] = {
 		.syntax = "IF COMMAND [ARGUMENT...]",
 		.min_words = 1,
 		.max_words = 1,
-		.kind = PCC_CMD_READS,
 		.runs = true,
 		.options = BIT(BPFFS),
 		.summary = "run a command whose connections leave by one WAN",
@@ -532,9 +531,11 @@ const char *pcc_command_usage(const struct pcc_command *cmd, char *buf, size_t s
 		if ((cmd->required & PCC_OPT_BIT(i)) && used < size)
 			used += (size_t)snprintf(buf + used, size - used, " %s %s",
 				pcc_options[i].name, pcc_options[i].arg);
+	if (cmd->runs && used < size)
+		used += (size_t)snprintf(buf + used, size - used, " [OPTIONS]");
 	if (*cmd->syntax && used < size)
 		used += (size_t)snprintf(buf + used, size - used, " %s", cmd->syntax);
-	if ((cmd->options & ~cmd->required) && used < size)
+	if ((cmd->options & ~cmd->required) && !cmd->runs && used < size)
 		snprintf(buf + used, size - used, " [OPTIONS]");
 	return buf;
 }
