@@ -377,6 +377,7 @@ struct pcc_policy_head {
 	__u32 ngroups;
 	__u32 nsets;	/* 0: no look-up in pcc_sets */
 	__u32 set_half; /* pcc_set_key.half */
+	__u64 hash;	/* of what was compiled: the same again changes nothing */
 };
 
 /* Value of pcc_groups; entry half * PCC_MAX_GROUPS + place. */
@@ -475,7 +476,7 @@ _Static_assert(sizeof(struct pcc_frag) == 16, "pcc_frags value");
 _Static_assert(sizeof(struct pcc_flow_key) == 44, "pcc_flows key");
 _Static_assert(sizeof(struct pcc_flow) == 128, "pcc_flows value");
 _Static_assert(sizeof(struct pcc_policy) == 176, "pcc_policies value");
-_Static_assert(sizeof(struct pcc_policy_head) == 16, "pcc_policy_head value");
+_Static_assert(sizeof(struct pcc_policy_head) == 24, "pcc_policy_head value");
 _Static_assert(sizeof(struct pcc_group) == 1080, "pcc_groups value");
 _Static_assert(sizeof(struct pcc_group_block) == 64, "pcc_group_table value");
 _Static_assert(sizeof(struct pcc_set_key) == 24, "pcc_sets key");

@@ -372,7 +372,10 @@ static int plan_and_do(struct pcc_session *s, struct pcc_config *cfg, struct pcc
 	if (ret)
 		goto out;
 	if (opts->dry_run) {
-		pcc_plan_print(&plan, stdout);
+		if (plan.n || !opts->also)
+			pcc_plan_print(&plan, stdout);
+		if (opts->also)
+			puts(opts->also);
 		goto out;
 	}
 	ret = carry_out(&w, &plan, err);

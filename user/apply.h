@@ -39,6 +39,7 @@ struct pcc_apply_opts {
 	bool attach;  /* attach, not a change of what is attached */
 	bool dry_run; /* print the plan to stdout, change nothing */
 	pcc_warn_fn warn;
+	const char *also; /* dry_run: a line on what the caller will do beyond the plan, or NULL */
 };
 
 /*

@@ -15,6 +15,10 @@
 
 #define PCC_DEF_PIN_DIR "/sys/fs/bpf/pccbpf"
 
+/* Pins that the data plane does not use: conf_apply.h, confirm.h. */
+#define PCC_CONF_PIN "pcc_conf"
+#define PCC_CONFIRM_PIN "pcc_confirm"
+
 /* The pinned maps. X(symbol, pin name) */
 #define PCC_MAPS(X)                                                                                \
 	X(META, pcc_meta)                                                                          \

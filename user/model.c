@@ -58,6 +58,16 @@ const struct pcc_wan_cfg *pcc_config_find_wan_id(const struct pcc_config *cfg, u
 	return NULL;
 }
 
+void pcc_config_keep_states(struct pcc_config *cfg, const struct pcc_config *old)
+{
+	for (uint32_t i = 0; i < cfg->nwans; i++) {
+		const struct pcc_wan_cfg *was = pcc_config_find_wan_const(old, cfg->wans[i].name);
+
+		if (was)
+			cfg->wans[i].state = was->state;
+	}
+}
+
 const struct pcc_lan_cfg *pcc_config_find_lan(const struct pcc_config *cfg, const char *name)
 {
 	for (uint32_t i = 0; i < cfg->nlans; i++)
@@ -208,8 +218,7 @@ static int validate_numbers(const struct pcc_config *cfg, struct pcc_err *err)
 	}
 	ret = in_range("--buckets", cfg->buckets, PCC_MIN_BUCKETS, PCC_MAX_BUCKETS, err);
 	if (!ret)
-		ret = in_range(
-			"--table-base", cfg->table_base, 1, UINT32_MAX - PCC_MAX_WANS - 1, err);
+		ret = in_range("--table-base", cfg->table_base, 1, PCC_MAX_TABLE_BASE, err);
 	if (!ret)
 		ret = in_range("--rule-pref", cfg->rule_pref, 1, PCC_MAX_RULE_PREF, err);
 	return ret;

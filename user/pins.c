@@ -680,6 +680,9 @@ static bool is_our_pin(const char *name)
 
 	if (len > 4 && !strcmp(name + len - 4, "_new"))
 		len -= 4;
+	if ((len == strlen(PCC_CONF_PIN) && !strncmp(name, PCC_CONF_PIN, len)) ||
+		!strcmp(name, PCC_CONFIRM_PIN))
+		return true;
 	for (int i = 0; i < PCC_MAP_MAX; i++)
 		if (strlen(map_names[i]) == len && !strncmp(name, map_names[i], len))
 			return true;

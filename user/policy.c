@@ -27,6 +27,31 @@ void pcc_policies_free(struct pcc_policies *p)
 	memset(p, 0, sizeof(*p));
 }
 
+static uint64_t hash_more(uint64_t hash, const void *data, size_t len)
+{
+	const unsigned char *byte = data;
+
+	while (len--)
+		hash = (hash ^ *byte++) * 0x100000001b3ull;
+	return hash;
+}
+
+uint64_t pcc_policies_hash(const struct pcc_policies *p)
+{
+	uint64_t hash = 0xcbf29ce484222325ull;
+
+	if (!p->nrules && !p->ngroups)
+		return 0;
+	hash = hash_more(hash, p->rules, p->nrules * sizeof(*p->rules));
+	hash = hash_more(hash, p->groups, p->ngroups * sizeof(*p->groups));
+	for (size_t i = 0; i < p->nsets; i++) {
+		hash = hash_more(hash, &p->sets[i].addr, sizeof(p->sets[i].addr));
+		hash = hash_more(hash, &p->sets[i].len, sizeof(p->sets[i].len));
+		hash = hash_more(hash, &p->sets[i].sets, sizeof(p->sets[i].sets));
+	}
+	return hash;
+}
+
 /* FNV-1a: the same name is the same rule, wherever it stands. */
 static uint32_t name_hash(const char *name)
 {
@@ -177,17 +202,28 @@ static int compile_rules(struct pcc_policies *p, const struct pcc_conf *conf, st
 
 static int compile_groups(struct pcc_policies *p, const struct pcc_conf *conf, struct pcc_err *err)
 {
+	uint32_t blocks = 0;
+
 	if (conf->ngroups > PCC_MAX_GROUPS)
 		return pcc_err_set(err, -ENOSPC, "groups", "there are %u, at most %u are possible",
 			conf->ngroups, PCC_MAX_GROUPS);
 	for (uint32_t g = 0; g < conf->ngroups; g++) {
 		struct pcc_group *to = &p->groups[g];
-		uint32_t n = 0;
+		uint32_t n = 0, weights = 0;
 
 		memcpy(to->name, conf->groups[g].name, sizeof(to->name));
 		for (uint32_t w = 0; w < conf->base.nwans && w < PCC_MAX_WANS; w++)
-			if (conf->groups[g].wans >> w & 1)
+			if (conf->groups[g].wans >> w & 1) {
 				memcpy(to->wans[n++], conf->base.wans[w].name, PCC_IFNAMSIZ);
+				weights += conf->base.wans[w].weight;
+			}
+		blocks += PCC_FAMILIES * ((weights + 63) / 64);
+	}
+	/* The consistent scheme has a bounded number of buckets; there is always room for them. */
+	if (conf->base.scheme == PCC_SCHEME_MODULO && blocks > PCC_GROUP_BLOCKS) {
+		pcc_err_set(err, -ENOSPC, "groups",
+			"their WANs' weights add up to more buckets than there is room for");
+		return pcc_err_hint(err, -ENOSPC, "use smaller weights, or the scheme consistent");
 	}
 	p->ngroups = conf->ngroups;
 	return 0;

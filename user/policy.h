@@ -45,6 +45,9 @@ void pcc_policies_free(struct pcc_policies *p);
 /* Room for rules and groups; -ENOMEM. */
 int pcc_policies_alloc(struct pcc_policies *p);
 
+/* FNV-1a over what was compiled; 0 where there is nothing. */
+uint64_t pcc_policies_hash(const struct pcc_policies *p);
+
 /* Appends a prefix to the sets; -ENOMEM, -ENOSPC. */
 int pcc_policy_set_add(struct pcc_policies *p, const struct pcc_prefix *prefix, uint64_t sets,
 	struct pcc_err *err);
@@ -69,17 +72,11 @@ void pcc_policy_sets_settle(struct pcc_policies *p);
 
 /*
  * Makes p what new connections are decided by: writes the half that is not active and switches. All
- * or nothing. cfg is what is attached. 0 or a negative errno with err filled.
+ * or nothing; what is in force already is left as it is. cfg is what is attached. 0 or a negative
+ * errno with err filled.
  */
 int pcc_policy_commit(struct pcc_dp *dp, const struct pcc_config *cfg, const struct pcc_policies *p,
 	struct pcc_err *err);
-
-/*
- * Compiles and commits: for a session that has conf.base attached. Where it fails the policies are
- * as before.
- */
-struct pcc_session;
-int pcc_policy_apply(struct pcc_session *s, const struct pcc_conf *conf, struct pcc_err *err);
 
 /*
  * Writes the policies of half `half`, with ids, ifindexes and tables for cfg: those of

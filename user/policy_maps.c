@@ -10,7 +10,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "apply.h"
 #include "buckets.h"
 
 static uint32_t active_half(const struct pcc_dp *dp)
@@ -206,6 +205,7 @@ int pcc_policy_write(struct pcc_dp *dp, const struct pcc_config *cfg, uint32_t h
 		memcpy(next.groups, dp->policies->groups, next.ngroups * sizeof(*next.groups));
 		head.nsets = dp->policies->nsets;
 		head.set_half = !head.set_half;
+		head.hash = pcc_policies_hash(dp->policies);
 		ret = assign_hits(dp, &next, &active);
 	}
 	if (!ret && active.rules) {
@@ -263,6 +263,8 @@ int pcc_policy_commit(struct pcc_dp *dp, const struct pcc_config *cfg, const str
 
 	if (ret)
 		return pcc_err_set(err, ret, "pcc_policy_head", "holds impossible values");
+	if (head.hash == pcc_policies_hash(p) && head.npolicies == p->nrules)
+		return 0;
 	sets_clear(dp, !head.set_half); /* what a command that was killed has left */
 	ret = sets_put(dp, p, !head.set_half);
 	if (!ret) {
@@ -277,24 +279,7 @@ int pcc_policy_commit(struct pcc_dp *dp, const struct pcc_config *cfg, const str
 	sets_clear(dp, ret ? !head.set_half : head.set_half);
 	if (!ret)
 		return 0;
-	pcc_err_set(err, ret, "policies", "cannot be written: %s", strerror(-ret));
-	if (ret == -ENOSPC)
-		pcc_err_hint(err, ret,
-			"groups have more buckets than there is room for: use smaller weights, or "
-			"the scheme consistent");
-	return ret;
-}
-
-int pcc_policy_apply(struct pcc_session *s, const struct pcc_conf *conf, struct pcc_err *err)
-{
-	struct pcc_policies p;
-	int ret = pcc_policy_compile(&p, conf, err);
-
-	if (ret)
-		return ret;
-	ret = pcc_policy_commit(&s->dp, &s->cfg, &p, err);
-	pcc_policies_free(&p);
-	return ret;
+	return pcc_err_set(err, ret, "policies", "cannot be written: %s", strerror(-ret));
 }
 
 /* ---------------------------------------------------------------- what is in force */
