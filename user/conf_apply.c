@@ -10,6 +10,7 @@
 
 #include "conf_merge.h"
 #include "conntrack.h"
+#include "policy.h"
 
 /* The text in pieces, the last one filled up with zeroes. Longer texts have more entries. */
 #define PIECE_BYTES 4096u
@@ -178,25 +179,35 @@ int pcc_conf_restore(struct pcc_session *s, struct pcc_conf *conf, const struct 
 {
 	bool write = !opts->dry_run && !is_kept(s->dp.dir, kept);
 	struct pcc_apply_opts with = *opts;
+	struct pcc_policies policies;
 	int fd = -1, ret;
 
 	with.attach = true;
+	ret = pcc_policy_compile(&policies, conf, err);
+	if (ret)
+		return ret;
 	if (s->state == PCC_DP_ATTACHED)
 		pcc_config_keep_states(&conf->base, &s->cfg);
 	if (opts->dry_run)
 		with.also = also_changes(s, kept);
 	if (write && kept->text) {
 		fd = store_make(kept, err);
-		if (fd < 0)
-			return fd;
+		if (fd < 0) {
+			ret = fd;
+			goto out;
+		}
 	}
 	ret = pcc_apply(s, &conf->base, &with, err);
+	if (!ret && !opts->dry_run)
+		ret = pcc_policy_commit(&s->dp, &conf->base, &policies, err);
 	if (!ret && fd >= 0)
 		ret = store_pin(s->dp.dir, fd, err);
 	else if (!ret && write)
 		store_remove(s->dp.dir);
 	if (fd >= 0)
 		close(fd);
+out:
+	pcc_policies_free(&policies);
 	return ret;
 }
 
