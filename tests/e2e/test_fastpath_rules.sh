@@ -111,6 +111,17 @@ no_open_entry() {
 	! rt conntrack -L -p tcp --dport "$1" 2>/dev/null | awk '/ESTABLISHED/ && $3 > 10 { open = 1 } END { exit !open }'
 }
 
+# A server that sends all the time and never reads: when it is killed the kernel resets the connection.
+cat >"$T_DIR/server.py" <<'END'
+import socket, sys, time
+listener = socket.create_server(("203.0.113.7", int(sys.argv[1])))
+print("ready", flush=True)
+conn, _ = listener.accept()
+while True:
+    conn.sendall(b"y" * 100)
+    time.sleep(0.02)
+END
+
 # A connection that speaks all the time; prints the error that ends it, and when (ms).
 cat >"$T_DIR/client.py" <<'END'
 import errno, select, socket, sys, time
@@ -145,7 +156,7 @@ mode_tests() {
 	stream_start ct 203.0.113.5 7005 42005
 	stream_start free 203.0.113.6 7006 42006
 	stream_start free6 2001:db8:ffff::6 7006 42007
-	t_assert 'all are fast' poll_until 5 streams_fast 42001 42002 42003 42004 42005 42006 42007
+	t_assert 'all are fast' poll_until 10 streams_fast 42001 42002 42003 42004 42005 42006 42007
 	rt nft -f - <<-'END'
 	table inet fw {
 		chain forward {
@@ -269,12 +280,12 @@ mode_tests() {
 	stream_start busy4 203.0.113.1 7001 42011
 	stream_start busy6 2001:db8:ffff::1 7001 42012
 	t_assert 'fast' poll_until 5 streams_fast 42011 42012
-	rt timeout 60 conntrack -E -e DESTROY -p udp >"$T_DIR/destroyed" 2>/dev/null &
-	watch=$!
+	spawn_to "$T_DIR/destroyed" rt conntrack -E -e DESTROY -p udp
+	watch=$SPAWNED
 	before=$(udp_entries)
-	spawn inet "$LABTOOL" serve --tcp 7301 --bind 203.0.113.7 --ready "$T_DIR/ready.$mode"
+	spawn_to "$T_DIR/ready.$mode" inet python3 "$T_DIR/server.py" 7301
 	server=$SPAWNED
-	poll_until 5 test -s "$T_DIR/ready.$mode" || t_fail 'the server does not start'
+	poll_until 5 grep -qs ready "$T_DIR/ready.$mode" || t_fail 'the server does not start'
 	spawn_to "$T_DIR/client.$mode" lan1 python3 "$T_DIR/client.py" 203.0.113.7 7301
 	client=$SPAWNED
 
@@ -306,8 +317,7 @@ mode_tests() {
 		[[ -z $(udp_entries) ]]
 	}
 	t_assert 'idle, they have no entry after 3 s' poll_until 5 no_udp_entries
-	kill "$watch" 2>/dev/null
-	wait "$watch" 2>/dev/null
+	stop "$watch"
 	rt sysctl -qw net.netfilter.nf_conntrack_udp_timeout_stream=120
 
 	t_begin "$mode: a server that is killed after seconds of the fast path: the client gets ECONNRESET at once"
