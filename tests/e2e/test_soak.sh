@@ -91,9 +91,20 @@ dropped() {
 	rt ip -s -s -j link show "$1" | jq '.[0].stats64.tx | .dropped + .errors'
 }
 
+# Have the ends seen nothing for a while? What is under way would be counted by one and not yet by the other.
+quiet() {
+	local was=${SEEN:-}
+	SEEN=$(end_of isp1)$(end_of isp2)$(end_of lan1)
+	[[ $SEEN == "$was" ]] || {
+		sleep 0.3
+		return 1
+	}
+}
+
 # numbers: what both ends and the product have counted since the start.
 numbers() {
-	local i p b tx=0 txb=0 rx rxb
+	local i p b tx=0 txb=0 rx rxb SEEN=''
+	poll_until 20 quiet || t_fail 'the traffic does not end'
 	for i in 1 2; do
 		read -r p b < <(end_of "isp$i")
 		tx=$((tx + p))
