@@ -401,7 +401,7 @@ udp_query() {
 rt_state() {
 	# shellcheck disable=SC2016
 	rt bash -c '
-		ip -d link show | sed -E "s/[a-z_]*timer +[0-9.]+//g; s/^/link: /"
+		ip -d link show | sed -E "s/[a-z_]*timer +[0-9.]+//g; s/(prog\/xdp) id [0-9]+ name ([^ ]+).*/\1 \2/; s/^/link: /"
 		tc qdisc show | sed "s/^/qdisc: /"
 		for side in ingress egress; do
 			ip -br link show | sed "s/[@ ].*/ $side/; s/^/filter show dev /" |
@@ -423,6 +423,7 @@ rt_state() {
 rt_ids() {
 	local pin
 	rt nft -a list ruleset
+	rt ip -o -d link show | grep -o 'prog/xdp id [0-9]*'
 	find "$BPFFS" -mindepth 1 -printf '%P %i\n' | sort
 	for pin in "$BPFFS"/pccbpf/*; do
 		case ${pin##*/} in

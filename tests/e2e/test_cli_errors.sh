@@ -169,7 +169,7 @@ same_as "$T_DIR/before" rt_state
 
 t_begin 'a gateway that does not answer is a warning, not an error'
 t_assert_status 0 pcc attach --lan br0 --wan wan1@198.18.1.77,wan2
-t_assert_eq "$(wc -l <"$T_DIR/err")" 1 'lines on stderr'
+t_assert_eq "$(grep -vc 'checksums to be completed' "$T_DIR/err")" 1 'lines on stderr, but for what XDP has to say of a veth'
 t_assert "it says $(<"$T_DIR/err")" grep -qE '^pccbpf: (warning: )?wan1: .*198.18.1.77.* \(.*\)$' "$T_DIR/err"
 t_assert_eq "$(pcc status --json | jq -r '.wans[0].gateway')" 198.18.1.77 gateway
 t_assert_status 0 pcc attach --lan br0 --wan wan1,wan2

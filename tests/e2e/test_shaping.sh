@@ -76,7 +76,7 @@ rate_of() {
 shaped() {
 	local rate
 	rate=$(rate_of "$1")
-	RATES+=" $1 $((rate / 1000)) of $2000 kbit/s"
+	RATES+=" $1 $((rate / 1000)) of ${2}000 kbit/s"
 	((rate <= $2 * 1000000 && rate >= $2 * 800000)) || t_fail "$1: $rate bit/s through a shaper of $2 Mbit/s"
 }
 
