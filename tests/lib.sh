@@ -196,11 +196,13 @@ lab_use() {
 	eval "$env"
 }
 
-# lab_up [OPTIONS of lab.sh up]: a new lab, removed and checked at the end.
+# lab_up [OPTIONS of lab.sh up]: a new lab, removed and checked at the end. Where the suite runs in
+# XDP, its packets look as on a wire.
 lab_up() {
 	local name
 	T_LABS=$((T_LABS + 1))
 	name=pcct-$$-$T_LABS
+	[[ ${PCC_TEST_FASTPATH:-} != xdp || " $* " == *' --no-offload '* ]] || set -- --no-offload "$@"
 	t_defer lab_down "$name"
 	"$LAB_SH" up --name "$name" "$@" >/dev/null || t_bail "lab.sh up failed"
 	lab_use "$name"
@@ -281,9 +283,18 @@ isp() {
 	in_lab "isp$k" "$@"
 }
 
+# fastpath_words COMMAND [OPTIONS]: what PCC_TEST_FASTPATH (tc, xdp, off) adds to an attach that does not
+# say by itself where the fast path is to be: FASTPATH_WORDS.
+fastpath_words() {
+	FASTPATH_WORDS=()
+	[[ -n ${PCC_TEST_FASTPATH:-} && ${1:-} == attach && " $* " != *' --fastpath'* ]] || return 0
+	FASTPATH_WORDS=(--fastpath "$PCC_TEST_FASTPATH")
+}
+
 # pcc COMMAND [OPTIONS]: the product in the router, with the lab's own pins.
 pcc() {
-	rt "$PCCBPF" "$@" --bpffs "$BPFFS/pccbpf"
+	fastpath_words "$@"
+	rt "$PCCBPF" "$@" "${FASTPATH_WORDS[@]}" --bpffs "$BPFFS/pccbpf"
 }
 
 # spawn_to FILE NS COMMAND...: in the background, output to FILE. The process id is in SPAWNED.
@@ -438,7 +449,8 @@ same_as() {
 
 # pcc_start COMMAND...: pcc in the background, as one process: PCC_PID. pcc_kill ends it with -9.
 pcc_start() {
-	nsenter --net="/run/netns/$LAB-rt" -- "$PCCBPF" "$@" --bpffs "$BPFFS/pccbpf" >/dev/null 2>&1 &
+	fastpath_words "$@"
+	nsenter --net="/run/netns/$LAB-rt" -- "$PCCBPF" "$@" "${FASTPATH_WORDS[@]}" --bpffs "$BPFFS/pccbpf" >/dev/null 2>&1 &
 	PCC_PID=$!
 }
 
@@ -544,4 +556,47 @@ foreign_sources() {
 			next
 		print
 	}' | paste -sd,
+}
+
+# ---------------------------------------------------------------- the daemon
+
+# daemon_start: with the configuration in $DAEMON_CONF, its log in $DAEMON_LOG; sets DAEMON_PID.
+DAEMON_CONF=$T_DIR/pccbpf.yaml
+DAEMON_LOG=$T_DIR/daemon.log
+daemon_start() {
+	: >"$DAEMON_LOG"
+	# shellcheck disable=SC2016
+	DAEMON_PID=$("$LAB_SH" spawn --name "$LAB" rt bash -c 'exec "$@" 2>>"$0"' "$DAEMON_LOG" \
+		"$PCCBPF" daemon --config "$DAEMON_CONF" --bpffs "$BPFFS/pccbpf")
+	poll_until 10 daemon_said '^pccbpf: ready:' || {
+		t_fail "the daemon does not start: $(head -n 3 "$DAEMON_LOG")"
+		return 1
+	}
+}
+
+# daemon_said REGEX: since the log was last emptied (: >"$DAEMON_LOG").
+daemon_said() {
+	grep -qE -- "$1" "$DAEMON_LOG"
+}
+
+# wan_state WAN: as status has it.
+wan_state() {
+	pcc wan list --json | jq -r ".[] | select(.name == \"$1\") | .state"
+}
+
+wan_is() {
+	[[ $(wan_state "$1") == "$2" ]]
+}
+
+# within_ms LIMIT WHAT COMMAND...: the command succeeds in time; prints nothing.
+within_ms() {
+	local limit=$1 what=$2 start took
+	shift 2
+	start=$(now_ms)
+	poll_until 15 "$@" || {
+		t_fail "$what: not within 15 s"
+		return 1
+	}
+	took=$(($(now_ms) - start))
+	t_assert_le "$took" "$limit" "$what (ms)"
 }
