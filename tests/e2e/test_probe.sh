@@ -10,7 +10,7 @@
 require_root
 require_tools ip nft nsenter jq python3
 
-PROBETOOL=$ROOT/build/probetool
+PROBETOOL=${PROBETOOL:-$ROOT/build/probetool}
 WAN=wan1
 MARK=0x100
 GOOD=(203.0.113.1 2001:db8:ffff::1

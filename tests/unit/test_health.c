@@ -751,6 +751,21 @@ static void gateways_of_both_families(void **state)
 	assert_int_equal(pcc_health_step(&s.h, 3200).reason, R(RISING));
 }
 
+/* What was answered before a fall is no reason to rise after it, however short it was. */
+static void a_fall_begins_the_count_of_answers_anew(void **state)
+{
+	const struct scenario one = {.what = "blink", .targets = 1};
+	struct sim s;
+
+	(void)state;
+	sim_init(&s, &one, 1);
+	sim_run(&s, 30 * S);
+	pcc_health_link(&s.h, false, 30 * S);
+	assert_int_equal(pcc_health_step(&s.h, 30 * S).reason, R(LINK));
+	pcc_health_link(&s.h, true, 30 * S + 1);
+	assert_int_equal(pcc_health_step(&s.h, 30 * S + 1).reason, R(RISING));
+}
+
 static void neighbour_states_say_what_they_say(void **state)
 {
 	static const struct {
@@ -855,6 +870,7 @@ int main(void)
 		cmocka_unit_test(clock_jumps_are_no_losses),
 		cmocka_unit_test(silence_and_unanswered_requests_start_a_probe),
 		cmocka_unit_test(gateways_of_both_families),
+		cmocka_unit_test(a_fall_begins_the_count_of_answers_anew),
 		cmocka_unit_test(neighbour_states_say_what_they_say),
 		cmocka_unit_test(late_answers_keep_it_from_falling),
 		cmocka_unit_test(a_new_configuration_keeps_what_is_known),
