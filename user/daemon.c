@@ -293,6 +293,8 @@ static int add_sources(struct pcc_daemon *d)
 		ret = add_timer(d, &d->look_timer, 1000, on_look);
 	if (ret >= 0)
 		ret = add_timer(d, &d->tick_timer, 20000, on_tick);
+	if (ret >= 0)
+		ret = pcc_daemon_health_sample(d);
 	return ret < 0 ? ret : 0;
 }
 
@@ -307,6 +309,7 @@ static void daemon_free(struct pcc_daemon *d)
 	pcc_nl_close(&d->asker);
 	sd_event_source_unref(d->look_timer);
 	sd_event_source_unref(d->tick_timer);
+	sd_event_source_unref(d->sample_timer);
 	sd_event_unref(d->loop);
 	pcc_watch_close(&d->watch);
 	pcc_session_close(&d->s);

@@ -68,7 +68,7 @@ struct pcc_daemon {
 	struct pcc_hook_runner *hooks;
 	struct pcc_nl asker; /* has the kernel ask gateways for their address */
 	int run_lock;
-	sd_event_source *look_timer, *tick_timer;
+	sd_event_source *look_timer, *tick_timer, *sample_timer;
 	struct pcc_debounce debounce;
 	struct pcc_fight fight;
 	bool conf_pending; /* attach what the file says, not only look after what is attached */
@@ -147,6 +147,9 @@ void pcc_daemon_health_configure(struct pcc_daemon_wan *w, const struct pcc_heal
 /* From within a look: the link; then what the health makes of it all. */
 void pcc_daemon_health_link(struct pcc_daemon_wan *w, bool up);
 enum pcc_fitness pcc_daemon_health_fitness(const struct pcc_daemon_wan *w, const char **reason);
+
+/* Has the loop look at what the WANs carry. 0 or -errno. */
+int pcc_daemon_health_sample(struct pcc_daemon *d);
 
 /* After a look: probes and gateways follow what is in force. */
 void pcc_daemon_health_follow(struct pcc_daemon *d, struct pcc_daemon_wan *w);
