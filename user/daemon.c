@@ -61,8 +61,9 @@ void pcc_daemon_tell(struct pcc_daemon *d, enum pcc_event_kind kind, const char 
 	log_event(&e);
 	if (d->monitor)
 		pcc_monitor_send(d->monitor, &e);
-	/* Not of its own failures, or they would have no end. */
-	if (d->hooks && kind != PCC_EVENT_ERROR)
+	/* Not of its own failures, or they would have no end; and at its end it could not watch
+	 * them. */
+	if (d->hooks && kind != PCC_EVENT_ERROR && kind != PCC_EVENT_STOP)
 		pcc_hook_runner_event(d->hooks, &e);
 }
 

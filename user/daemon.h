@@ -48,6 +48,7 @@ struct pcc_daemon_wan {
 	sd_event_source *deadline;
 	struct pcc_gateway gw_seen[PCC_FAMILIES]; /* whose neighbour entry the health knows */
 	uint32_t ifindex_seen;
+	uint32_t up_ifindex;	   /* the device that was up once */
 	uint64_t inherit_until_ms; /* the daemon before held it down: believed until then; 0: no */
 };
 

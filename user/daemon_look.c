@@ -194,6 +194,7 @@ static void drop_stale(struct pcc_dp *dp, uint32_t ifindex, enum pcc_hook_dir di
 static void done(struct pcc_daemon *d)
 {
 	bool loaded = d->conf_pending, was_detached = d->detached;
+	bool adopted = d->s.state == PCC_DP_ATTACHED;
 
 	d->s.cfg = d->next;
 	d->s.state = PCC_DP_ATTACHED;
@@ -202,7 +203,7 @@ static void done(struct pcc_daemon *d)
 	d->last_error[0] = '\0';
 	if (!d->ready || was_detached)
 		pcc_daemon_tell(d, PCC_EVENT_READY, NULL, NULL, NULL, "%s",
-			d->did.maps ? "attached" : "adopted what was attached");
+			adopted ? "adopted what was attached" : "attached");
 	else if (loaded)
 		pcc_daemon_tell(d, PCC_EVENT_RELOAD, NULL, NULL, NULL, "%s is in force", d->file);
 	else if (did_network(&d->did))
@@ -227,6 +228,17 @@ static int gone(struct pcc_daemon *d)
 	return 0;
 }
 
+/* Is this what is kept already? */
+static bool is_kept(struct pcc_daemon *d, const struct pcc_conf_kept *kept)
+{
+	struct pcc_conf_kept now = {};
+	bool same = !pcc_conf_load_kept(d->dir, &now, NULL) && now.text && now.len == kept->len &&
+		    !memcmp(now.text, kept->text, now.len);
+
+	pcc_conf_kept_free(&now);
+	return same;
+}
+
 /* The file anew: its text is kept in the pins, as by `apply`. LANs that are not there yet are in
  * it. */
 static int apply_file(struct pcc_daemon *d, const struct pcc_apply_opts *opts, struct pcc_err *err)
@@ -241,7 +253,10 @@ static int apply_file(struct pcc_daemon *d, const struct pcc_apply_opts *opts, s
 	}
 	*conf = *d->conf; /* and what it points to, which stays d->conf's */
 	conf->base = d->next;
-	ret = pcc_conf_restore(&d->s, conf, &kept, opts, err);
+	if (is_kept(d, &kept))
+		ret = pcc_apply(&d->s, &conf->base, opts, err);
+	else
+		ret = pcc_conf_restore(&d->s, conf, &kept, opts, err);
 	d->next = conf->base;
 	pcc_conf_kept_free(&kept);
 	free(conf);

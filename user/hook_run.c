@@ -197,9 +197,15 @@ void pcc_hook_runner_free(struct pcc_hook_runner *h)
 {
 	if (!h)
 		return;
-	for (uint32_t i = 0; i < PCC_MAX_HOOKS; i++)
-		if (h->scripts[i])
-			script_free(h->scripts[i]);
+	for (uint32_t i = 0; i < PCC_MAX_HOOKS; i++) {
+		struct script *s = h->scripts[i];
+
+		if (!s)
+			continue;
+		if (s->pid > 0)
+			kill(-s->pid, SIGKILL);
+		script_free(s);
+	}
 	sd_event_unref(h->loop);
 	free(h);
 }

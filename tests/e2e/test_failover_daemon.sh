@@ -54,7 +54,7 @@ idle_up() {
 	poll_until 5 hold_is ".alive == $COUNT"
 	BEFORE=$(hold_report)
 	on1=$(of_wan 1 "$BEFORE" | jq length)
-	t_assert "wan1 has $on1 of them" test "$on1" -ge 15
+	t_assert "wan1 has $on1 of them" test "$on1" -ge 8
 }
 
 broken_is() {
@@ -68,7 +68,7 @@ others_unharmed() {
 
 conf
 t_begin 'the daemon attaches what its file says; the backup stands by'
-daemon_start
+daemon_start || t_bail "no daemon"
 t_assert_eq "$(pcc wan list --json | jq -c '[.[] | [.name, .state]]')" \
 	'[["wan1","up"],["wan2","up"],["wan3","standby"]]' states
 t_assert_status 0 pcc status
@@ -117,8 +117,10 @@ spawn_to "$T_DIR/answers" lan1 bash -c 'until [[ -e $0 ]]; do "$@" 2>/dev/null; 
 asker=$SPAWNED
 : >"$DAEMON_LOG"
 uplink dead 1
+T0=$(date +%T.%N)
 within_ms 3000 'wan1 is down' daemon_said '^pccbpf: wan1 up -> down: too few targets answer'
 within_ms 1500 "all $on1 connections of wan1 ended" broken_is "$on1"
+cat $DAEMON_LOG; echo $T0
 others_unharmed
 hold_stop >/dev/null; echo "T $SECONDS"
 t_assert_eq "$(sources)" 198.18.2.2 sources
