@@ -192,12 +192,8 @@ void pcc_daemon_health_configure(struct pcc_daemon_wan *w, const struct pcc_heal
 
 void pcc_daemon_health_link(struct pcc_daemon_wan *w, bool up)
 {
-	struct pcc_health_verdict v;
-	uint64_t now = pcc_daemon_now_ms();
-
-	pcc_health_link(&w->health, up, now);
-	v = pcc_health_step(&w->health, now);
-	take_verdict(w, &v);
+	pcc_health_link(&w->health, up, pcc_daemon_now_ms());
+	pcc_daemon_health_step(w->daemon, w);
 }
 
 enum pcc_fitness pcc_daemon_health_fitness(const struct pcc_daemon_wan *w, const char **reason)

@@ -25,7 +25,7 @@ conf() {
 			  - interface: wan$wan
 			    tier: $((wan == 3 ? 2 : 1))
 			    failback: ${1:-stay}
-			    health: {targets: [$target, "tcp://$target:$TCP_PORT"], quorum: 1, interval: 500ms, hold: 500ms, rise: 1}
+			    health: {targets: [$target, "tcp://$target:$TCP_PORT"], quorum: 1, interval: 500ms, hold: 500ms, hold-max: 500ms, rise: 1}
 			END
 		done
 	} >"$DAEMON_CONF"
@@ -82,7 +82,7 @@ within_ms 1500 "all $on1 connections of wan1 ended" broken_is "$on1"
 others_unharmed
 t_assert 'the log counts them' poll_until 3 daemon_said "^pccbpf: reset: $on1 connections were reset, 0 "
 t_assert_status 3 pcc status
-hold_stop >/dev/null; echo "T $SECONDS"
+hold_stop >/dev/null
 
 t_begin 'its new connections go to the other WAN of its tier; none to the backup'
 sources() {
@@ -98,7 +98,7 @@ isp 1 ip link set cust up
 t_assert 'wan1 is up' poll_until 15 wan_is wan1 up
 t_assert_eq "$(sources)" '198.18.1.2 198.18.2.2' sources
 hold_unharmed 30
-hold_stop >/dev/null; echo "T $SECONDS"
+hold_stop >/dev/null
 
 t_begin 'uplink dead behind a live link: out of use within 3 s; the other WAN loses no packet'
 idle_up
@@ -117,12 +117,10 @@ spawn_to "$T_DIR/answers" lan1 bash -c 'until [[ -e $0 ]]; do "$@" 2>/dev/null; 
 asker=$SPAWNED
 : >"$DAEMON_LOG"
 uplink dead 1
-T0=$(date +%T.%N)
-within_ms 3000 'wan1 is down' daemon_said '^pccbpf: wan1 up -> down: too few targets answer'
+within_ms 3000 'wan1 is down' daemon_said '^pccbpf: wan1 [a-z]+ -> down: too few targets answer'
 within_ms 1500 "all $on1 connections of wan1 ended" broken_is "$on1"
-cat $DAEMON_LOG; echo $T0
 others_unharmed
-hold_stop >/dev/null; echo "T $SECONDS"
+hold_stop >/dev/null
 t_assert_eq "$(sources)" 198.18.2.2 sources
 touch "$T_DIR/enough"
 t_assert 'the questions end' poll_until 10 process_gone "$asker"
@@ -142,7 +140,7 @@ t_assert 'the backup stands by' poll_until 15 wan_is wan3 standby
 t_assert 'wan1, wan2 are up' poll_until 15 eval 'wan_is wan1 up && wan_is wan2 up'
 hold_unharmed 20
 t_assert_eq "$(sources)" '198.18.1.2 198.18.2.2' 'sources of new ones'
-hold_stop >/dev/null; echo "T $SECONDS"
+hold_stop >/dev/null
 
 sed -i 's/targets:.*quorum/quorum/' "$DAEMON_CONF" # from here on links decide: they rise sooner
 kill -HUP "$DAEMON_PID"
@@ -159,7 +157,7 @@ t_assert_eq "$(wan_state wan3)" up 'state of the last one'
 t_assert_eq "$(pcc wan list --json | jq -r '.[2].share')" 1 'its share'
 isp 3 ip link set cust up
 t_assert 'alarm is over' poll_until 8 daemon_said '^pccbpf: alarm-over: '
-hold_stop >/dev/null; echo "T $SECONDS"
+hold_stop >/dev/null
 
 t_begin 'failback kill: the backup is emptied when the tier is back'
 conf kill
@@ -174,7 +172,7 @@ t_assert 'all are on the tier' poll_until 15 hold_is \
 	'.alive == 20 and ([.connections[].seen_after] | unique | . == ["198.18.1.2", "198.18.2.2"])'
 t_assert_eq "$(wan_state wan3)" standby 'state of the backup'
 t_assert_status 0 pcc status
-hold_stop >/dev/null; echo "T $SECONDS"
+hold_stop >/dev/null
 
 t_begin 'drain and down by hand stay, up gives the WAN back to the daemon'
 t_assert_status 0 pcc wan set wan1 --state down
