@@ -10,6 +10,7 @@
 
 #include "pccbpf.h"
 #include "pccbpf_hash.h"
+#include "pccbpf_flow.h"
 
 /* Constants that vmlinux.h does not have, being macros. */
 #define PCC_ETH_P_IP 0x0800

@@ -72,16 +72,17 @@ static __always_inline __u32 fast_tc_len(struct __sk_buff *skb, const struct fas
 
 /*
  * Forwards the packet if a lease says how. Returns the verdict, or 0 where the packet takes the
- * kernel's way, untouched.
+ * kernel's way, untouched. A function of its own: the stack that it needs is not needed beside the
+ * slow path's.
  */
-static __always_inline int fast_tc(struct __sk_buff *skb, const struct pcc_meta *meta)
+static __noinline int fast_tc(struct __sk_buff *skb, const struct pcc_meta *meta)
 {
 	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
 	struct fast_packet f = {};
 	struct pcc_flow *flow;
 	__u32 l3 = 14, l2_len;
 
-	if (skb->pkt_type || skb->vlan_present || data + 14 > end)
+	if (!meta || skb->pkt_type || skb->vlan_present || data + 14 > end)
 		return 0;
 	/* Without a link-layer header the packet begins with IP. A packet that is taken for the
 	 * wrong kind is found under no key. */
@@ -93,12 +94,11 @@ static __always_inline int fast_tc(struct __sk_buff *skb, const struct pcc_meta 
 	if (l3 ? fast_parse(data + 14, end, skb->len - 14, skb->protocol, &f)
 	       : fast_parse(data, end, skb->len, skb->protocol, &f))
 		return 0;
-	f.key.ifindex = skb->ifindex;
-	flow = flow_find(&f, meta, fast_tc_len(skb, &f));
+	flow = flow_find(&f, skb->ifindex, meta, fast_tc_len(skb, &f));
 	if (!flow || !(flow->flags & PCC_FLOW_IN_L3) != !!l3)
 		return 0;
 	l2_len = skb->len;
-	if (fast_tc_csum(skb, flow, l3 + (f.v6 ? 40 : 20), f.key.tuple.proto))
+	if (fast_tc_csum(skb, flow, l3 + (f.v6 ? 40 : 20), f.proto))
 		return 0;
 	if (l3 ? fast_tc_rewrite(skb, flow, 14, f.v6) : fast_tc_rewrite(skb, flow, 0, f.v6))
 		return PCC_DROP; /* the checksum is changed already; cannot happen, it was parsed */

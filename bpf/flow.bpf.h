@@ -9,6 +9,7 @@
 #include "tuple.bpf.h"
 
 #define PCC_LEASE_NS (2ull * 1000 * 1000 * 1000)
+#define PCC_LEASE_UNITS ((__s32)(PCC_LEASE_NS >> PCC_LEASE_SHIFT))
 #define PCC_RENEW_NS (100ull * 1000 * 1000)
 
 #define PCC_TCP_ENDS (PCC_TCP_FIN | PCC_TCP_RST)
@@ -16,8 +17,10 @@
 /* A packet that the fast path may treat: the headers are where a plain packet has them. */
 struct fast_packet {
 	struct pcc_flow_key key;
-	__u32 v6;
-	__u32 l3_len; /* from the IP header on, as the header says */
+	struct ipv6hdr *ip6; /* NULL: IPv4. The key has only a digest of these addresses */
+	__u32 l3_len;	     /* from the IP header on, as the header says */
+	__u8 v6;
+	__u8 proto;
 	__u8 tcp_flags;
 	__u8 tcp_hdr_len; /* bytes; 8 for UDP */
 	__u8 gso;	  /* an aggregate */
@@ -31,13 +34,13 @@ struct fast_packet {
  */
 static __always_inline int fast_parse_l4(void *l4, void *end, __u32 room, struct fast_packet *f)
 {
-	if (f->key.tuple.proto == IPPROTO_TCP) {
+	if (f->proto == IPPROTO_TCP) {
 		struct tcphdr *tcp = l4;
 
 		if ((void *)(tcp + 1) > end)
 			return -1;
-		f->key.tuple.sport = tcp->source;
-		f->key.tuple.dport = tcp->dest;
+		f->key.sport = tcp->source;
+		f->key.dport = tcp->dest;
 		f->tcp_flags = ((__u8 *)tcp)[13];
 		f->tcp_hdr_len = tcp->doff * 4;
 		return f->tcp_hdr_len < sizeof(*tcp) || f->tcp_hdr_len > room ||
@@ -45,13 +48,13 @@ static __always_inline int fast_parse_l4(void *l4, void *end, __u32 room, struct
 			       ? -1
 			       : 0;
 	}
-	if (f->key.tuple.proto == IPPROTO_UDP) {
+	if (f->proto == IPPROTO_UDP) {
 		struct udphdr *udp = l4;
 
 		if ((void *)(udp + 1) > end)
 			return -1;
-		f->key.tuple.sport = udp->source;
-		f->key.tuple.dport = udp->dest;
+		f->key.sport = udp->source;
+		f->key.dport = udp->dest;
 		f->tcp_hdr_len = sizeof(*udp);
 		return room < sizeof(*udp) || (!f->gso && (bpf_ntohs(udp->len) < sizeof(*udp) ||
 								  bpf_ntohs(udp->len) > room))
@@ -75,9 +78,10 @@ static __always_inline int fast_parse(
 		if ((void *)(ip + 1) > end || *(__u8 *)ip != 0x45 ||
 			(ip->frag_off & bpf_htons(0x3fff)) || ip->ttl <= 1)
 			return -1;
-		addr_map4(f->key.tuple.src, ip->saddr);
-		addr_map4(f->key.tuple.dst, ip->daddr);
-		f->key.tuple.proto = ip->protocol;
+		f->proto = ip->protocol;
+		f->key.src = ip->saddr;
+		f->key.dst = ip->daddr;
+		f->key.where = pcc_flow_where(0, 0, f->proto);
 		f->l3_len = f->gso ? avail : bpf_ntohs(ip->tot_len);
 		if (f->l3_len > avail || f->l3_len < sizeof(*ip))
 			return -1;
@@ -88,9 +92,10 @@ static __always_inline int fast_parse(
 
 		if ((void *)(ip6 + 1) > end || ip6->version != 6 || ip6->hop_limit <= 1)
 			return -1;
-		addr_copy6(f->key.tuple.src, ip6->saddr.in6_u.u6_addr32);
-		addr_copy6(f->key.tuple.dst, ip6->daddr.in6_u.u6_addr32);
-		f->key.tuple.proto = ip6->nexthdr;
+		f->ip6 = ip6;
+		f->proto = ip6->nexthdr;
+		pcc_flow_key_set(&f->key, ip6->saddr.in6_u.u6_addr32, ip6->daddr.in6_u.u6_addr32, 0,
+			1, f->proto);
 		f->l3_len = f->gso ? avail : sizeof(*ip6) + bpf_ntohs(ip6->payload_len);
 		f->v6 = 1;
 		if (f->l3_len > avail || f->l3_len < sizeof(*ip6))
@@ -101,27 +106,38 @@ static __always_inline int fast_parse(
 }
 
 /* What the two directions have in common: the connection's key in pcc_conns. */
-static __always_inline void flow_conn_key(
-	struct pcc_tuple *to, const struct pcc_flow_key *key, const struct pcc_flow *flow)
+static __always_inline void flow_conn_key(struct pcc_tuple *to, const struct pcc_flow *flow)
 {
 	if (!(flow->flags & PCC_FLOW_TO_LAN)) {
-		*to = key->tuple;
+		*to = flow->in;
 		return;
 	}
 	addr_copy6(to->src, flow->dst);
 	addr_copy6(to->dst, flow->src);
 	to->sport = flow->dport;
 	to->dport = flow->sport;
-	to->proto = key->tuple.proto;
+	to->proto = flow->in.proto;
 	to->pad[0] = to->pad[1] = to->pad[2] = 0;
 }
 
-/* Moves what the fast path counted to the connection. */
+/* Does the entry belong to packets with these addresses? (A digest in the key may not tell.) */
+static __always_inline int flow_is_from(
+	const struct pcc_flow *flow, const __be32 src[4], const __be32 dst[4])
+{
+	const struct pcc_tuple *in = &flow->in;
+
+	return in->src[0] == src[0] && in->src[1] == src[1] && in->src[2] == src[2] &&
+	       in->src[3] == src[3] && in->dst[0] == dst[0] && in->dst[1] == dst[1] &&
+	       in->dst[2] == dst[2] && in->dst[3] == dst[3];
+}
+
+/* Adds what the fast path has counted since the last time to the connection. */
 static __always_inline void flow_fold(struct pcc_flow *flow, struct pcc_conn *conn)
 {
-	__u64 packets = __sync_lock_test_and_set(&flow->packets, 0);
-	__u64 bytes = __sync_lock_test_and_set(&flow->bytes, 0);
+	__u64 sum = *(volatile __u64 *)&flow->counted + *(volatile __u64 *)&flow->counted_else;
+	__u64 packets, bytes;
 
+	pcc_flow_uncounted(sum, __sync_lock_test_and_set(&flow->folded, sum), &packets, &bytes);
 	if (flow->flags & PCC_FLOW_TO_LAN) {
 		__sync_fetch_and_add(&conn->rx_packets, packets);
 		__sync_fetch_and_add(&conn->rx_bytes, bytes);
@@ -131,16 +147,25 @@ static __always_inline void flow_fold(struct pcc_flow *flow, struct pcc_conn *co
 	}
 }
 
+/*
+ * Ends an entry. It stays until the next packet of the connection, because another CPU may be about
+ * to count in it; where none comes it is the first that the LRU gives up.
+ */
 static __always_inline void flow_end(const struct pcc_flow_key *key, struct pcc_flow *flow)
 {
 	struct pcc_tuple conn_key;
 	struct pcc_conn *conn;
 
-	flow_conn_key(&conn_key, key, flow);
+	flow_conn_key(&conn_key, flow);
 	conn = bpf_map_lookup_elem(&pcc_conns, &conn_key);
 	if (conn)
 		flow_fold(flow, conn);
-	bpf_map_delete_elem(&pcc_flows, key);
+	if (flow->flags & PCC_FLOW_ENDED) {
+		bpf_map_delete_elem(&pcc_flows, key);
+		return;
+	}
+	*(volatile __u32 *)&flow->epoch = 0;
+	flow->flags |= PCC_FLOW_ENDED;
 }
 
 /* FIN or RST: both directions go back to the kernel for good. */
@@ -151,17 +176,16 @@ static __noinline int flow_forget(const struct pcc_flow_key *key, struct pcc_flo
 
 	if (!key || !flow)
 		return 0;
-	addr_copy6(back.tuple.src, flow->dst);
-	addr_copy6(back.tuple.dst, flow->src);
-	back.tuple.sport = flow->dport;
-	back.tuple.dport = flow->sport;
-	back.tuple.proto = key->tuple.proto;
-	back.ifindex = flow->back_ifindex;
+	if (!(flow->flags & PCC_FLOW_ENDED))
+		count_reason(PCC_R_FAST_FORGOTTEN);
+	pcc_flow_key_set(&back, flow->dst, flow->src, flow->back_ifindex, flow->flags & PCC_FLOW_V6,
+		flow->in.proto);
+	back.sport = flow->dport;
+	back.dport = flow->sport;
 	other = bpf_map_lookup_elem(&pcc_flows, &back);
-	if (other)
+	if (other && flow_is_from(other, flow->dst, flow->src))
 		flow_end(&back, other);
 	flow_end(key, flow);
-	count_reason(PCC_R_FAST_FORGOTTEN);
 	return 0;
 }
 
@@ -174,9 +198,11 @@ static __always_inline int flow_valid(
 {
 	__u64 renew;
 
+	__s32 late = (__u32)(now >> PCC_LEASE_SHIFT) - flow->lease;
+
 	if (flow->epoch != meta->epoch)
 		return 0;
-	if (now < flow->lease_ns)
+	if (late < 0)
 		return 1;
 	if (!grace)
 		return 0;
@@ -188,7 +214,7 @@ static __always_inline int flow_valid(
 		}
 		return 1;
 	}
-	return now < renew + PCC_RENEW_NS && now < flow->lease_ns + PCC_LEASE_NS;
+	return now < renew + PCC_RENEW_NS && late < PCC_LEASE_UNITS;
 }
 
 /*
@@ -196,22 +222,26 @@ static __always_inline int flow_valid(
  * the IP header on.
  */
 static __always_inline struct pcc_flow *flow_find(
-	const struct fast_packet *f, const struct pcc_meta *meta, __u32 len)
+	struct fast_packet *f, __u32 ifindex, const struct pcc_meta *meta, __u32 len)
 {
 	struct pcc_flow *flow;
 
 	if (f->tcp_flags & PCC_TCP_SYN)
 		return NULL;
+	f->key.where |= pcc_flow_where(ifindex, 0, 0);
 	flow = bpf_map_lookup_elem(&pcc_flows, &f->key);
-	if (!flow)
+	if (!flow || (f->ip6 && !flow_is_from(flow, f->ip6->saddr.in6_u.u6_addr32,
+					f->ip6->daddr.in6_u.u6_addr32)))
 		return NULL;
 	if (f->tcp_flags & PCC_TCP_ENDS) {
 		flow_forget(&f->key, flow);
 		return NULL;
 	}
-	if (len > flow->mtu || !flow_valid(flow, meta, bpf_ktime_get_coarse_ns(), f->grace))
-		return NULL;
-	return flow;
+	if (len <= flow->mtu && flow_valid(flow, meta, bpf_ktime_get_coarse_ns(), f->grace))
+		return flow;
+	if (flow->flags & PCC_FLOW_ENDED)
+		flow_end(&f->key, flow);
+	return NULL;
 }
 
 /* Counts a packet of the fast path wherever it counts on the kernel's way. */
@@ -221,10 +251,13 @@ static __always_inline void flow_count(
 	__u32 key = (flow->flags & PCC_FLOW_V6 ? PCC_V6 : PCC_V4) * meta->bucket_stride;
 	struct pcc_bucket_stats *b = NULL;
 	struct pcc_wan_stats *w;
+	__u64 one = 1ull << PCC_FLOW_BYTES_BITS | bytes;
 	__u32 wan_id = flow->wan_id;
 
-	__sync_fetch_and_add(&flow->packets, 1);
-	__sync_fetch_and_add(&flow->bytes, bytes);
+	if (flow->cpu == (__u16)bpf_get_smp_processor_id())
+		flow->counted += one;
+	else
+		__sync_fetch_and_add(&flow->counted_else, one);
 	if (flow->bucket < meta->bucket_stride) {
 		key += flow->bucket;
 		b = bpf_map_lookup_elem(&pcc_stats, &key);
@@ -270,10 +303,10 @@ static __always_inline __sum16 csum_apply(__sum16 check, __u32 diff)
  * word. */
 static __always_inline void rewrite_ip4(struct iphdr *ip, const struct pcc_flow *flow)
 {
-	ip->check = csum_apply(ip->check, csum_fold32(flow->addr_diff) + bpf_htons(0xfeff));
+	ip->check = csum_apply(ip->check, (__u32)flow->addr_diff + bpf_htons(0xfeff));
 	ip->ttl -= 1;
-	ip->saddr = flow->src[3];
-	ip->daddr = flow->dst[3];
+	ip->saddr = flow->src4;
+	ip->daddr = flow->dst4;
 }
 
 static __always_inline void rewrite_ip6(struct ipv6hdr *ip6, const struct pcc_flow *flow)

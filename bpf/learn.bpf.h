@@ -129,28 +129,29 @@ static __noinline int learn_ct(struct __sk_buff *skb, const struct pcc_tuple *ou
 	return err;
 }
 
-static __always_inline void learn_diffs(struct pcc_flow *flow, const struct pcc_tuple *in, __u32 v6)
+static __always_inline __u16 learn_diff(__be32 *from, __be32 *to, __u32 bytes)
 {
-	__be32 from[4] = {}, to[4] = {};
+	return csum_fold32(bpf_csum_diff(from, bytes, to, bytes, 0));
+}
 
-	if (v6) {
-		flow->addr_diff = bpf_csum_diff((__be32 *)in->src, 32, flow->src, 32, 0);
-	} else {
-		from[0] = in->src[3];
-		from[1] = in->dst[3];
-		to[0] = flow->src[3];
-		to[1] = flow->dst[3];
-		flow->addr_diff = bpf_csum_diff(from, 8, to, 8, 0);
-		if (from[0] != to[0] || from[1] != to[1])
-			flow->flags |= PCC_FLOW_ADDRS;
-	}
+static __always_inline void learn_diffs(struct pcc_flow *flow, __u32 v6)
+{
+	struct pcc_tuple *in = &flow->in;
+	__be32 from[2] = {in->src[3], in->dst[3]}, to[2] = {flow->src[3], flow->dst[3]};
+
+	flow->src4 = to[0];
+	flow->dst4 = to[1];
 	if (v6)
-		for (int i = 0; i < 4; i++)
-			if (in->src[i] != flow->src[i] || in->dst[i] != flow->dst[i])
-				flow->flags |= PCC_FLOW_ADDRS;
+		flow->addr_diff = csum_fold32((__u32)learn_diff(in->src, flow->src, 16) +
+					      learn_diff(in->dst, flow->dst, 16));
+	else
+		flow->addr_diff = learn_diff(from, to, 8);
+	for (int i = 0; i < 4; i++)
+		if (in->src[i] != flow->src[i] || in->dst[i] != flow->dst[i])
+			flow->flags |= PCC_FLOW_ADDRS;
 	from[0] = (__u32)in->sport | (__u32)in->dport << 16;
 	to[0] = (__u32)flow->sport | (__u32)flow->dport << 16;
-	flow->port_diff = bpf_csum_diff(from, 4, to, 4, 0);
+	flow->port_diff = learn_diff(from, to, 4);
 	if (from[0] != to[0])
 		flow->flags |= PCC_FLOW_PORTS;
 }
@@ -184,18 +185,33 @@ static __always_inline int learn_link(
 	return 0;
 }
 
-/* Has an entry what the new one would have? Then only its lease is renewed. */
-static __always_inline int flow_same(const struct pcc_flow *a, const struct pcc_flow *b)
+/* What is learned, in words: from egress_ifindex and from back_ifindex on. */
+#define PCC_LEARNED_HOT (__builtin_offsetof(struct pcc_flow, egress_ifindex) / 8)
+#define PCC_LEARNED_HOT_END (__builtin_offsetof(struct pcc_flow, counted_else) / 8)
+#define PCC_LEARNED_COLD (__builtin_offsetof(struct pcc_flow, back_ifindex) / 8)
+#define PCC_FLOW_WORDS (sizeof(struct pcc_flow) / 8)
+_Static_assert(__builtin_offsetof(struct pcc_flow, egress_ifindex) % 8 == 0 &&
+		       __builtin_offsetof(struct pcc_flow, counted_else) == 64 &&
+		       __builtin_offsetof(struct pcc_flow, back_ifindex) % 8 == 0,
+	"pcc_flow is compared by words");
+
+/* Makes an entry what the new one is; not written where it is that already. */
+static __always_inline void flow_overwrite(struct pcc_flow *old, const struct pcc_flow *fresh)
 {
-	return a->egress_ifindex == b->egress_ifindex && a->flags == b->flags && a->mtu == b->mtu &&
-	       a->src[0] == b->src[0] && a->src[1] == b->src[1] && a->src[2] == b->src[2] &&
-	       a->src[3] == b->src[3] && a->dst[0] == b->dst[0] && a->dst[1] == b->dst[1] &&
-	       a->dst[2] == b->dst[2] && a->dst[3] == b->dst[3] && a->sport == b->sport &&
-	       a->dport == b->dport && *(__u32 *)a->dmac == *(__u32 *)b->dmac &&
-	       *(__u64 *)(a->dmac + 4) == *(__u64 *)(b->dmac + 4) && a->wan_id == b->wan_id &&
-	       a->bucket == b->bucket && a->back_ifindex == b->back_ifindex &&
-	       *(__u32 *)a->in_mac == *(__u32 *)b->in_mac &&
-	       *(__u16 *)(a->in_mac + 4) == *(__u16 *)(b->in_mac + 4);
+	const __u64 *from = (const __u64 *)fresh;
+	__u64 *to = (__u64 *)old, differs = 0;
+
+	for (__u32 i = PCC_LEARNED_HOT; i < PCC_LEARNED_HOT_END; i++)
+		differs |= to[i] ^ from[i];
+	for (__u32 i = PCC_LEARNED_COLD; i < PCC_FLOW_WORDS; i++)
+		differs |= to[i] ^ from[i];
+	if (!differs)
+		return;
+	*(volatile __u32 *)&old->epoch = 0;
+	for (__u32 i = PCC_LEARNED_HOT; i < PCC_LEARNED_HOT_END; i++)
+		to[i] = from[i];
+	for (__u32 i = PCC_LEARNED_COLD; i < PCC_FLOW_WORDS; i++)
+		to[i] = from[i];
 }
 
 /* Puts the entry into the map, or renews the one that is there. An old entry is written in place,
@@ -203,24 +219,24 @@ static __always_inline int flow_same(const struct pcc_flow *a, const struct pcc_
 static __always_inline void learn_store(struct learn_scratch *s, struct pcc_conn *conn, __u32 epoch)
 {
 	struct pcc_flow *old = bpf_map_lookup_elem(&pcc_flows, &s->key);
-	__u64 lease = bpf_ktime_get_coarse_ns() + PCC_LEASE_NS;
+	__u32 lease = (bpf_ktime_get_coarse_ns() + PCC_LEASE_NS) >> PCC_LEASE_SHIFT;
 
 	if (!old) {
-		s->flow.lease_ns = lease;
+		/* Most often the packets arrive on the CPU that forwards them. */
+		s->flow.cpu = bpf_get_smp_processor_id();
+		s->flow.lease = lease;
 		s->flow.epoch = epoch;
 		bpf_map_update_elem(&pcc_flows, &s->key, &s->flow, BPF_NOEXIST);
 		return;
 	}
+	if (!flow_is_from(old, s->flow.in.src, s->flow.in.dst))
+		return; /* two IPv6 connections with one digest: the first has the place */
+	if (old->flags & PCC_FLOW_ENDED) /* of an earlier connection with this tuple */
+		old->folded = old->counted + old->counted_else;
 	flow_fold(old, conn);
-	if (!flow_same(old, &s->flow)) {
-		*(volatile __u32 *)&old->epoch = 0;
-		__builtin_memcpy(old, &s->flow, __builtin_offsetof(struct pcc_flow, epoch));
-		old->wan_id = s->flow.wan_id;
-		old->bucket = s->flow.bucket;
-		old->back_ifindex = s->flow.back_ifindex;
-		__builtin_memcpy(old->in_mac, s->flow.in_mac, 6);
-	}
-	old->lease_ns = lease;
+	s->flow.cpu = old->cpu;
+	flow_overwrite(old, &s->flow);
+	old->lease = lease;
 	old->renew_ns = 0;
 	*(volatile __u32 *)&old->epoch = epoch;
 }
@@ -245,23 +261,25 @@ static __noinline int learn(struct __sk_buff *skb, const struct pcc_packet *p,
 		p->tcp_flags & (PCC_TCP_SYN | PCC_TCP_ENDS))
 		return 0;
 	in_ifindex = skb->ingress_ifindex;
-	__builtin_memset(s, 0, sizeof(*s));
-	if (learn_ct(skb, &p->tuple, meta, &s->key.tuple))
+	if (in_ifindex > PCC_FLOW_MAX_IFINDEX)
 		return 0;
-	s->key.ifindex = in_ifindex;
+	__builtin_memset(s, 0, sizeof(*s));
+	if (learn_ct(skb, &p->tuple, meta, &s->flow.in))
+		return 0;
+	pcc_flow_key_of(&s->key, &s->flow.in, in_ifindex, p->family == PCC_V6);
 	addr_copy6(s->flow.src, p->tuple.src);
 	addr_copy6(s->flow.dst, p->tuple.dst);
 	s->flow.sport = p->tuple.sport;
 	s->flow.dport = p->tuple.dport;
 	s->flow.egress_ifindex = skb->ifindex;
 	s->flow.flags = (p->family == PCC_V6 ? PCC_FLOW_V6 : 0) | (to_lan ? PCC_FLOW_TO_LAN : 0);
-	flow_conn_key(&s->conn_key, &s->key, &s->flow);
+	flow_conn_key(&s->conn_key, &s->flow);
 	conn = bpf_map_lookup_elem(&pcc_conns, &s->conn_key);
 	if (!conn || !conn->wan_id || learn_link(skb, &s->flow, in_ifindex))
 		return 0;
-	learn_diffs(&s->flow, &s->key.tuple, p->family == PCC_V6);
+	learn_diffs(&s->flow, p->family == PCC_V6);
 	bpf_check_mtu(skb, 0, &mtu, 0, 0);
-	s->flow.mtu = mtu;
+	s->flow.mtu = mtu < 65535 ? mtu : 65535;
 	s->flow.wan_id = conn->wan_id;
 	s->flow.bucket = conn->bucket;
 	learn_store(s, conn, epoch);

@@ -16,7 +16,7 @@ char LICENSE[] SEC("license") = "GPL";
 /* Here the checksum is whole: a device that is sent one to complete has no XDP (README, limits). */
 static __always_inline void xdp_csum(void *l4, void *end, const struct pcc_flow *flow, __u8 proto)
 {
-	__u32 diff = csum_fold32(flow->addr_diff) + csum_fold32(flow->port_diff);
+	__u32 diff = (__u32)flow->addr_diff + flow->port_diff;
 
 	if (proto == IPPROTO_TCP) {
 		struct tcphdr *tcp = l4;
@@ -55,7 +55,7 @@ static __always_inline int xdp_rewrite(
 		rewrite_ip4(ip, flow);
 		l4 = ip + 1;
 	}
-	xdp_csum(l4, end, flow, f->key.tuple.proto);
+	xdp_csum(l4, end, flow, f->proto);
 	((__be16 *)l4)[0] = flow->sport;
 	((__be16 *)l4)[1] = flow->dport;
 	__builtin_memcpy(data, flow->dmac, 6);
@@ -70,12 +70,30 @@ static __always_inline int xdp_is_ours(const __u8 *dst, const struct pcc_flow *f
 	       *(__u16 *)(dst + 4) == *(__u16 *)(flow->in_mac + 4);
 }
 
-/* What a frame from a port of a bridge is known under is the bridge. */
-static __always_inline __u32 xdp_ifindex(__u32 ifindex)
-{
-	struct pcc_iface *iface = bpf_map_lookup_elem(&pcc_ifaces, &ifindex);
+/*
+ * What pcc_ifaces said of an interface: ifindex (20 bits), master (20 bits) and the low bits of the
+ * epoch in which it was asked, in one word, so that a store publishes all of it. User space changes
+ * pcc_ifaces before it changes the epoch. A slot that is wrong for the packet costs a look-up.
+ */
+#define XDP_SEEN_SLOTS 64
+#define XDP_SEEN_BITS 20
+static volatile __u64 xdp_seen[XDP_SEEN_SLOTS];
 
-	return iface ? iface->master_ifindex : ifindex;
+/* What a frame from a port of a bridge is known under is the bridge. */
+static __always_inline __u32 xdp_ifindex(__u32 ifindex, __u32 epoch)
+{
+	__u64 key = (__u64)epoch << (2 * XDP_SEEN_BITS) | (__u64)ifindex << XDP_SEEN_BITS;
+	__u64 seen = xdp_seen[ifindex % XDP_SEEN_SLOTS];
+	struct pcc_iface *iface;
+	__u32 master;
+
+	if (!(ifindex >> XDP_SEEN_BITS) && (seen ^ key) >> XDP_SEEN_BITS == 0)
+		return seen & ((1u << XDP_SEEN_BITS) - 1);
+	iface = bpf_map_lookup_elem(&pcc_ifaces, &ifindex);
+	master = iface ? iface->master_ifindex : ifindex;
+	if (!((ifindex | master) >> XDP_SEEN_BITS))
+		xdp_seen[ifindex % XDP_SEEN_SLOTS] = key | master;
+	return master;
 }
 
 static __always_inline int xdp_fast(struct xdp_md *ctx, const struct pcc_meta *meta)
@@ -83,7 +101,7 @@ static __always_inline int xdp_fast(struct xdp_md *ctx, const struct pcc_meta *m
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 	struct fast_packet f = {};
 	struct pcc_flow *flow;
-	__u32 bytes;
+	__u32 bytes, ifindex;
 
 	if (data + 14 > end)
 		return XDP_PASS;
@@ -91,8 +109,8 @@ static __always_inline int xdp_fast(struct xdp_md *ctx, const struct pcc_meta *m
 	bytes = bpf_xdp_get_buff_len(ctx);
 	if (fast_parse(data + 14, end, bytes - 14, *(__be16 *)(data + 12), &f))
 		return XDP_PASS;
-	f.key.ifindex = xdp_ifindex(ctx->ingress_ifindex);
-	flow = flow_find(&f, meta, f.l3_len);
+	ifindex = xdp_ifindex(ctx->ingress_ifindex, *(volatile __u32 *)&meta->epoch);
+	flow = flow_find(&f, ifindex, meta, f.l3_len);
 	if (!flow || flow->flags & (PCC_FLOW_IN_L3 | PCC_FLOW_OUT_L3) || !xdp_is_ours(data, flow))
 		return XDP_PASS;
 	if (bpf_redirect_map(&pcc_xdp_ports, flow->egress_ifindex, XDP_PASS) != XDP_REDIRECT)

@@ -26,6 +26,14 @@
 #define PCC_MAX_BUCKETS 16384u /* >= 64 WANs x weight 255, so modulo always fits */
 #define PCC_NO_BUCKET 0xffffffffu
 #define PCC_IFNAMSIZ 16u
+#define PCC_NAME_BYTES 32u /* of a group or policy */
+#define PCC_MAX_GROUPS 64u
+#define PCC_MAX_POLICIES 1024u
+#define PCC_POLICY_SLOTS (PCC_MAX_POLICIES + 1u) /* and the exclusions, which come first */
+#define PCC_MAX_SETS 64u
+#define PCC_MAX_SET_PREFIXES 131072u /* of all sets together */
+#define PCC_GROUP_BUCKETS 1024u	     /* at most, of the consistent scheme */
+#define PCC_GROUP_BLOCKS 4096u	     /* room for the bucket tables of all groups, in each half */
 
 #define PCC_DEF_MARK_MASK 0xff00u
 #define PCC_DEF_TABLE_BASE 100u
@@ -105,6 +113,15 @@ enum pcc_scheme { PCC_SCHEME_CONSISTENT = 0, PCC_SCHEME_MODULO = 1 };
 	X(HEALED, "healed", "LAN connections remembered again from a reply")                       \
 	X(REPINNED, "repinned", "remembered tuples used again by a new connection")                \
 	X(UNREMEMBERED, "unremembered", "classified, but the connection map took no entry")        \
+	X(POLICY, "policy", "new connections whose policy chose the WAN")                          \
+	X(POLICY_NEXT, "policy_next",                                                              \
+		"new connections whose policy's WAN had no route, given the next of the group")    \
+	X(POLICY_FALLBACK, "policy_fallback",                                                      \
+		"new connections whose policy had no usable WAN, spread over the others")          \
+	X(POLICY_BYPASS, "policy_bypass", "new connections that a policy leaves alone")            \
+	X(POLICY_REJECT, "policy_reject", "LAN packets that a policy rejects: dropped")            \
+	X(POLICY_NO_WAN, "policy_no_wan",                                                          \
+		"LAN packets whose strict policy had no usable WAN: dropped")                      \
 	X(NEXT_BEST, "next_best", "new connections whose WAN had no route, given the next one")    \
 	X(NO_WAN, "no_wan", "new connections for which no WAN was usable")                         \
 	X(BYPASS_LOCAL, "bypass_local", "LAN packets to the router itself")                        \
@@ -130,7 +147,7 @@ enum pcc_scheme { PCC_SCHEME_CONSISTENT = 0, PCC_SCHEME_MODULO = 1 };
 	X(FAST, "fast", "packets forwarded by the fast path")                                      \
 	X(FAST_RENEW, "fast_renew", "packets let through to renew a lease")                        \
 	X(FAST_LEARNED, "fast_learned", "fast path entries learned or renewed")                    \
-	X(FAST_FORGOTTEN, "fast_forgotten", "fast path entries ended by FIN or RST")               \
+	X(FAST_FORGOTTEN, "fast_forgotten", "connections that FIN or RST ended on the fast path")  \
 	X(NO_CONFIG, "no_config", "packets seen while there was no valid configuration")
 
 enum pcc_reason {
@@ -262,13 +279,20 @@ struct pcc_frag {
 };
 
 /*
- * Key of pcc_flows: a packet as it arrives. ifindex is the interface as the routing sees it: the
- * bridge, not its port.
+ * Key of pcc_flows: a packet as it arrives, in few words, since every packet hashes them
+ * (pcc_flow_key_of(), pccbpf_flow.h). IPv6 addresses do not fit: src and dst are a digest of them
+ * then, and pcc_flow.in is compared with the packet.
  */
 struct pcc_flow_key {
-	struct pcc_tuple tuple;
-	__u32 ifindex;
+	__be32 src;
+	__be32 dst;
+	__be16 sport;
+	__be16 dport;
+	__u32 where; /* ifindex << 2 | IPv6 << 1 | UDP; the interface as the routing sees it: the
+			bridge, not its port */
 };
+
+#define PCC_FLOW_MAX_IFINDEX 0x3fffffffu
 
 /* struct pcc_flow.flags */
 #define PCC_FLOW_V6 0x1u
@@ -277,37 +301,59 @@ struct pcc_flow_key {
 #define PCC_FLOW_OUT_L3 0x8u /* leaves without one */
 #define PCC_FLOW_PORTS 0x10u /* NAT changes a port */
 #define PCC_FLOW_ADDRS 0x20u /* NAT changes an address */
+#define PCC_FLOW_ENDED 0x40u /* FIN or RST was seen: the next packet deletes the entry */
+
+#define PCC_LEASE_SHIFT 20 /* pcc_flow.lease is in units of 2^20 ns, 1.05 ms */
 
 /*
  * Value of pcc_flows: what the kernel was seen to do with such a packet. The checksum differences
- * are ones' complement sums of (new - old), as bpf_csum_diff() gives them.
+ * are ones' complement sums of (new - old), folded. What an IPv4 packet needs is in the first 64
+ * bytes, and map entries begin at a multiple of 64: one cache line beside the key's.
+ *
+ * The counters only grow. Packets are counted as 1 << PCC_FLOW_BYTES_BITS | bytes, so a difference
+ * of two readings is packets << PCC_FLOW_BYTES_BITS | bytes again (pcc_flow_uncounted()).
  */
 struct pcc_flow {
-	__be32 src[4]; /* after NAT, v4-mapped */
-	__be32 dst[4];
-	__be16 sport;
-	__be16 dport;
+	__u64 counted; /* on the CPU `cpu`, which alone writes it, without a lock */
+	__u32 lease;   /* valid until, CLOCK_MONOTONIC >> PCC_LEASE_SHIFT, may wrap */
+	__u32 epoch;   /* valid while it is pcc_meta.epoch; 0: being written, or ended */
 	__u32 egress_ifindex;
+	__u16 flags; /* PCC_FLOW_* */
+	__u16 mtu;   /* of the egress, bytes from the IP header on; 65535 for more */
+	__u16 wan_id;
+	__u16 bucket;	 /* 65535: none */
+	__u16 cpu;	 /* the CPU that counts in `counted` */
+	__u16 addr_diff; /* for the checksums of L3 (IPv4) and L4 */
+	__u16 port_diff; /* for the checksum of L4 */
+	__u8 in_mac[6];	 /* of the interface that it arrives on: other frames are not for the
+			    router */
 	__u8 dmac[6];
 	__u8 smac[6];
-	__u32 addr_diff;
-	__u32 port_diff;
-	__u32 mtu;   /* of the egress, bytes from the IP header on */
-	__u32 flags; /* PCC_FLOW_* */
-	__u32 epoch; /* valid while it is pcc_meta.epoch; 0: being written */
-	__u32 wan_id;
-	__u32 bucket;
-	__u32 back_ifindex; /* where the answers arrive: pcc_flow_key.ifindex of the other direction
-			     */
-	__u64 lease_ns;	    /* valid until */
-	__u64 renew_ns; /* when the packet that renews the lease was let through; 0: none is under
-			   way */
-	__u64 packets;	/* not yet added to pcc_conns */
-	__u64 bytes;
-	__u8 in_mac[6]; /* of the interface that it arrives on: other frames are not for the router
-			 */
-	__u8 pad[2];
+	__be16 sport; /* after NAT */
+	__be16 dport;
+	__be32 src4; /* after NAT; IPv6: not used */
+	__be32 dst4;
+
+	__u64 counted_else; /* on other CPUs, atomically */
+	__u64 folded;	    /* of both counters' sum: what is in pcc_conns already */
+	__u64 renew_ns;	    /* when the packet that renews the lease was let through; 0: none is
+			       under way */
+	__u32 back_ifindex; /* where the answers arrive */
+	__u32 pad;
+	__be32 src[4]; /* after NAT, v4-mapped */
+	__be32 dst[4];
+
+	struct pcc_tuple in; /* as it arrives */
+	__u32 pad2[6];
 };
+
+/*
+ * Packets and bytes share a word, so that counting is one addition. Folded whenever the lease is
+ * renewed, after at most 2.1 s of traffic: 2^36 bytes are 260 Gbit/s then, 2^28 packets 127 million
+ * a second.
+ */
+#define PCC_FLOW_BYTES_BITS 36
+#define PCC_FLOW_BYTES_MASK ((1ull << PCC_FLOW_BYTES_BITS) - 1)
 
 /* What a new connection is classified with. There are two; pcc_meta.active_half names the valid
  * one. */
@@ -316,6 +362,99 @@ struct pcc_half {
 	__u32 base[2];	   /* first entry in pcc_buckets, by enum pcc_family */
 	__u32 fields;	   /* PCC_F_* of the classifier */
 	__u32 seed;
+};
+
+/* What a policy does with a new connection. */
+enum pcc_policy_action {
+	PCC_POLICY_GROUP,  /* one of the WANs of a group, by the hash */
+	PCC_POLICY_WAN,	   /* one WAN */
+	PCC_POLICY_BYPASS, /* left alone, as if pccbpf were not there */
+	PCC_POLICY_REJECT, /* dropped */
+};
+
+/* Whose next connections get the same WAN: a source's, or a source's to one site (/24, /48). */
+enum pcc_sticky { PCC_STICKY_NONE, PCC_STICKY_SOURCE, PCC_STICKY_SOURCE_SITE };
+
+/* struct pcc_policy.flags: what has to match, besides proto */
+#define PCC_POLICY_F_SRC 0x1u
+#define PCC_POLICY_F_DST 0x2u
+#define PCC_POLICY_F_SET 0x4u
+#define PCC_POLICY_F_PORTS 0x8u
+#define PCC_POLICY_F_DSCP 0x10u
+#define PCC_POLICY_F_LAN 0x20u
+#define PCC_POLICY_F_STRICT 0x80u /* no usable WAN: no way at all */
+
+/* Value of pcc_policies: one rule. Entry half * PCC_POLICY_SLOTS + place; the first that matches
+ * decides. */
+struct pcc_policy {
+	__be32 src[4], src_mask[4]; /* v4-mapped */
+	__be32 dst[4], dst_mask[4];
+	__u64 sets;	   /* the destination is in one of them */
+	__u32 lan_ifindex; /* 0: a LAN that is not attached */
+	__u16 sport_min, sport_max, dport_min, dport_max;
+	__u8 proto;	/* 0: any */
+	__u8 dscp;	/* 0..63 */
+	__u8 action;	/* enum pcc_policy_action */
+	__u8 flags;	/* PCC_POLICY_F_* */
+	__u32 target;	/* GROUP: its place; WAN: the id, 0 where it is not attached */
+	__u32 hit;	/* entry of pcc_policy_hit, kept as long as the name is there */
+	__u32 sticky_s; /* after the last new connection */
+	__u8 sticky;	/* enum pcc_sticky */
+	__u8 pad[3];
+	__u32 sticky_id; /* hash of the name: rules may be inserted before this one */
+	char name[PCC_NAME_BYTES];
+	char lan[PCC_IFNAMSIZ];
+	char wan[PCC_IFNAMSIZ];
+};
+
+/* Value of pcc_policy_head; the key is the half. */
+struct pcc_policy_head {
+	__u32 npolicies;
+	__u32 ngroups;
+	__u32 nsets;	/* 0: no look-up in pcc_sets */
+	__u32 set_half; /* pcc_set_key.half */
+	__u64 hash;	/* of what was compiled: the same again changes nothing */
+};
+
+/* Value of pcc_groups; entry half * PCC_MAX_GROUPS + place. */
+struct pcc_group {
+	__u64 members;	   /* bit id-1: WANs of the group that are attached */
+	__u32 base[2];	   /* first entry in pcc_group_table, by enum pcc_family */
+	__u32 nbuckets[2]; /* 0: no WAN of the group is usable in this family */
+	char name[PCC_NAME_BYTES];
+	char wans[PCC_MAX_WANS][PCC_IFNAMSIZ];
+};
+
+/* Value of pcc_group_table: the owners of 64 buckets in a row. */
+struct pcc_group_block {
+	__u8 wan_id[64];
+};
+
+/* Key of pcc_sets (LPM trie); the value is a __u64: the sets that hold the prefix. */
+struct pcc_set_key {
+	__u32 prefixlen; /* 32 for the half and 0..128 of the address */
+	__u32 half;
+	__be32 addr[4];
+};
+
+/* Value of pcc_policy_hit (per CPU). */
+struct pcc_policy_hit {
+	__u64 connections;
+	__u64 dropped; /* packets */
+};
+
+/* Key of pcc_sticky. */
+struct pcc_sticky_key {
+	__be32 src[4];
+	__be32 site[4]; /* all 0 for PCC_STICKY_SOURCE */
+	__u32 policy;	/* pcc_policy.sticky_id */
+};
+
+/* Value of pcc_sticky. */
+struct pcc_sticky_wan {
+	__u32 wan_id;
+	__u32 pad;
+	__u64 seen_ns; /* last new connection */
 };
 
 /* pcc_meta.flags */
@@ -370,8 +509,16 @@ _Static_assert(sizeof(struct pcc_bucket_stats) == 40, "pcc_stats value");
 _Static_assert(sizeof(struct pcc_wan_stats) == 80, "pcc_wan_stats value");
 _Static_assert(sizeof(struct pcc_frag_key) == 40, "pcc_frags key");
 _Static_assert(sizeof(struct pcc_frag) == 16, "pcc_frags value");
-_Static_assert(sizeof(struct pcc_flow_key) == 44, "pcc_flows key");
-_Static_assert(sizeof(struct pcc_flow) == 128, "pcc_flows value");
+_Static_assert(sizeof(struct pcc_flow_key) == 16, "pcc_flows key");
+_Static_assert(sizeof(struct pcc_flow) == 192, "pcc_flows value");
+_Static_assert(sizeof(struct pcc_policy) == 176, "pcc_policies value");
+_Static_assert(sizeof(struct pcc_policy_head) == 24, "pcc_policy_head value");
+_Static_assert(sizeof(struct pcc_group) == 1080, "pcc_groups value");
+_Static_assert(sizeof(struct pcc_group_block) == 64, "pcc_group_table value");
+_Static_assert(sizeof(struct pcc_set_key) == 24, "pcc_sets key");
+_Static_assert(sizeof(struct pcc_policy_hit) == 16, "pcc_policy_hit value");
+_Static_assert(sizeof(struct pcc_sticky_key) == 36, "pcc_sticky key");
+_Static_assert(sizeof(struct pcc_sticky_wan) == 16, "pcc_sticky value");
 _Static_assert(sizeof(struct pcc_half) == 24, "pcc_meta.half");
 _Static_assert(sizeof(struct pcc_meta) == 168, "pcc_meta value");
 

@@ -196,11 +196,13 @@ lab_use() {
 	eval "$env"
 }
 
-# lab_up [OPTIONS of lab.sh up]: a new lab, removed and checked at the end.
+# lab_up [OPTIONS of lab.sh up]: a new lab, removed and checked at the end. Where the suite runs in
+# XDP, its packets look as on a wire.
 lab_up() {
 	local name
 	T_LABS=$((T_LABS + 1))
 	name=pcct-$$-$T_LABS
+	[[ ${PCC_TEST_FASTPATH:-} != xdp || " $* " == *' --no-offload '* ]] || set -- --no-offload "$@"
 	t_defer lab_down "$name"
 	"$LAB_SH" up --name "$name" "$@" >/dev/null || t_bail "lab.sh up failed"
 	lab_use "$name"
@@ -281,9 +283,18 @@ isp() {
 	in_lab "isp$k" "$@"
 }
 
+# fastpath_words COMMAND [OPTIONS]: what PCC_TEST_FASTPATH (tc, xdp, off) adds to an attach that does not
+# say by itself where the fast path is to be: FASTPATH_WORDS.
+fastpath_words() {
+	FASTPATH_WORDS=()
+	[[ -n ${PCC_TEST_FASTPATH:-} && ${1:-} == attach && " $* " != *' --fastpath'* ]] || return 0
+	FASTPATH_WORDS=(--fastpath "$PCC_TEST_FASTPATH")
+}
+
 # pcc COMMAND [OPTIONS]: the product in the router, with the lab's own pins.
 pcc() {
-	rt "$PCCBPF" "$@" --bpffs "$BPFFS/pccbpf"
+	fastpath_words "$@"
+	rt "$PCCBPF" "$@" "${FASTPATH_WORDS[@]}" --bpffs "$BPFFS/pccbpf"
 }
 
 # spawn_to FILE NS COMMAND...: in the background, output to FILE. The process id is in SPAWNED.
@@ -438,7 +449,8 @@ same_as() {
 
 # pcc_start COMMAND...: pcc in the background, as one process: PCC_PID. pcc_kill ends it with -9.
 pcc_start() {
-	nsenter --net="/run/netns/$LAB-rt" -- "$PCCBPF" "$@" --bpffs "$BPFFS/pccbpf" >/dev/null 2>&1 &
+	fastpath_words "$@"
+	nsenter --net="/run/netns/$LAB-rt" -- "$PCCBPF" "$@" "${FASTPATH_WORDS[@]}" --bpffs "$BPFFS/pccbpf" >/dev/null 2>&1 &
 	PCC_PID=$!
 }
 

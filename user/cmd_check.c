@@ -5,6 +5,7 @@
 
 #include "cmds.h"
 #include "conf.h"
+#include "policy.h"
 
 static json_t *error_json(
 	const char *file, const struct pcc_conf_pos *pos, const struct pcc_err *err)
@@ -28,6 +29,17 @@ static void fine_print(const char *file, const struct pcc_conf *conf)
 		conf->npolicies, conf->npolicies == 1 ? "y" : "ies");
 }
 
+/* The files of prefixes, which the reader of the configuration does not open. */
+static int check_policies(const struct pcc_conf *conf, struct pcc_err *err)
+{
+	struct pcc_policies policies;
+	int ret = pcc_policy_compile(&policies, conf, err);
+
+	if (!ret)
+		pcc_policies_free(&policies);
+	return ret;
+}
+
 int pcc_cmd_check(const struct pcc_args *args)
 {
 	const char *file = args->nwords ? args->words[0] : PCC_DEF_CONF_FILE;
@@ -39,7 +51,7 @@ int pcc_cmd_check(const struct pcc_args *args)
 
 	if (!conf)
 		return PCC_EXIT_FAILED;
-	if (pcc_conf_read(file, PCC_CONF_FILES, conf, &pos, &err)) {
+	if (pcc_conf_read(file, PCC_CONF_FILES, conf, &pos, &err) || check_policies(conf, &err)) {
 		status = PCC_EXIT_FAILED;
 		if (json)
 			pcc_cmd_print_json(error_json(file, &pos, &err));

@@ -258,6 +258,21 @@ void pcc_status_wans_print(struct pcc_session *s, FILE *out)
 	free(reasons);
 }
 
+/* Why the fast path of a WAN is not further down; nothing where that is what was asked for. */
+static void fastpath_why_print(struct pcc_session *s)
+{
+	char why[PCC_XDP_WHY];
+
+	if (s->cfg.fastpath == PCC_FP_OFF || s->cfg.fastpath == PCC_FP_TC)
+		return;
+	for (uint32_t i = 0; i < s->cfg.nwans; i++) {
+		const char *fastpath = fastpath_text(s, s->cfg.wans[i].ifindex, why);
+
+		if (why[0])
+			printf("WAN %s: fast path %s: %s\n", s->cfg.wans[i].name, fastpath, why);
+	}
+}
+
 static void status_print(struct pcc_session *s)
 {
 	const char *daemon = "";
@@ -277,6 +292,7 @@ static void status_print(struct pcc_session *s)
 			hook_text(s, ifindex, true), fastpath, why[0] ? ": " : "", why);
 	}
 	pcc_status_wans_print(s, stdout);
+	fastpath_why_print(s);
 	hint_routes(s, stdout);
 }
 

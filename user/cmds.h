@@ -26,6 +26,7 @@ int pcc_cmd_stats(const struct pcc_args *args);
 int pcc_cmd_conns(const struct pcc_args *args);
 int pcc_cmd_conns_flush(const struct pcc_args *args);
 int pcc_cmd_explain(const struct pcc_args *args);
+int pcc_cmd_use(const struct pcc_args *args);
 int pcc_cmd_apply(const struct pcc_args *args);
 int pcc_cmd_confirm(const struct pcc_args *args);
 int pcc_cmd_check(const struct pcc_args *args);

@@ -12,9 +12,6 @@
 #include "model.h"
 #include "parse.h"
 
-#define PCC_NAME_BYTES 32u
-#define PCC_MAX_GROUPS 64u
-#define PCC_MAX_POLICIES 1024u
 #define PCC_MAX_HOOKS 8u
 #define PCC_MAX_EXCLUSIONS 256u
 
@@ -37,15 +34,6 @@ struct pcc_group_conf {
 	char name[PCC_NAME_BYTES];
 	uint64_t wans; /* bit i: base.wans[i] */
 };
-
-enum pcc_policy_action {
-	PCC_POLICY_GROUP,  /* one of the WANs of a group, by the hash */
-	PCC_POLICY_WAN,	   /* one WAN */
-	PCC_POLICY_BYPASS, /* left alone, as if pccbpf were not there */
-	PCC_POLICY_REJECT, /* dropped */
-};
-
-enum pcc_sticky { PCC_STICKY_NONE, PCC_STICKY_SOURCE, PCC_STICKY_SOURCE_SITE };
 
 /* One rule; the first that matches a new connection decides. Everything given must match. */
 struct pcc_policy_conf {

@@ -10,6 +10,7 @@
 
 #include "conf_merge.h"
 #include "conntrack.h"
+#include "policy.h"
 
 /* The text in pieces, the last one filled up with zeroes. Longer texts have more entries. */
 #define PIECE_BYTES 4096u
@@ -142,6 +143,19 @@ int pcc_conf_running(
 	return ret;
 }
 
+/* Is that what is kept already? */
+static bool is_kept(const char *dir, const struct pcc_conf_kept *kept)
+{
+	struct pcc_conf_kept now;
+	bool same;
+
+	if (!kept->text || pcc_conf_load_kept(dir, &now, NULL))
+		return false;
+	same = now.text && now.len == kept->len && !memcmp(now.text, kept->text, now.len);
+	pcc_conf_kept_free(&now);
+	return same;
+}
+
 /* A change in what the data plane does not know shows in no plan: does the text say what runs? */
 static const char *also_changes(struct pcc_session *s, const struct pcc_conf_kept *kept)
 {
@@ -163,25 +177,37 @@ static const char *also_changes(struct pcc_session *s, const struct pcc_conf_kep
 int pcc_conf_restore(struct pcc_session *s, struct pcc_conf *conf, const struct pcc_conf_kept *kept,
 	const struct pcc_apply_opts *opts, struct pcc_err *err)
 {
+	bool write = !opts->dry_run && !is_kept(s->dp.dir, kept);
 	struct pcc_apply_opts with = *opts;
+	struct pcc_policies policies;
 	int fd = -1, ret;
 
 	with.attach = true;
+	ret = pcc_policy_compile(&policies, conf, err);
+	if (ret)
+		return ret;
 	if (s->state == PCC_DP_ATTACHED)
 		pcc_config_keep_states(&conf->base, &s->cfg);
 	if (opts->dry_run)
 		with.also = also_changes(s, kept);
-	else if (kept->text)
+	if (write && kept->text) {
 		fd = store_make(kept, err);
-	if (!opts->dry_run && kept->text && fd < 0)
-		return fd;
+		if (fd < 0) {
+			ret = fd;
+			goto out;
+		}
+	}
 	ret = pcc_apply(s, &conf->base, &with, err);
+	if (!ret && !opts->dry_run)
+		ret = pcc_policy_commit(&s->dp, &conf->base, &policies, err);
 	if (!ret && fd >= 0)
 		ret = store_pin(s->dp.dir, fd, err);
-	else if (!ret && !opts->dry_run)
+	else if (!ret && write)
 		store_remove(s->dp.dir);
 	if (fd >= 0)
 		close(fd);
+out:
+	pcc_policies_free(&policies);
 	return ret;
 }
 

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "buckets.h"
+#include "policy.h"
 #include "sysctl.h"
 
 #define BATCH 8192
@@ -496,7 +497,7 @@ static uint32_t next_base(const struct pcc_dp *dp, uint32_t *room)
 }
 
 /* Fills the half that is not active and switches to it. */
-static int commit_buckets(struct pcc_dp *dp, const struct pcc_config *cfg)
+int pcc_dp_commit_tables(struct pcc_dp *dp, const struct pcc_config *cfg)
 {
 	uint32_t half = !(dp->meta->active_half & 1), n, room, base = next_base(dp, &room);
 	struct pcc_half next = {
@@ -518,6 +519,9 @@ static int commit_buckets(struct pcc_dp *dp, const struct pcc_config *cfg)
 			return ret;
 		next.nbuckets[family] = n;
 	}
+	ret = pcc_policy_write(dp, cfg, half);
+	if (ret)
+		return ret;
 	dp->meta->half[half] = next;
 	__atomic_store_n(&dp->meta->active_half, half, __ATOMIC_RELEASE);
 	__atomic_add_fetch(&dp->meta->epoch, 1, __ATOMIC_RELEASE);
@@ -567,7 +571,7 @@ int pcc_dp_commit(struct pcc_dp *dp, const struct pcc_config *cfg,
 	if (!ret)
 		ret = commit_locals(dp, locals, nlocals);
 	if (!ret)
-		ret = commit_buckets(dp, cfg);
+		ret = pcc_dp_commit_tables(dp, cfg);
 	if (ret)
 		return pcc_err_set(err, ret, "maps", "cannot be written: %s", strerror(-ret));
 	return 0;
@@ -616,8 +620,7 @@ void pcc_dp_new_epoch(struct pcc_dp *dp)
 	__atomic_add_fetch(&dp->meta->epoch, 1, __ATOMIC_RELEASE);
 }
 
-/* Sums a per-CPU value of n 64-bit words. */
-static int percpu_sum(struct pcc_dp *dp, enum pcc_map map, uint32_t key, uint64_t *sum, size_t n)
+int pcc_dp_percpu_sum(struct pcc_dp *dp, enum pcc_map map, uint32_t key, uint64_t *sum, size_t n)
 {
 	uint64_t *values = calloc((size_t)dp->ncpus * n, sizeof(*values));
 	int ret = 0;
@@ -636,19 +639,19 @@ static int percpu_sum(struct pcc_dp *dp, enum pcc_map map, uint32_t key, uint64_
 
 int pcc_dp_wan_stats(struct pcc_dp *dp, uint32_t wan_id, struct pcc_wan_stats *sum)
 {
-	return percpu_sum(dp, PCC_MAP_WAN_STATS, wan_id, (uint64_t *)sum, sizeof(*sum) / 8);
+	return pcc_dp_percpu_sum(dp, PCC_MAP_WAN_STATS, wan_id, (uint64_t *)sum, sizeof(*sum) / 8);
 }
 
 int pcc_dp_bucket_stats(
 	struct pcc_dp *dp, enum pcc_family family, uint32_t bucket, struct pcc_bucket_stats *sum)
 {
-	return percpu_sum(dp, PCC_MAP_STATS, family * dp->meta->bucket_stride + bucket,
+	return pcc_dp_percpu_sum(dp, PCC_MAP_STATS, family * dp->meta->bucket_stride + bucket,
 		(uint64_t *)sum, sizeof(*sum) / 8);
 }
 
 int pcc_dp_counter(struct pcc_dp *dp, enum pcc_reason reason, uint64_t *sum)
 {
-	return percpu_sum(dp, PCC_MAP_COUNTERS, reason, sum, 1);
+	return pcc_dp_percpu_sum(dp, PCC_MAP_COUNTERS, reason, sum, 1);
 }
 
 /* Passes one batch to fn and deletes what it asks for. */
@@ -849,6 +852,7 @@ int pcc_dp_explain(struct pcc_dp *dp, uint32_t lan_ifindex, const uint8_t mac[6]
 	verdict->bucket = out.cb[1];
 	verdict->wan_id = out.cb[2];
 	verdict->reason = out.cb[3];
-	verdict->pinned = out.cb[4];
+	verdict->pinned = out.cb[4] & 0xff;
+	verdict->policy = out.cb[4] >> 8;
 	return 0;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "flows.h"
+#include "pccbpf_flow.h"
 
 #include <bpf/bpf.h>
 #include <errno.h>
@@ -9,10 +10,9 @@
 
 #define BATCH 8192
 
-static void conn_key(
-	struct pcc_tuple *to, const struct pcc_flow_key *key, const struct pcc_flow *flow)
+static void conn_key(struct pcc_tuple *to, const struct pcc_flow *flow)
 {
-	*to = key->tuple;
+	*to = flow->in;
 	if (!(flow->flags & PCC_FLOW_TO_LAN))
 		return;
 	memcpy(to->src, flow->dst, sizeof(to->src));
@@ -21,10 +21,11 @@ static void conn_key(
 	to->dport = flow->sport;
 }
 
-static int add_part(struct pcc_flows *flows, const struct pcc_flow_key *key,
-	const struct pcc_flow *flow, uint32_t epoch, uint64_t now_ns)
+static int add_part(
+	struct pcc_flows *flows, const struct pcc_flow *flow, uint32_t epoch, uint64_t now_ns)
 {
 	struct pcc_flow_part *part;
+	__u64 packets, bytes;
 
 	if (flows->n == flows->room) {
 		size_t room = flows->room ? flows->room * 2 : 1024;
@@ -37,11 +38,13 @@ static int add_part(struct pcc_flows *flows, const struct pcc_flow_key *key,
 	}
 	part = &flows->v[flows->n++];
 	memset(part, 0, sizeof(*part));
-	conn_key(&part->conn, key, flow);
-	part->packets = flow->packets;
-	part->bytes = flow->bytes;
+	conn_key(&part->conn, flow);
+	pcc_flow_uncounted(flow->counted + flow->counted_else, flow->folded, &packets, &bytes);
+	part->packets = packets;
+	part->bytes = bytes;
 	part->to_lan = flow->flags & PCC_FLOW_TO_LAN;
-	part->valid = flow->epoch == epoch && now_ns < flow->lease_ns;
+	part->valid = flow->epoch == epoch &&
+		      (int32_t)((uint32_t)(now_ns >> PCC_LEASE_SHIFT) - flow->lease) < 0;
 	return 0;
 }
 
@@ -73,7 +76,7 @@ int pcc_flows_read(struct pcc_flows *flows, struct pcc_dp *dp, struct pcc_err *e
 			end = 1;
 		}
 		for (uint32_t i = 0; !ret && i < n; i++)
-			ret = add_part(flows, &keys[i], &values[i], dp->meta->epoch, now_ns);
+			ret = add_part(flows, &values[i], dp->meta->epoch, now_ns);
 		cursor = next;
 		from = &cursor;
 	}

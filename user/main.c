@@ -33,6 +33,7 @@ static int (*const run[PCC_CMD_MAX])(const struct pcc_args *args) = {
 	[PCC_CMD_CONNS] = pcc_cmd_conns,
 	[PCC_CMD_CONNS_FLUSH] = pcc_cmd_conns_flush,
 	[PCC_CMD_EXPLAIN] = pcc_cmd_explain,
+	[PCC_CMD_USE] = pcc_cmd_use,
 	[PCC_CMD_APPLY] = pcc_cmd_apply,
 	[PCC_CMD_CONFIRM] = pcc_cmd_confirm,
 	[PCC_CMD_CHECK] = pcc_cmd_check,

@@ -286,6 +286,18 @@ const struct pcc_command pcc_commands[PCC_CMD_MAX] = {
 		.text = "From the fields to the hash, bucket, WAN, mark, routing table and next hop, with "
 			"the code of the data plane. PROTO is tcp unless given.",
 		.example = "pccbpf explain 192.168.1.10:40000 203.0.113.5:443"},
+	[PCC_CMD_USE] = {.id = PCC_CMD_USE,
+		.name = "use",
+		.syntax = "IF COMMAND [ARGUMENT...]",
+		.min_words = 1,
+		.max_words = 1,
+		.runs = true,
+		.options = BIT(BPFFS),
+		.summary = "run a command whose connections leave by one WAN",
+		.text = "Every socket that COMMAND and what it starts make carries the WAN's mark, "
+			"whatever the WAN's state is. The exit status is that of COMMAND; 126 and 127 "
+			"say that it cannot be run or found. Options of pccbpf stand before COMMAND.",
+		.example = "pccbpf use eth2 curl -sI https://www.example.net/"},
 	[PCC_CMD_APPLY] = {.id = PCC_CMD_APPLY,
 		.name = "apply",
 		.syntax = "[FILE]",
@@ -481,9 +493,19 @@ struct outline {
 	bool help, version;
 };
 
+/* Does the command of that name run another one? */
+static bool runs_another(const char *word)
+{
+	for (int i = 0; i < PCC_CMD_MAX; i++)
+		if (pcc_commands[i].runs && strcmp(pcc_commands[i].name, word) == 0)
+			return true;
+	return false;
+}
+
 static void outline(int argc, char **argv, struct outline *o)
 {
-	bool options = true;
+	bool options = true, runs = false;
+	unsigned int nwords = 0;
 
 	memset(o, 0, sizeof(*o));
 	for (int i = 1; i < argc; i++) {
@@ -498,8 +520,13 @@ static void outline(int argc, char **argv, struct outline *o)
 			if (takes_next(word, argv[i + 1]) && strncmp(argv[i + 1], "--", 2) != 0 &&
 				strcmp(argv[i + 1], "-h") != 0)
 				i++;
-		} else if (o->nwords < 2) {
-			o->words[o->nwords++] = word;
+		} else {
+			/* `use IF COMMAND`: what follows is for COMMAND */
+			if (runs && nwords == 2)
+				break;
+			if (o->nwords < 2)
+				o->words[o->nwords++] = word;
+			runs = nwords++ ? runs : runs_another(word);
 		}
 	}
 }
@@ -572,9 +599,11 @@ const char *pcc_command_usage(const struct pcc_command *cmd, char *buf, size_t s
 		if ((cmd->required & PCC_OPT_BIT(i)) && used < size)
 			used += (size_t)snprintf(buf + used, size - used, " %s %s",
 				pcc_options[i].name, pcc_options[i].arg);
+	if (cmd->runs && used < size)
+		used += (size_t)snprintf(buf + used, size - used, " [OPTIONS]");
 	if (*cmd->syntax && used < size)
 		used += (size_t)snprintf(buf + used, size - used, " %s", cmd->syntax);
-	if ((cmd->options & ~cmd->required) && used < size)
+	if ((cmd->options & ~cmd->required) && !cmd->runs && used < size)
 		snprintf(buf + used, size - used, " [OPTIONS]");
 	return buf;
 }
@@ -591,7 +620,7 @@ static int check_complete(
 		if (args->opt[i].set)
 			given |= PCC_OPT_BIT(i);
 	pcc_command_usage(cmd, usage, sizeof(usage));
-	if (args->nwords < cmd->min_words) {
+	if (args->nwords < cmd->min_words || (cmd->runs && !args->rest)) {
 		pcc_err_set(err, -EINVAL, cmd->name, "%s is missing", cmd->syntax);
 		return pcc_err_hint(err, -EINVAL, "usage: %s", usage);
 	}
@@ -635,6 +664,9 @@ static int parse_words(const struct pcc_command *cmd, unsigned int skip, struct 
 				return ret;
 		} else if (skip) {
 			skip--;
+		} else if (args->nwords == cmd->max_words && cmd->runs) {
+			args->rest = &argv[i];
+			break;
 		} else if (args->nwords == cmd->max_words) {
 			pcc_err_set(err, -EINVAL, cmd->name, "'%s' is one word too many", argv[i]);
 			return pcc_err_hint(err, -EINVAL, "usage: %s",

@@ -65,6 +65,17 @@ static const struct {
 	[PCC_MAP_XDP_PORTS] = {BPF_MAP_TYPE_DEVMAP_HASH, 4, 4, 0},
 	[PCC_MAP_FRAGS] = {BPF_MAP_TYPE_LRU_HASH, sizeof(struct pcc_frag_key),
 		sizeof(struct pcc_frag), 0},
+	[PCC_MAP_POLICY_HEAD] = {BPF_MAP_TYPE_ARRAY, 4, sizeof(struct pcc_policy_head), 2},
+	[PCC_MAP_POLICIES] = {BPF_MAP_TYPE_ARRAY, 4, sizeof(struct pcc_policy),
+		2 * PCC_POLICY_SLOTS},
+	[PCC_MAP_GROUPS] = {BPF_MAP_TYPE_ARRAY, 4, sizeof(struct pcc_group), 2 * PCC_MAX_GROUPS},
+	[PCC_MAP_GROUP_TABLE] = {BPF_MAP_TYPE_ARRAY, 4, sizeof(struct pcc_group_block),
+		2 * PCC_GROUP_BLOCKS},
+	[PCC_MAP_SETS] = {BPF_MAP_TYPE_LPM_TRIE, sizeof(struct pcc_set_key), 8, 0},
+	[PCC_MAP_POLICY_HIT] = {BPF_MAP_TYPE_PERCPU_ARRAY, 4, sizeof(struct pcc_policy_hit),
+		2 * PCC_POLICY_SLOTS},
+	[PCC_MAP_STICKY] = {BPF_MAP_TYPE_LRU_HASH, sizeof(struct pcc_sticky_key),
+		sizeof(struct pcc_sticky_wan), 0},
 };
 
 /* libbpf's messages: the last of them explains a failed load. */

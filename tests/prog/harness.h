@@ -31,6 +31,7 @@
 #include "dataplane.h"
 #include "packets.h"
 #include "pccbpf.h"
+#include "pccbpf_flow.h"
 #include "pccbpf_hash.h"
 
 #pragma GCC diagnostic push
