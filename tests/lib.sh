@@ -565,7 +565,7 @@ DAEMON_CONF=$T_DIR/pccbpf.yaml
 DAEMON_LOG=$T_DIR/daemon.log
 daemon_start() {
 	: >"$DAEMON_LOG"
-	# shellcheck disable=SC2016
+	# shellcheck disable=SC2016,SC2034
 	DAEMON_PID=$("$LAB_SH" spawn --name "$LAB" rt bash -c 'exec "$@" 2>>"$0"' "$DAEMON_LOG" \
 		"$PCCBPF" daemon --config "$DAEMON_CONF" --bpffs "$BPFFS/pccbpf")
 	poll_until 10 daemon_said '^pccbpf: ready:' || {

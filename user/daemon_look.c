@@ -228,17 +228,6 @@ static int gone(struct pcc_daemon *d)
 	return 0;
 }
 
-/* Is this what is kept already? */
-static bool is_kept(struct pcc_daemon *d, const struct pcc_conf_kept *kept)
-{
-	struct pcc_conf_kept now = {};
-	bool same = !pcc_conf_load_kept(d->dir, &now, NULL) && now.text && now.len == kept->len &&
-		    !memcmp(now.text, kept->text, now.len);
-
-	pcc_conf_kept_free(&now);
-	return same;
-}
-
 /* The file anew: its text is kept in the pins, as by `apply`. LANs that are not there yet are in
  * it. */
 static int apply_file(struct pcc_daemon *d, const struct pcc_apply_opts *opts, struct pcc_err *err)
@@ -253,10 +242,7 @@ static int apply_file(struct pcc_daemon *d, const struct pcc_apply_opts *opts, s
 	}
 	*conf = *d->conf; /* and what it points to, which stays d->conf's */
 	conf->base = d->next;
-	if (is_kept(d, &kept))
-		ret = pcc_apply(&d->s, &conf->base, opts, err);
-	else
-		ret = pcc_conf_restore(&d->s, conf, &kept, opts, err);
+	ret = pcc_conf_restore(&d->s, conf, &kept, opts, err);
 	d->next = conf->base;
 	pcc_conf_kept_free(&kept);
 	free(conf);
