@@ -169,13 +169,15 @@ static void start_next(struct script *s)
 
 static void enqueue(struct script *s, const struct pcc_event *e)
 {
-	if (s->n == PCC_HOOK_QUEUE) {
+	bool full = s->n == PCC_HOOK_QUEUE;
+
+	if (full) {
 		s->first = (s->first + 1) % PCC_HOOK_QUEUE;
 		s->n--;
 		if (!s->lost)
 			tell(s, "is too slow, events are given up");
 	}
-	s->lost = s->n + 1 == PCC_HOOK_QUEUE;
+	s->lost = full; /* told once, until there is room again */
 	s->queue[(s->first + s->n++) % PCC_HOOK_QUEUE] = *e;
 	start_next(s);
 }
