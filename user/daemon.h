@@ -61,8 +61,9 @@ struct pcc_daemon_did {
 struct pcc_daemon {
 	sd_event *loop;
 	const char *file, *dir;
-	struct pcc_conf *conf; /* in force, owned */
-	struct pcc_session s;  /* as of the last look; its lock is held within a look only */
+	struct pcc_conf *conf;	 /* in force, or on its way, owned */
+	struct pcc_conf *before; /* while a file that was read again does not stand yet */
+	struct pcc_session s;	 /* as of the last look; its lock is held within a look only */
 	struct pcc_watch watch;
 	struct pcc_reset *reset;
 	struct pcc_monitor *monitor;

@@ -160,6 +160,12 @@ kill -HUP "$DAEMON_PID"
 t_assert 'it says so' poll_until 3 daemon_said '^pccbpf: error: .*the old configuration stays in force'
 t_assert_eq "$(pcc wan list --json | jq length)" 8 'WANs with the bad file'
 TARGETS=false
+: >"$DAEMON_LOG"
+conf wan1 wan2
+echo 'mark-mask: 0xff0000' >>"$DAEMON_CONF"
+kill -HUP "$DAEMON_PID"
+t_assert 'so it is with what cannot change' poll_until 5 daemon_said '^pccbpf: error: .*the old configuration stays'
+t_assert_eq "$(pcc wan list --json | jq length)" 8 'WANs'
 conf wan1 wan2 tun0
 kill -HUP "$DAEMON_PID"
 t_assert 'it is in force' poll_until 3 daemon_said '^pccbpf: reload: '
