@@ -243,6 +243,7 @@ lab_down() {
 	[[ -z $left ]] || t_fail "lab $name: still running: $left"
 	pids=$(cat "$LAB_RUN/$name"/pids/* 2>/dev/null)
 	"$LAB_SH" down --name "$name" || t_fail "lab $name: down failed"
+	rm -rf "$(run_dir "$LAB_RUN/$name/bpf/pccbpf")" # of a daemon that was not followed by detach
 	left=$(lab_leftovers "$name")
 	[[ -z $left ]] || t_fail "lab $name: left behind: $left"
 	while read -r pid _; do
@@ -561,12 +562,21 @@ foreign_sources() {
 
 # ---------------------------------------------------------------- the daemon
 
+# run_dir PINS: the daemon's runtime directory. Its name has a hash of that of the pins (FNV-1a).
+run_dir() {
+	local i hash=$((0x811c9dc5))
+	for ((i = 0; i < ${#1}; i++)); do
+		hash=$(((hash ^ $(printf '%d' "'${1:i:1}")) * 0x01000193 & 0xffffffff))
+	done
+	printf '/run/pccbpf/%s-%08x' "${1##*/}" "$hash"
+}
+
 # daemon_start: with the configuration in $DAEMON_CONF, its log in $DAEMON_LOG; sets DAEMON_PID.
 DAEMON_CONF=$T_DIR/pccbpf.yaml
 DAEMON_LOG=$T_DIR/daemon.log
 daemon_start() {
 	: >"$DAEMON_LOG"
-	# shellcheck disable=SC2016
+	# shellcheck disable=SC2016,SC2034
 	DAEMON_PID=$("$LAB_SH" spawn --name "$LAB" rt bash -c 'exec "$@" 2>>"$0"' "$DAEMON_LOG" \
 		"$PCCBPF" daemon --config "$DAEMON_CONF" --bpffs "$BPFFS/pccbpf")
 	poll_until 10 daemon_said '^pccbpf: ready:' || {

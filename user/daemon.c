@@ -15,10 +15,11 @@
 #include "run.h"
 
 #define TICK_MS                                                                                    \
-	400u	      /* for what the kernel does not tell of: two ticks and a look are below 1 s  \
-		       */
-#define BUSY_MS 50u   /* another command is at work */
-#define RETRY_MS 200u /* after a failure, doubled */
+	400u	    /* for what the kernel does not tell of: two ticks and a look are below 1 s    \
+		     */
+#define BUSY_MS 50u /* another command is at work */
+#define RELOAD_TRIES 3u /* a device may vanish in the midst of it */
+#define RETRY_MS 200u	/* after a failure, doubled */
 #define RETRY_MAX_MS 5000u
 
 static uint64_t clock_us(clockid_t clock)
@@ -61,8 +62,9 @@ void pcc_daemon_tell(struct pcc_daemon *d, enum pcc_event_kind kind, const char 
 	log_event(&e);
 	if (d->monitor)
 		pcc_monitor_send(d->monitor, &e);
-	/* Not of its own failures, or they would have no end. */
-	if (d->hooks && kind != PCC_EVENT_ERROR)
+	/* Not of its own failures, or they would have no end; and at its end it could not watch
+	 * them. */
+	if (d->hooks && kind != PCC_EVENT_ERROR && kind != PCC_EVENT_STOP)
 		pcc_hook_runner_event(d->hooks, &e);
 }
 
@@ -124,6 +126,49 @@ static void tell_systemd(struct pcc_daemon *d)
 			d->alarm ? ", none of them fit" : "");
 }
 
+static void conf_free(struct pcc_conf **conf)
+{
+	if (*conf)
+		pcc_conf_free(*conf);
+	free(*conf);
+	*conf = NULL;
+}
+
+void pcc_daemon_take_conf(struct pcc_daemon *d, struct pcc_conf *conf)
+{
+	conf_free(&d->conf);
+	d->conf = conf;
+	pcc_hook_runner_configure(d->hooks, conf->hooks, conf->nhooks);
+}
+
+/* A file that was read is tried; the one before is kept until it stands. */
+static void try_conf(struct pcc_daemon *d, struct pcc_conf *conf)
+{
+	if (!d->before) {
+		d->before = d->conf;
+		d->conf = NULL;
+	}
+	pcc_daemon_take_conf(d, conf);
+	d->conf_pending = true;
+	d->failures = 0;
+}
+
+/* The file stands, or it cannot: then the one before stays. */
+static void end_reload(struct pcc_daemon *d, bool stands)
+{
+	if (!stands) {
+		struct pcc_conf *before = d->before;
+
+		d->before = NULL;
+		d->conf_pending = false;
+		pcc_daemon_take_conf(d, before);
+		pcc_daemon_tell(d, PCC_EVENT_ERROR, NULL, NULL, NULL,
+			"%s cannot be put in force; the old configuration stays", d->file);
+	}
+	conf_free(&d->before);
+	sd_notify(0, "READY=1");
+}
+
 static int on_look(sd_event_source *source, uint64_t usec, void *arg)
 {
 	struct pcc_daemon *d = arg;
@@ -138,11 +183,14 @@ static int on_look(sd_event_source *source, uint64_t usec, void *arg)
 		pcc_daemon_look_soon(d, BUSY_MS);
 	} else if (ret) {
 		wait = RETRY_MS << (d->failures < 5 ? d->failures : 5);
-		d->failures++;
+		if (++d->failures == RELOAD_TRIES && d->before)
+			end_reload(d, false);
 		arm(d->look_timer,
 			pcc_daemon_now_ms() + (wait < RETRY_MAX_MS ? wait : RETRY_MAX_MS));
 	} else {
 		d->failures = 0;
+		if (d->before && !d->conf_pending)
+			end_reload(d, true);
 		tell_systemd(d);
 	}
 	return 0;
@@ -179,20 +227,6 @@ static int on_netlink(sd_event_source *source, int fd, uint32_t revents, void *a
 	return 0;
 }
 
-static void conf_replace(struct pcc_daemon *d, struct pcc_conf *conf)
-{
-	if (d->conf)
-		pcc_conf_free(d->conf);
-	free(d->conf);
-	d->conf = conf;
-}
-
-void pcc_daemon_take_conf(struct pcc_daemon *d, struct pcc_conf *conf)
-{
-	conf_replace(d, conf);
-	pcc_hook_runner_configure(d->hooks, conf->hooks, conf->nhooks);
-}
-
 /* --- signals ------------------------------------------------------------------------------- */
 
 static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *info, void *arg)
@@ -205,17 +239,14 @@ static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *inf
 	(void)info;
 	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu",
 		(unsigned long long)clock_us(CLOCK_MONOTONIC));
-	if (!conf)
-		return 0;
-	if (pcc_conf_read(d->file, PCC_CONF_FILES, conf, NULL, &err)) {
+	if (!conf || pcc_conf_read(d->file, PCC_CONF_FILES, conf, NULL, &err)) {
 		free(conf);
 		pcc_daemon_tell(d, PCC_EVENT_ERROR, NULL, NULL, NULL,
 			"%s: %s; the old configuration stays in force", err.object, err.cause);
 		sd_notify(0, "READY=1");
 		return 0;
 	}
-	pcc_daemon_take_conf(d, conf);
-	d->conf_pending = true;
+	try_conf(d, conf);
 	pcc_daemon_look_soon(d, PCC_URGENT_MS);
 	return 0;
 }
@@ -293,6 +324,8 @@ static int add_sources(struct pcc_daemon *d)
 		ret = add_timer(d, &d->look_timer, 1000, on_look);
 	if (ret >= 0)
 		ret = add_timer(d, &d->tick_timer, 20000, on_tick);
+	if (ret >= 0)
+		ret = pcc_daemon_health_sample(d);
 	return ret < 0 ? ret : 0;
 }
 
@@ -307,10 +340,12 @@ static void daemon_free(struct pcc_daemon *d)
 	pcc_nl_close(&d->asker);
 	sd_event_source_unref(d->look_timer);
 	sd_event_source_unref(d->tick_timer);
+	sd_event_source_unref(d->sample_timer);
 	sd_event_unref(d->loop);
 	pcc_watch_close(&d->watch);
 	pcc_session_close(&d->s);
-	conf_replace(d, NULL);
+	conf_free(&d->conf);
+	conf_free(&d->before);
 	if (d->run_lock >= 0)
 		close(d->run_lock);
 	free(d);

@@ -48,6 +48,7 @@ struct pcc_daemon_wan {
 	sd_event_source *deadline;
 	struct pcc_gateway gw_seen[PCC_FAMILIES]; /* whose neighbour entry the health knows */
 	uint32_t ifindex_seen;
+	uint32_t up_ifindex;	   /* the device that was up once */
 	uint64_t inherit_until_ms; /* the daemon before held it down: believed until then; 0: no */
 };
 
@@ -60,15 +61,16 @@ struct pcc_daemon_did {
 struct pcc_daemon {
 	sd_event *loop;
 	const char *file, *dir;
-	struct pcc_conf *conf; /* in force, owned */
-	struct pcc_session s;  /* as of the last look; its lock is held within a look only */
+	struct pcc_conf *conf;	 /* in force, or on its way, owned */
+	struct pcc_conf *before; /* while a file that was read again does not stand yet */
+	struct pcc_session s;	 /* as of the last look; its lock is held within a look only */
 	struct pcc_watch watch;
 	struct pcc_reset *reset;
 	struct pcc_monitor *monitor;
 	struct pcc_hook_runner *hooks;
 	struct pcc_nl asker; /* has the kernel ask gateways for their address */
 	int run_lock;
-	sd_event_source *look_timer, *tick_timer;
+	sd_event_source *look_timer, *tick_timer, *sample_timer;
 	struct pcc_debounce debounce;
 	struct pcc_fight fight;
 	bool conf_pending; /* attach what the file says, not only look after what is attached */
@@ -147,6 +149,9 @@ void pcc_daemon_health_configure(struct pcc_daemon_wan *w, const struct pcc_heal
 /* From within a look: the link; then what the health makes of it all. */
 void pcc_daemon_health_link(struct pcc_daemon_wan *w, bool up);
 enum pcc_fitness pcc_daemon_health_fitness(const struct pcc_daemon_wan *w, const char **reason);
+
+/* Has the loop look at what the WANs carry. 0 or -errno. */
+int pcc_daemon_health_sample(struct pcc_daemon *d);
 
 /* After a look: probes and gateways follow what is in force. */
 void pcc_daemon_health_follow(struct pcc_daemon *d, struct pcc_daemon_wan *w);

@@ -127,6 +127,39 @@ static void follow_gateways(struct pcc_daemon *d, struct pcc_daemon_wan *w)
 	w->ifindex_seen = w->cfg.ifindex;
 }
 
+static int on_sample(sd_event_source *source, uint64_t usec, void *arg)
+{
+	struct pcc_daemon *d = arg;
+	uint64_t now = pcc_daemon_now_ms();
+	struct pcc_wan_stats sum;
+
+	(void)usec;
+	for (uint32_t i = 0; i < PCC_MAX_WANS && d->s.state == PCC_DP_ATTACHED; i++) {
+		struct pcc_daemon_wan *w = &d->wans[i];
+		struct pcc_health_traffic t;
+
+		if (!w->in_force || pcc_dp_wan_stats(&d->s.dp, w->cfg.id, &sum))
+			continue;
+		t.tx_packets = sum.tx_packets;
+		t.rx_packets = sum.rx_packets;
+		t.rx_errors = sum.rx_errors;
+		t.syn_sent = sum.syn_sent;
+		t.syn_answered = sum.syn_answered;
+		pcc_health_traffic(&w->health, &t, now);
+		pcc_daemon_health_step(d, w);
+	}
+	sd_event_source_set_time(source, (now + PCC_HEALTH_SAMPLE_MS) * 1000);
+	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+int pcc_daemon_health_sample(struct pcc_daemon *d)
+{
+	int ret = sd_event_add_time(
+		d->loop, &d->sample_timer, CLOCK_MONOTONIC, 0, 20000, on_sample, d);
+
+	return ret < 0 ? ret : 0;
+}
+
 void pcc_daemon_health_follow(struct pcc_daemon *d, struct pcc_daemon_wan *w)
 {
 	follow_prober(d, w);
@@ -159,12 +192,8 @@ void pcc_daemon_health_configure(struct pcc_daemon_wan *w, const struct pcc_heal
 
 void pcc_daemon_health_link(struct pcc_daemon_wan *w, bool up)
 {
-	struct pcc_health_verdict v;
-	uint64_t now = pcc_daemon_now_ms();
-
-	pcc_health_link(&w->health, up, now);
-	v = pcc_health_step(&w->health, now);
-	take_verdict(w, &v);
+	pcc_health_link(&w->health, up, pcc_daemon_now_ms());
+	pcc_daemon_health_step(w->daemon, w);
 }
 
 enum pcc_fitness pcc_daemon_health_fitness(const struct pcc_daemon_wan *w, const char **reason)

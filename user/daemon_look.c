@@ -194,6 +194,7 @@ static void drop_stale(struct pcc_dp *dp, uint32_t ifindex, enum pcc_hook_dir di
 static void done(struct pcc_daemon *d)
 {
 	bool loaded = d->conf_pending, was_detached = d->detached;
+	bool adopted = d->s.state == PCC_DP_ATTACHED;
 
 	d->s.cfg = d->next;
 	d->s.state = PCC_DP_ATTACHED;
@@ -202,7 +203,7 @@ static void done(struct pcc_daemon *d)
 	d->last_error[0] = '\0';
 	if (!d->ready || was_detached)
 		pcc_daemon_tell(d, PCC_EVENT_READY, NULL, NULL, NULL, "%s",
-			d->did.maps ? "attached" : "adopted what was attached");
+			adopted ? "adopted what was attached" : "attached");
 	else if (loaded)
 		pcc_daemon_tell(d, PCC_EVENT_RELOAD, NULL, NULL, NULL, "%s is in force", d->file);
 	else if (did_network(&d->did))

@@ -134,6 +134,20 @@ static const char *link_trouble(struct pcc_wan_cfg *wan, const struct pcc_link *
 	return pcc_wan_serves(wan, PCC_V4) || pcc_wan_serves(wan, PCC_V6) ? NULL : "no gateway";
 }
 
+/*
+ * A link that goes and comes is held down for a while. One that comes with a new device is not, nor
+ * is a PPP link: between two calls its device is down, or gone.
+ */
+static void tell_health(struct pcc_daemon_wan *w, const struct pcc_link *link)
+{
+	bool up = (link->flags & (IFF_UP | IFF_LOWER_UP)) == (IFF_UP | IFF_LOWER_UP);
+
+	if (up)
+		w->up_ifindex = link->ifindex;
+	if (up || (w->up_ifindex == link->ifindex && !pcc_link_is_p2p(link)))
+		pcc_daemon_health_link(w, up);
+}
+
 static void look_at_link(struct pcc_daemon_wan *w, struct pcc_wan_cfg *wan,
 	const struct pcc_observed *now, const struct pcc_err *trouble)
 {
@@ -142,16 +156,19 @@ static void look_at_link(struct pcc_daemon_wan *w, struct pcc_wan_cfg *wan,
 
 	w->link.present = link;
 	snprintf(w->link.reason, sizeof(w->link.reason), "%s", wrong ? wrong : "");
-	/* A device that is gone, as PPP's between two calls, is no flapping link. */
 	if (link)
-		pcc_daemon_health_link(
-			w, (link->flags & (IFF_UP | IFF_LOWER_UP)) == (IFF_UP | IFF_LOWER_UP));
+		tell_health(w, link);
 }
 
-/* What it is before the daemon has ever decided: what the pins say. */
-static void out_of_cfg(struct pcc_wan_out *out, const struct pcc_wan_cfg *wan)
+/* What is in force, as the pins say. A WAN that is new is in no use yet. */
+static void out_of_cfg(struct pcc_daemon *d, struct pcc_wan_out *out, const struct pcc_wan_cfg *wan)
 {
 	memset(out, 0, sizeof(*out));
+	if (d->s.state != PCC_DP_ATTACHED || !pcc_config_find_wan_const(&d->s.cfg, wan->name)) {
+		out->state = PCC_WAN_DOWN;
+		out->by_daemon = true;
+		return;
+	}
 	out->state = wan->state;
 	out->by_daemon = wan->by_daemon;
 	out->degraded = wan->degraded;
@@ -170,7 +187,7 @@ void pcc_daemon_wans_decide(struct pcc_config *cfg, const struct pcc_observed *n
 		struct pcc_wan_cfg *wan = &cfg->wans[i];
 		struct pcc_daemon_wan *w = pcc_daemon_wan(d, wan->name);
 
-		out_of_cfg(&out[i], wan);
+		out_of_cfg(d, &out[i], wan);
 		look_at_link(w, wan, now, &trouble[i]);
 		in[i].asked = pcc_wan_asked(wan);
 		in[i].tier = w->conf.tier;

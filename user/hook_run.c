@@ -169,13 +169,15 @@ static void start_next(struct script *s)
 
 static void enqueue(struct script *s, const struct pcc_event *e)
 {
-	if (s->n == PCC_HOOK_QUEUE) {
+	bool full = s->n == PCC_HOOK_QUEUE;
+
+	if (full) {
 		s->first = (s->first + 1) % PCC_HOOK_QUEUE;
 		s->n--;
 		if (!s->lost)
 			tell(s, "is too slow, events are given up");
 	}
-	s->lost = s->n + 1 == PCC_HOOK_QUEUE;
+	s->lost = full; /* told once, until there is room again */
 	s->queue[(s->first + s->n++) % PCC_HOOK_QUEUE] = *e;
 	start_next(s);
 }
@@ -197,9 +199,15 @@ void pcc_hook_runner_free(struct pcc_hook_runner *h)
 {
 	if (!h)
 		return;
-	for (uint32_t i = 0; i < PCC_MAX_HOOKS; i++)
-		if (h->scripts[i])
-			script_free(h->scripts[i]);
+	for (uint32_t i = 0; i < PCC_MAX_HOOKS; i++) {
+		struct script *s = h->scripts[i];
+
+		if (!s)
+			continue;
+		if (s->pid > 0)
+			kill(-s->pid, SIGKILL);
+		script_free(s);
+	}
 	sd_event_unref(h->loop);
 	free(h);
 }

@@ -21,7 +21,7 @@ struct pcc_hook_runner;
 typedef void (*pcc_hook_fn)(const char *path, const char *what, void *arg);
 
 int pcc_hook_runner_new(struct pcc_hook_runner **h, sd_event *loop, pcc_hook_fn fn, void *arg);
-/* Scripts that run are left to themselves. */
+/* Scripts that run are killed: none outlives its time. */
 void pcc_hook_runner_free(struct pcc_hook_runner *h);
 
 /* Which scripts. Those that stay keep their queue. */

@@ -13,20 +13,21 @@ COUNT=60
 
 lab_up --isps 3 --hosts 1
 
-# conf [FAILBACK]: wan3 is a backup; the others have that failback policy.
+# conf [FAILBACK]: wan3 is a backup; the others have that failback policy. wan1 has targets.
+TARGETS='targets: [203.0.113.1, "tcp://203.0.113.2:7000"], interval: 500ms, rise: 1, '
 conf() {
-	local target wan
+	local wan
 	{
 		echo "lan: [br0]"
 		echo "wans:"
 		for wan in 1 2 3; do
-			target=203.0.113.$wan
 			cat <<-END
 			  - interface: wan$wan
 			    tier: $((wan == 3 ? 2 : 1))
 			    failback: ${1:-stay}
-			    health: {targets: [$target, "tcp://$target:$TCP_PORT"], quorum: 1, interval: 500ms, hold: 500ms, rise: 1}
+			    health: {${TARGETS}hold: 500ms, hold-max: 500ms}
 			END
+			TARGETS=
 		done
 	} >"$DAEMON_CONF"
 }
@@ -54,21 +55,22 @@ idle_up() {
 	poll_until 5 hold_is ".alive == $COUNT"
 	BEFORE=$(hold_report)
 	on1=$(of_wan 1 "$BEFORE" | jq length)
-	t_assert "wan1 has $on1 of them" test "$on1" -ge 15
+	t_assert "wan1 has $on1 of them" test "$on1" -ge 8
 }
 
-broken_is() {
-	hold_is ".broken == $1"
+# ended_on WAN COUNT: that many of its connections.
+ended_on() {
+	[[ $(of_wan "$1" "$(hold_report)" | jq '[.[] | select(.alive | not)] | length') == "$2" ]]
 }
 
 # others_unharmed: of wan2's idle connections none ended.
 others_unharmed() {
-	t_assert_eq "$(of_wan 2 "$(hold_report)" | jq '[.[] | select(.alive | not)] | length')" 0 'ended connections of wan2'
+	t_assert 'no connection of wan2 ended' ended_on 2 0
 }
 
 conf
 t_begin 'the daemon attaches what its file says; the backup stands by'
-daemon_start
+daemon_start || t_bail "no daemon"
 t_assert_eq "$(pcc wan list --json | jq -c '[.[] | [.name, .state]]')" \
 	'[["wan1","up"],["wan2","up"],["wan3","standby"]]' states
 t_assert_status 0 pcc status
@@ -78,11 +80,11 @@ idle_up
 : >"$DAEMON_LOG"
 isp 1 ip link set cust down
 within_ms 500 'wan1 is down' daemon_said '^pccbpf: wan1 up -> down: no carrier'
-within_ms 1500 "all $on1 connections of wan1 ended" broken_is "$on1"
+within_ms 1500 "all $on1 connections of wan1 ended" ended_on 1 "$on1"
 others_unharmed
 t_assert 'the log counts them' poll_until 3 daemon_said "^pccbpf: reset: $on1 connections were reset, 0 "
 t_assert_status 3 pcc status
-hold_stop >/dev/null; echo "T $SECONDS"
+hold_stop >/dev/null
 
 t_begin 'its new connections go to the other WAN of its tier; none to the backup'
 sources() {
@@ -98,7 +100,7 @@ isp 1 ip link set cust up
 t_assert 'wan1 is up' poll_until 15 wan_is wan1 up
 t_assert_eq "$(sources)" '198.18.1.2 198.18.2.2' sources
 hold_unharmed 30
-hold_stop >/dev/null; echo "T $SECONDS"
+hold_stop >/dev/null
 
 t_begin 'uplink dead behind a live link: out of use within 3 s; the other WAN loses no packet'
 idle_up
@@ -117,10 +119,10 @@ spawn_to "$T_DIR/answers" lan1 bash -c 'until [[ -e $0 ]]; do "$@" 2>/dev/null; 
 asker=$SPAWNED
 : >"$DAEMON_LOG"
 uplink dead 1
-within_ms 3000 'wan1 is down' daemon_said '^pccbpf: wan1 up -> down: too few targets answer'
-within_ms 1500 "all $on1 connections of wan1 ended" broken_is "$on1"
+within_ms 3000 'wan1 is down' daemon_said '^pccbpf: wan1 [a-z]+ -> down: too few targets answer'
+within_ms 1500 "all $on1 connections of wan1 ended" ended_on 1 "$on1"
 others_unharmed
-hold_stop >/dev/null; echo "T $SECONDS"
+hold_stop >/dev/null
 t_assert_eq "$(sources)" 198.18.2.2 sources
 touch "$T_DIR/enough"
 t_assert 'the questions end' poll_until 10 process_gone "$asker"
@@ -130,20 +132,24 @@ t_assert_eq "$(grep -c ' 198.18.2.2' "$T_DIR/answers")" $((500 * turns)) 'answer
 
 t_begin 'the whole tier is dead: the backup is used; when the tier is back, its connections are kept'
 : >"$DAEMON_LOG"
-uplink dead 2
-within_ms 3500 'wan3 is up' daemon_said '^pccbpf: wan3 standby -> up'
+isp 2 ip link set cust down
+within_ms 500 'wan3 is up' daemon_said '^pccbpf: wan3 standby -> up'
 t_assert_eq "$(sources)" 198.18.3.2 sources
 hold_start lan1 --dst "$SERVERS4" --port "$TCP_PORTS" --count 20 --interval-ms 100
 poll_until 5 hold_is '.alive == 20'
-uplink alive 1 2
+uplink alive 1
+isp 2 ip link set cust up
 t_assert 'the backup stands by' poll_until 15 wan_is wan3 standby
-t_assert 'wan1, wan2 are up' poll_until 15 eval 'wan_is wan1 up && wan_is wan2 up'
+t_assert 'wan1, wan2 are in use' poll_until 15 eval "[[ \$(sources) == '198.18.1.2 198.18.2.2' ]]"
 hold_unharmed 20
 t_assert_eq "$(sources)" '198.18.1.2 198.18.2.2' 'sources of new ones'
-hold_stop >/dev/null; echo "T $SECONDS"
+hold_stop >/dev/null
 
-sed -i 's/targets:.*quorum/quorum/' "$DAEMON_CONF" # from here on links decide: they rise sooner
+t_begin 'SIGHUP with other health: links alone decide'
+conf
 kill -HUP "$DAEMON_PID"
+t_assert 'the file is read' poll_until 5 daemon_said '^pccbpf: reload: '
+
 t_begin 'all are dead: the last set stays in use, nothing is flushed, there is an alarm'
 hold_start lan1 --dst "$SERVERS4" --port "$TCP_PORTS" --count 20 --interval-ms 60000
 poll_until 5 hold_is '.alive == 20'
@@ -157,11 +163,10 @@ t_assert_eq "$(wan_state wan3)" up 'state of the last one'
 t_assert_eq "$(pcc wan list --json | jq -r '.[2].share')" 1 'its share'
 isp 3 ip link set cust up
 t_assert 'alarm is over' poll_until 8 daemon_said '^pccbpf: alarm-over: '
-hold_stop >/dev/null; echo "T $SECONDS"
+hold_stop >/dev/null
 
 t_begin 'failback kill: the backup is emptied when the tier is back'
 conf kill
-sed -i 's/targets:.*quorum/quorum/' "$DAEMON_CONF"
 kill -HUP "$DAEMON_PID"
 t_assert 'the file is read' poll_until 5 daemon_said '^pccbpf: reload: '
 hold_start lan1 --dst "$SERVERS4" --port "$TCP_PORTS" --count 20 --interval-ms 100 --reconnect
@@ -172,17 +177,17 @@ t_assert 'all are on the tier' poll_until 15 hold_is \
 	'.alive == 20 and ([.connections[].seen_after] | unique | . == ["198.18.1.2", "198.18.2.2"])'
 t_assert_eq "$(wan_state wan3)" standby 'state of the backup'
 t_assert_status 0 pcc status
-hold_stop >/dev/null; echo "T $SECONDS"
+hold_stop >/dev/null
 
 t_begin 'drain and down by hand stay, up gives the WAN back to the daemon'
 t_assert_status 0 pcc wan set wan1 --state down
-t_assert 'the daemon takes note' poll_until 3 daemon_said '^pccbpf: wan1 up -> down: set by hand'
+t_assert 'the daemon takes note' poll_until 3 daemon_said '^pccbpf: wan1 .*: set by hand$'
 read_again() { daemon_said 'reload: .* in force'; }
 : >"$DAEMON_LOG"
 kill -HUP "$DAEMON_PID"
 t_assert 'the file is read again' poll_until 5 read_again
 t_assert_eq "$(wan_state wan1)" down 'state after a reload'
 t_assert_status 0 pcc wan set wan1 --state up
-t_assert 'the daemon takes note' poll_until 3 daemon_said '^pccbpf: wan1 down -> up'
+t_assert 'the daemon takes note' poll_until 10 wan_is wan1 up
 stop "$DAEMON_PID"
 t_assert_status 0 pcc detach
