@@ -311,15 +311,17 @@ make_isp() {
 }
 
 make_lan() {
-	local i ports=(lan0)
+	local i
 	for ((i = 1; i <= hosts; i++)); do
 		print_host "$i" | in_ns "$name-lan$i" ip -batch -
 		! $offload_off || no_offload "$name-lan$i" eth0
 	done
 	[[ -e /run/netns/$name-sw ]] || return 0
-	for ((i = 1; i <= hosts; i++)); do ports+=("lan$i"); done
-	print_bridge "${ports[@]}" | in_ns "$name-sw" ip -batch -
-	! $offload_off || no_offload "$name-sw" "${ports[@]}"
+	{
+		local ports=(lan0)
+		for ((i = 1; i <= hosts; i++)); do ports+=("lan$i"); done
+		print_bridge "${ports[@]}"
+	} | in_ns "$name-sw" ip -batch -
 }
 
 make_network() {

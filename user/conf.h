@@ -6,12 +6,12 @@
 #ifndef PCC_CONF_H
 #define PCC_CONF_H
 
-#include <stdio.h>
-
 #include "health.h"
 #include "model.h"
-#include "parse.h"
 
+#define PCC_NAME_BYTES 32u
+#define PCC_MAX_GROUPS 64u
+#define PCC_MAX_POLICIES 1024u
 #define PCC_MAX_HOOKS 8u
 #define PCC_MAX_EXCLUSIONS 256u
 
@@ -34,6 +34,21 @@ struct pcc_group_conf {
 	char name[PCC_NAME_BYTES];
 	uint64_t wans; /* bit i: base.wans[i] */
 };
+
+/* An address prefix, IPv4 v4-mapped. */
+struct pcc_prefix {
+	struct in6_addr addr;
+	uint8_t len; /* 0..128; an IPv4 /24 is 120 */
+};
+
+enum pcc_policy_action {
+	PCC_POLICY_GROUP,  /* one of the WANs of a group, by the hash */
+	PCC_POLICY_WAN,	   /* one WAN */
+	PCC_POLICY_BYPASS, /* left alone, as if pccbpf were not there */
+	PCC_POLICY_REJECT, /* dropped */
+};
+
+enum pcc_sticky { PCC_STICKY_NONE, PCC_STICKY_SOURCE, PCC_STICKY_SOURCE_SITE };
 
 /* One rule; the first that matches a new connection decides. Everything given must match. */
 struct pcc_policy_conf {
@@ -69,46 +84,5 @@ struct pcc_conf {
 	struct pcc_prefix exclusions[PCC_MAX_EXCLUSIONS]; /* destinations that are left alone */
 	uint32_t nexclusions;
 };
-
-#define PCC_DEF_CONF_FILE "/etc/pccbpf/pccbpf.yaml"
-
-/* A place in a file, counted from 1; 0 where no place is to blame. */
-struct pcc_conf_pos {
-	uint32_t line, column;
-};
-
-enum pcc_conf_check {
-	PCC_CONF_TEXT,	/* look at the text alone: it was applied before */
-	PCC_CONF_FILES, /* the files that it names (prefixes, hooks) must be there too */
-};
-
-/*
- * Reads a configuration: a file ("-": standard input), or a text that came from the file `name`. An
- * error's object is FILE:LINE:COLUMN; pos (may be NULL) gets the numbers. On success conf is to be
- * freed; on failure it is empty. Every key that is not there has its default; gateways are
- * PCC_GW_AUTO, ids and interface indexes 0: pcc_apply() settles them. Returns 0 or a negative
- * errno: -EINVAL for what the file says, another one for a file that cannot be read.
- */
-int pcc_conf_read(const char *path, enum pcc_conf_check check, struct pcc_conf *conf,
-	struct pcc_conf_pos *pos, struct pcc_err *err);
-int pcc_conf_parse(const char *text, size_t len, const char *name, enum pcc_conf_check check,
-	struct pcc_conf *conf, struct pcc_conf_pos *pos, struct pcc_err *err);
-
-/* What WANs are when the file says nothing else. */
-void pcc_wan_conf_defaults(struct pcc_wan_conf *wan);
-
-/* Place of the WAN whose name, or else whose interface, this is; -1 if there is none. */
-int pcc_conf_find_wan(const struct pcc_conf *conf, const char *name);
-
-/*
- * The configuration as a file that the reader accepts: what differs from the defaults. The template
- * `defaults` is not kept apart from the WANs; gateways that were found, and drawn seeds, are left
- * out. pcc_conf_text() makes a text to be freed. 0 or a negative errno.
- */
-int pcc_conf_write(FILE *out, const struct pcc_conf *conf);
-int pcc_conf_text(const struct pcc_conf *conf, char **text, size_t *len);
-
-/* Releases what conf points to and empties it; accepts the empty one (all zeroes). */
-void pcc_conf_free(struct pcc_conf *conf);
 
 #endif

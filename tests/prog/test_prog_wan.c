@@ -181,32 +181,6 @@ static void a_mark_of_another_wan_is_a_leak(void **state)
 		assert_int_equal(wan_stats(id).tx_packets, 0);
 }
 
-/* The kernel's own MLD reports have a length where the mark is. */
-static void what_the_router_tells_its_neighbours_is_no_leak(void **state)
-{
-	static const uint8_t hop_by_hop[] = {IPPROTO_HOPOPTS};
-	struct spec s = {.proto = IPPROTO_ICMPV6,
-		.src = "fe80::1",
-		.dst = "ff02::16",
-		.icmp_type = 143,
-		.ext = hop_by_hop,
-		.ext_n = 1};
-	struct frame f = wan_frame(&s, 2);
-	struct shot shot;
-
-	(void)state;
-	shot = wan_out(2, 0, 0x138, &f);
-	moved_only(&shot, PCC_R_WAN_OUT_OTHER, PCC_R_MAX, __FILE__, __LINE__);
-	/* Whoever else sends it. */
-	shot = wan_out(2, B.lan, 0x138, &f);
-	moved_only(&shot, PCC_R_LEAK, PCC_R_MAX, __FILE__, __LINE__);
-	/* What goes further has the router's choice of a WAN. */
-	s = (struct spec){.proto = IPPROTO_UDP, .src = "10.0.1.2", .dst = "192.0.2.80"};
-	f = wan_frame(&s, 2);
-	shot = wan_out(2, 0, 0x138, &f);
-	moved_only(&shot, PCC_R_LEAK, PCC_R_MAX, __FILE__, __LINE__);
-}
-
 static void what_a_wan_forwards_is_counted_to_it(void **state)
 {
 	(void)state;
@@ -233,21 +207,6 @@ static void what_a_wan_forwards_is_counted_to_it(void **state)
 		assert_int_equal(wan_stats(id).tx_packets, 3);
 		assert_int_equal(wan_stats(id).rx_packets, 0);
 	}
-}
-
-/* Between attaching it and switching over, or the other way round, each packet is counted once. */
-static void what_pcc_lan_in_counts_is_not_counted_again(void **state)
-{
-	struct spec s = {.proto = IPPROTO_UDP, .src = "10.0.1.2", .dst = "192.0.2.80"};
-	struct frame f = wan_frame(&s, 1);
-	struct shot shot;
-
-	(void)state;
-	B.meta.flags |= PCC_META_NO_WAN_OUT;
-	meta_put();
-	shot = wan_out(1, B.lan, 0xab000000 | 1 << 8, &f);
-	moved_only(&shot, PCC_R_MAX, PCC_R_MAX, __FILE__, __LINE__);
-	assert_int_equal(wan_stats(1).tx_packets, 0);
 }
 
 /* ---------------------------------------------------------------- pcc_lan_out */
@@ -331,67 +290,6 @@ static void replies_are_counted_to_connection_bucket_and_wan(void **state)
 		assert_int_equal(after.rx_packets - before.rx_packets, 5);
 		assert_int_equal(after.rx_bytes - before.rx_bytes, 5 * g.len);
 		assert_int_equal(conns(), 1u + v6);
-	}
-}
-
-/* Requests and their first answers, not the repetitions; ICMP errors; nothing of inbound ones. */
-static void requests_and_answers_say_how_a_wan_does(void **state)
-{
-	(void)state;
-	for (int v6 = 0; v6 < 2; v6++) {
-		struct spec in = inbound(v6, IPPROTO_TCP, 4000), s = spec_reply(&in), r = in;
-		struct spec e = {.proto = v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP,
-			.src = outside[v6],
-			.dst = lan_host[v6],
-			.icmp_type = v6 ? 1 : 3};
-		uint32_t id = spec_wan(&s);
-		struct pcc_wan_stats before = wan_stats(id), after;
-		struct frame syn, synack, ack, error;
-		uint64_t from = coarse_ns();
-
-		map_clear(FD(pcc_conns), sizeof(struct pcc_tuple));
-		s.tcp_flags = TCP_SYN;
-		syn = lan_frame(&s);
-		r.tcp_flags = TCP_SYN | TCP_ACK;
-		synack = lan_frame(&r);
-		r.tcp_flags = TCP_ACK;
-		ack = lan_frame(&r);
-		e.quoted = &syn;
-		error = lan_frame(&e);
-		lan_in(&syn, PCC_R_NEW, (int)id);
-		lan_in(&syn, PCC_R_NEW, (int)id);
-		after = wan_stats(id);
-		assert_int_equal(after.syn_sent - before.syn_sent, 1);
-		assert_int_equal(after.syn_answered - before.syn_answered, 0);
-		lan_out(&error, B.wan[id], PCC_R_WAN_REPLY);
-		after = wan_stats(id);
-		assert_int_equal(after.rx_errors - before.rx_errors, 1);
-		assert_int_equal(after.rx_packets - before.rx_packets, 1);
-		assert_int_equal(after.syn_answered - before.syn_answered, 0);
-		map_clear(FD(pcc_conns), sizeof(struct pcc_tuple));
-		lan_in(&syn, PCC_R_NEW, (int)id);
-		lan_out(&synack, B.wan[id], PCC_R_WAN_REPLY);
-		lan_out(&synack, B.wan[id], PCC_R_WAN_REPLY);
-		lan_out(&ack, B.wan[id], PCC_R_WAN_REPLY);
-		after = wan_stats(id);
-		assert_int_equal(after.syn_sent - before.syn_sent, 2);
-		assert_int_equal(after.syn_answered - before.syn_answered, 1);
-		assert_in_range(
-			after.rtt_sum_us - before.rtt_sum_us, 0, (coarse_ns() - from) / 1000);
-		/* From outside: neither asked for by the LAN nor answered to it. */
-		map_clear(FD(pcc_conns), sizeof(struct pcc_tuple));
-		syn = lan_frame(&in);
-		lan_out(&syn, B.wan[id], PCC_R_INBOUND);
-		s.tcp_flags = TCP_SYN | TCP_ACK;
-		synack = lan_frame(&s);
-		lan_in(&synack, PCC_R_PINNED, (int)id);
-		/* An error about a connection that is not remembered. */
-		map_clear(FD(pcc_conns), sizeof(struct pcc_tuple));
-		lan_out(&error, B.wan[id], PCC_R_WAN_REPLY);
-		after = wan_stats(id);
-		assert_int_equal(after.syn_sent - before.syn_sent, 2);
-		assert_int_equal(after.syn_answered - before.syn_answered, 1);
-		assert_int_equal(after.rx_errors - before.rx_errors, 2);
 	}
 }
 
@@ -574,12 +472,9 @@ int main(void)
 		T(an_interface_that_is_no_wan_marks_nothing),
 		T(foreign_mark_bits_survive_pcc_wan_in),
 		T(a_mark_of_another_wan_is_a_leak),
-		T(what_the_router_tells_its_neighbours_is_no_leak),
-		T(what_pcc_lan_in_counts_is_not_counted_again),
 		T(what_a_wan_forwards_is_counted_to_it),
 		T(an_inbound_connection_is_pinned_to_the_wan_it_came_in_on),
 		T(replies_are_counted_to_connection_bucket_and_wan),
-		T(requests_and_answers_say_how_a_wan_does),
 		T(an_answer_on_another_wan_moves_nothing),
 		T(a_new_inbound_syn_on_another_wan_moves_the_tuple),
 		T(what_does_not_come_from_a_wan_is_not_ours),
