@@ -15,7 +15,7 @@ MANDIR   ?= $(PREFIX)/share/man
 CC       ?= gcc
 CLANG    ?= clang
 BPFTOOL  ?= $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
-LIBS     := -lxdp -lbpf -lmnl -lnftables -lnetfilter_conntrack -ljansson -lcyaml -lsystemd
+LIBS     := -lxdp -lbpf -lmnl -lnftables -lnetfilter_conntrack -ljansson
 WARN     := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
 	    -Wwrite-strings -Wvla -Wformat -Wundef
 CFLAGS   ?= -O2 -g

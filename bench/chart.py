@@ -178,22 +178,24 @@ def other_table(results):
                   "TCP, 32 streams", "response p50", "response p99"], rows)
 
 
-def wans_own(results, name, wans):
-    """Packet rate with so many WANs / with two, of the same variant."""
+def wans_quotient(results, name, wans, field):
+    """A field of the row with so many WANs / that of the row with two, of the same variant."""
     two = results.row("wans", name, flows=1024, wans=2)
     many = results.row("wans", name, flows=1024, wans=wans)
-    if not two or not many or not two["ns"] or not many["ns"]:
+    if not two or not many or not two[field] or not many[field]:
         return None
-    return two["ns"] / many["ns"]
+    return many[field] / two[field]
+
+
+def wans_own(results, name, wans):
+    """Packet rate with so many WANs / with two."""
+    time = wans_quotient(results, name, wans, "ns")
+    return time and 1 / time
 
 
 def wans_change(results, name, wans):
     """The ratio to the bare redirect with so many WANs / that with two."""
-    two = results.row("wans", name, flows=1024, wans=2)
-    many = results.row("wans", name, flows=1024, wans=wans)
-    if not two or not many or not two["ratio_bare"] or not many["ratio_bare"]:
-        return None
-    return many["ratio_bare"] / two["ratio_bare"]
+    return wans_quotient(results, name, wans, "ratio_bare")
 
 
 def wans_table(results):

@@ -196,9 +196,8 @@ static __noinline int flow_forget(const struct pcc_flow_key *key, struct pcc_flo
 static __always_inline int flow_valid(
 	struct pcc_flow *flow, const struct pcc_meta *meta, __u64 now, __u32 grace)
 {
-	__u64 renew;
-
 	__s32 late = (__u32)(now >> PCC_LEASE_SHIFT) - flow->lease;
+	__u64 renew;
 
 	if (flow->epoch != meta->epoch)
 		return 0;

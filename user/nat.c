@@ -134,10 +134,9 @@ static uint32_t write_dispatch(FILE *out, const struct pcc_nat_cfg *cfg, const c
 }
 
 /*
- * Chains of type nat see the first packet of a connection only, so established ones pay nothing.
- * A connection that comes in by a WAN
- * to the router itself never gets to postrouting: chain local_in marks it. The dispatch by name is
- * one hash look-up however many WANs.
+ * Chains of type nat see the first packet of a connection only, so established ones pay nothing. A
+ * connection that comes in by a WAN to the router itself never gets to postrouting: chain local_in
+ * marks it. The dispatch by name is one hash look-up however many WANs.
  */
 static uint32_t write_chains(FILE *out, const struct pcc_nat_cfg *cfg)
 {

@@ -318,7 +318,8 @@ for i in 1 2 3; do
 	t_assert_eq "$(probe lan1 udp 2001:db8:ffff::4 7999 --sport "$port" --size 1440 --df | cut -d' ' -f2-4,6)" 'EMSGSIZE 2 0 1400' \
 		"IPv6 $wan"
 done
-# Uploads are the large packets of the LAN, downloads those of the servers; 24 of each cover all WANs.
+# Uploads are the large packets of the LAN, downloads those of the servers. That 36 connections of a family leave
+# one of three WANs out happens once in a million runs.
 head -c 300000 /dev/zero >"$T_DIR/upload"
 for i in $(seq 1 12); do
 	for host in 203.0.113.4 '[2001:db8:ffff::4]'; do
@@ -328,8 +329,8 @@ for i in $(seq 1 12); do
 		t_assert_eq "$(wc -c <"$T_DIR/got")" 500000 "download from $host"
 	done
 done
-hold_start lan1 --dst 203.0.113.4,2001:db8:ffff::4 --port 7000-7003 --count 24 --size 4000 --interval-ms 20
-t_assert '24 connections carry large packets both ways' poll_until 8 hold_is '.alive == 24 and ([.connections[].bytes] | min) > 100000'
+hold_start lan1 --dst 203.0.113.4,2001:db8:ffff::4 --port 7000-7003 --count 72 --size 4000 --interval-ms 60
+t_assert '72 connections carry large packets both ways' poll_until 15 hold_is '.alive == 72 and ([.connections[].bytes] | min) > 100000'
 t_assert_eq "$(hold_stop | jq -r '[.connections[].seen] | unique | join(" ")')" \
 	'198.18.1.2 198.18.2.2 198.18.3.2 2001:db8:1::2 2001:db8:2::2 2001:db8:3::2' 'sources'
 for i in 1 2 3; do

@@ -145,4 +145,26 @@ through_wan3() {
 t_assert 'all connections are on wan3' poll_until 10 through_wan3
 t_assert_eq "$(hold_stop | jq .alive)" $COUNT alive
 t_assert_status 3 pcc status
+t_assert_status 0 pcc wan set wan1 --state up
+t_assert_status 0 pcc wan set wan2 --state up
+
+# With br_netfilter conntrack has seen a frame, and closed the connection, before the bridge's tc sees it.
+open_on_servers() {
+	inet ss -Htn state established "sport = :$TCP_PORT" | wc -l
+}
+untracked() {
+	pcc stats --json | jq .counters.untracked
+}
+BR_NF=/proc/sys/net/bridge/bridge-nf-call
+for call in 0 1; do
+	t_begin "resets of LAN clients reach the servers, br_netfilter $call"
+	[[ -e $BR_NF-iptables ]] || { t_skip 'br_netfilter is not loaded'; continue; }
+	rt sh -c "echo $call >$BR_NF-iptables && echo $call >$BR_NF-ip6tables"
+	before=$(untracked) open=$(open_on_servers)
+	t_assert_eq "$(lan 1 "$LABTOOL" connect --dst "$SERVERS4,$SERVERS6" --port "$TCP_PORT" --count 60 --rst \
+		2>/dev/null | grep -vc FAIL)" 60 connections
+	none_more() { (($(open_on_servers) <= open)); }
+	t_assert "no server keeps one of them open" poll_until 3 none_more
+	t_assert_eq "$(untracked)" "$before" 'untracked'
+done
 t_assert_status 0 pcc detach

@@ -1268,6 +1268,115 @@ static void fin_and_rst_end_both_entries(void **state)
 	}
 }
 
+static bool fast_now(const struct link2 *c, int dir);
+
+/* The entries of an ended connection are deleted by what comes after the end. */
+static void what_follows_the_end_deletes_the_entries(void **state)
+{
+	(void)state;
+	open_all();
+	for (size_t i = 0; i < ARRAY_LEN(conns_all); i++) {
+		struct link2 *c = &conns_all[i];
+		struct look k = look_plain();
+		struct pcc_flow flow;
+		struct buf p, out;
+		bool came;
+
+		if (c->proto != IPPROTO_TCP)
+			continue;
+		k.flags = RST | TCP_ACK;
+		p = pkt(c, TO_WAN, &k);
+		assert_false(fast(TO_WAN, &p, &out, &came));
+		for (int dir = TO_WAN; dir <= TO_LAN; dir++) {
+			assert_true(flow_get(c, dir, &flow));
+			assert_true(flow.flags & PCC_FLOW_ENDED);
+			assert_int_equal(flow.epoch, 0);
+			assert_false(fast_now(c, dir));
+			if (flow_get(c, dir, &flow))
+				fail_msg("%s: the entry to the %s is still there", c->name,
+					dir == TO_WAN ? "WAN" : "LAN");
+		}
+	}
+}
+
+static void conn_of(const struct link2 *c, struct pcc_conn *conn)
+{
+	struct pcc_flow flow;
+	struct pcc_tuple key;
+
+	assert_true(flow_get(c, TO_LAN, &flow));
+	key = (struct pcc_tuple){.sport = flow.dport, .dport = flow.sport, .proto = flow.in.proto};
+	memcpy(key.src, flow.dst, sizeof(key.src));
+	memcpy(key.dst, flow.src, sizeof(key.dst));
+	assert_int_equal(bpf_map_lookup_elem(FD(pcc_conns), &key, conn), 0);
+}
+
+/* The CPU that learned counts in one word, all others in another; a renewed lease folds both, once.
+ */
+static void every_packet_is_counted_once_whatever_cpu_has_it(void **state)
+{
+	(void)state;
+	open_all();
+	for (size_t i = 0; i < ARRAY_LEN(conns_all); i++) {
+		struct link2 *c = &conns_all[i];
+		struct look k = look_plain();
+		struct buf p = pkt(c, TO_WAN, &k);
+		struct pcc_flow before, flow;
+		struct pcc_conn old, now;
+		__u64 packets, bytes;
+
+		assert_true(flow_get(c, TO_WAN, &before));
+		before.cpu = 65000; /* nobody's */
+		flow_put(c, TO_WAN, &before);
+		conn_of(c, &old);
+		for (int n = 0; n < 3; n++)
+			assert_true(fast_now(c, TO_WAN));
+		assert_true(flow_get(c, TO_WAN, &flow));
+		assert_int_equal(flow.counted, before.counted);
+		pcc_flow_uncounted(flow.counted_else, before.counted_else, &packets, &bytes);
+		assert_int_equal(packets, 3);
+		assert_int_equal(bytes, 3 * p.len);
+		lease_set(c, TO_WAN, -1, 0);
+		assert_false(fast_now(c, TO_WAN));
+		if (mode == IN_XDP) {
+			fast_on(true);
+			kernel_way(c, TO_WAN, TCP_ACK);
+		}
+		assert_true(flow_get(c, TO_WAN, &flow));
+		assert_int_equal(flow.folded, flow.counted + flow.counted_else);
+		conn_of(c, &now);
+		assert_int_equal(now.tx_packets - old.tx_packets, 3 + 1);
+	}
+}
+
+/* The key has only a digest of IPv6 addresses: the addresses themselves decide. */
+static void another_connection_with_the_same_digest_is_the_kernels(void **state)
+{
+	(void)state;
+	open_all();
+	for (size_t i = 0; i < ARRAY_LEN(conns_all); i++) {
+		struct link2 *c = &conns_all[i];
+		struct pcc_flow flow, same;
+		int dir = i & 1;
+
+		if (strncmp(c->name + 4, "IPv6", 4))
+			continue;
+		assert_true(fast_now(c, dir));
+		assert_true(flow_get(c, dir, &flow));
+		flow.in.src[1] ^= htonl(1);
+		flow_put(c, dir, &flow);
+		fast_on(true);
+		kernel_way(c, dir, TCP_ACK);
+		if (fast_now(c, dir))
+			fail_msg("%s: took the way of another connection", c->name);
+		assert_true(flow_get(c, dir, &same));
+		assert_memory_equal(&same, &flow, sizeof(flow));
+		flow.in.src[1] ^= htonl(1);
+		flow_put(c, dir, &flow);
+		assert_true(fast_now(c, dir));
+	}
+}
+
 /* The egress to the WAN has 1500, the LAN 2000. */
 static void what_exceeds_the_egress_mtu_is_the_kernels(void **state)
 {
@@ -1531,6 +1640,9 @@ int main(void)
 		T(what_is_not_plain_is_left_to_the_kernel),
 		T(frames_that_end_early_are_left_alone),
 		T(fin_and_rst_end_both_entries),
+		T(what_follows_the_end_deletes_the_entries),
+		T(every_packet_is_counted_once_whatever_cpu_has_it),
+		T(another_connection_with_the_same_digest_is_the_kernels),
 		T(what_exceeds_the_egress_mtu_is_the_kernels),
 		T(a_tuple_on_another_interface_is_not_the_connection),
 		T(only_connections_that_both_sides_agreed_to_are_learned),
