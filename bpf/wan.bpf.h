@@ -55,6 +55,21 @@ static __always_inline int wan_in(struct __sk_buff *skb, const struct pcc_meta *
 	return PCC_R_WAN_IN;
 }
 
+/*
+ * A mark of another WAN: a leak, but for what the router itself tells its neighbours. In its own
+ * IGMP and MLD reports the kernel keeps a length where the mark is (skb->reserved_tailroom).
+ */
+static __noinline int wan_out_stray(struct __sk_buff *skb)
+{
+	__u8 dst = 0;
+
+	if (!skb || skb->ingress_ifindex)
+		return PCC_R_LEAK;
+	if (skb->protocol == bpf_htons(PCC_ETH_P_IPV6))
+		return load_net(skb, 24, &dst, 1) || dst != 0xff ? PCC_R_LEAK : PCC_R_WAN_OUT_OTHER;
+	return load_net(skb, 16, &dst, 1) || dst < 0xe0 ? PCC_R_LEAK : PCC_R_WAN_OUT_OTHER;
+}
+
 /* pcc_wan_out: counts what the WAN sends for others, and a packet that carries another WAN's mark.
  */
 static __always_inline int wan_out(struct __sk_buff *skb, const struct pcc_meta *meta)
@@ -63,14 +78,15 @@ static __always_inline int wan_out(struct __sk_buff *skb, const struct pcc_meta 
 	__u32 note = note_take(skb);
 	struct pcc_wan *wan;
 
-	if (note == PCC_NOTE_FAST)
+	/* While the program is being attached or taken off, pcc_lan_in still or already counts. */
+	if (note == PCC_NOTE_FAST || meta->flags & PCC_META_NO_WAN_OUT)
 		return PCC_R_MAX;
 
 	if (!id)
 		return PCC_R_WAN_OUT_OTHER;
 	wan = bpf_map_lookup_elem(&pcc_wans, &id);
 	if (!wan || wan->ifindex != skb->ifindex)
-		return PCC_R_LEAK;
+		return wan_out_stray(skb);
 	if (!skb->ingress_ifindex)
 		return PCC_R_WAN_OUT_OTHER; /* the router's own answer */
 	count_wan_tx(id, skb->len);

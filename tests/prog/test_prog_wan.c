@@ -181,6 +181,32 @@ static void a_mark_of_another_wan_is_a_leak(void **state)
 		assert_int_equal(wan_stats(id).tx_packets, 0);
 }
 
+/* The kernel's own MLD reports have a length where the mark is. */
+static void what_the_router_tells_its_neighbours_is_no_leak(void **state)
+{
+	static const uint8_t hop_by_hop[] = {IPPROTO_HOPOPTS};
+	struct spec s = {.proto = IPPROTO_ICMPV6,
+		.src = "fe80::1",
+		.dst = "ff02::16",
+		.icmp_type = 143,
+		.ext = hop_by_hop,
+		.ext_n = 1};
+	struct frame f = wan_frame(&s, 2);
+	struct shot shot;
+
+	(void)state;
+	shot = wan_out(2, 0, 0x138, &f);
+	moved_only(&shot, PCC_R_WAN_OUT_OTHER, PCC_R_MAX, __FILE__, __LINE__);
+	/* Whoever else sends it. */
+	shot = wan_out(2, B.lan, 0x138, &f);
+	moved_only(&shot, PCC_R_LEAK, PCC_R_MAX, __FILE__, __LINE__);
+	/* What goes further has the router's choice of a WAN. */
+	s = (struct spec){.proto = IPPROTO_UDP, .src = "10.0.1.2", .dst = "192.0.2.80"};
+	f = wan_frame(&s, 2);
+	shot = wan_out(2, 0, 0x138, &f);
+	moved_only(&shot, PCC_R_LEAK, PCC_R_MAX, __FILE__, __LINE__);
+}
+
 static void what_a_wan_forwards_is_counted_to_it(void **state)
 {
 	(void)state;
@@ -207,6 +233,21 @@ static void what_a_wan_forwards_is_counted_to_it(void **state)
 		assert_int_equal(wan_stats(id).tx_packets, 3);
 		assert_int_equal(wan_stats(id).rx_packets, 0);
 	}
+}
+
+/* Between attaching it and switching over, or the other way round, each packet is counted once. */
+static void what_pcc_lan_in_counts_is_not_counted_again(void **state)
+{
+	struct spec s = {.proto = IPPROTO_UDP, .src = "10.0.1.2", .dst = "192.0.2.80"};
+	struct frame f = wan_frame(&s, 1);
+	struct shot shot;
+
+	(void)state;
+	B.meta.flags |= PCC_META_NO_WAN_OUT;
+	meta_put();
+	shot = wan_out(1, B.lan, 0xab000000 | 1 << 8, &f);
+	moved_only(&shot, PCC_R_MAX, PCC_R_MAX, __FILE__, __LINE__);
+	assert_int_equal(wan_stats(1).tx_packets, 0);
 }
 
 /* ---------------------------------------------------------------- pcc_lan_out */
@@ -472,6 +513,8 @@ int main(void)
 		T(an_interface_that_is_no_wan_marks_nothing),
 		T(foreign_mark_bits_survive_pcc_wan_in),
 		T(a_mark_of_another_wan_is_a_leak),
+		T(what_the_router_tells_its_neighbours_is_no_leak),
+		T(what_pcc_lan_in_counts_is_not_counted_again),
 		T(what_a_wan_forwards_is_counted_to_it),
 		T(an_inbound_connection_is_pinned_to_the_wan_it_came_in_on),
 		T(replies_are_counted_to_connection_bucket_and_wan),
