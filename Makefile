@@ -11,11 +11,12 @@ BUILD    := build
 PREFIX   ?= /usr/local
 SBINDIR  ?= $(PREFIX)/sbin
 MANDIR   ?= $(PREFIX)/share/man
+UNITDIR  ?= $(PREFIX)/lib/systemd/system
 
 CC       ?= gcc
 CLANG    ?= clang
 BPFTOOL  ?= $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
-LIBS     := -lxdp -lbpf -lmnl -lnftables -lnetfilter_conntrack -ljansson
+LIBS     := -lxdp -lbpf -lmnl -lnftables -lnetfilter_conntrack -ljansson -lcyaml -lyaml -lsystemd
 WARN     := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
 	    -Wwrite-strings -Wvla -Wformat -Wundef
 CFLAGS   ?= -O2 -g
@@ -48,7 +49,7 @@ endif
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-all: $(BUILD)/pccbpf $(BUILD)/pccbpf.8
+all: $(BUILD)/pccbpf $(BUILD)/pccbpf.8 $(BUILD)/pccbpf.service
 
 $(BUILD)/pccbpf: $(BUILD)/user/main.o $(USER_OBJ)
 	$(say) LINK $@
@@ -83,9 +84,17 @@ $(BUILD)/pccbpf.8: docs/pccbpf.8.in $(BUILD)/pccbpf
 	$(say) MAN $@
 	$(Q)sed 's/@VERSION@/$(VERSION)/' $< > $@
 
+$(BUILD)/pccbpf.service: packaging/pccbpf.service.in $(BUILD)/flags
+	$(say) UNIT $@
+	$(Q)sed 's|@SBINDIR@|$(SBINDIR)|' $< > $@
+
 tools: $(TOOL_BIN)
 
-$(TOOL_BIN): $(BUILD)/%: tests/tools/%.c
+$(BUILD)/probetool: tests/tools/probetool.c $(USER_OBJ)
+	$(say) TOOL $@
+	$(Q)$(CC) $(CSTD) $(WARN) $(CPPFLAGS) $(CFLAGS) -MMD -MP $< $(USER_OBJ) -o $@ $(LIBS)
+
+$(filter-out $(BUILD)/probetool,$(TOOL_BIN)): $(BUILD)/%: tests/tools/%.c
 	$(say) TOOL $@
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CSTD) $(WARN) $(CPPFLAGS) $(CFLAGS) -MMD -MP $< -o $@
@@ -105,9 +114,10 @@ $(BUILD)/tests/%: tests/prog/%.c $(USER_OBJ)
 install: all
 	install -D -m 0755 $(BUILD)/pccbpf $(DESTDIR)$(SBINDIR)/pccbpf
 	install -D -m 0644 $(BUILD)/pccbpf.8 $(DESTDIR)$(MANDIR)/man8/pccbpf.8
+	install -D -m 0644 $(BUILD)/pccbpf.service $(DESTDIR)$(UNITDIR)/pccbpf.service
 
 uninstall:
-	rm -f $(DESTDIR)$(SBINDIR)/pccbpf $(DESTDIR)$(MANDIR)/man8/pccbpf.8
+	rm -f $(DESTDIR)$(SBINDIR)/pccbpf $(DESTDIR)$(MANDIR)/man8/pccbpf.8 $(DESTDIR)$(UNITDIR)/pccbpf.service
 
 deps:
 	@scripts/install-deps.sh

@@ -11,6 +11,7 @@ struct pcc_decision {
 	__u32 wan_id; /* 0: leave alone */
 	__u32 bucket; /* PCC_NO_BUCKET where the hash had no say */
 	__u32 hash;
+	__u32 policy; /* entry of pcc_policies + 1; 0: no rule matched */
 };
 
 /* The search for another WAN, for bpf_loop(). */

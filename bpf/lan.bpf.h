@@ -162,8 +162,9 @@ static __always_inline int untranslatable(const struct pcc_packet *p, const stru
 	       p->tcp_flags & (PCC_TCP_FIN | PCC_TCP_RST | PCC_TCP_SYN);
 }
 
-/* Decides about a LAN packet whose connection is not remembered. Reads only. Returns the origin. */
-static __noinline int decide(struct __sk_buff *skb, const struct pcc_packet *p,
+/* What routes and conntrack say of a LAN packet whose connection is not remembered. Returns the
+ * origin; d->reason PCC_R_MAX: a WAN is to be chosen. */
+static __noinline int decide_known(struct __sk_buff *skb, const struct pcc_packet *p,
 	const struct pcc_meta *meta, struct pcc_decision *d)
 {
 	struct pcc_ct_info info;
@@ -195,14 +196,36 @@ static __noinline int decide(struct __sk_buff *skb, const struct pcc_packet *p,
 			return info.reply_dir ? PCC_ORIGIN_WAN : PCC_ORIGIN_LAN;
 		}
 	}
-	classify(skb, p, meta, d);
+	d->reason = PCC_R_MAX;
 	return PCC_ORIGIN_LAN;
+}
+
+static __noinline void decide_hash(struct __sk_buff *skb, const struct pcc_packet *p,
+	const struct pcc_meta *meta, struct pcc_decision *d)
+{
+	if (skb && p && meta && d)
+		classify(skb, p, meta, d);
+}
+
+/* Decides about a LAN packet whose connection is not remembered. Reads only. Returns the origin. */
+static __always_inline int decide(struct __sk_buff *skb, const struct pcc_packet *p,
+	const struct pcc_meta *meta, struct pcc_decision *d)
+{
+	int origin = decide_known(skb, p, meta, d);
+
+	if (d->reason == PCC_R_MAX && !policies(skb, p, meta, d)) {
+		decide_hash(skb, p, meta, d);
+		policy_fell_back(d);
+	}
+	return origin;
 }
 
 /* Is the decision the start of a connection, to be counted as one? */
 static __always_inline int decision_is_new(const struct pcc_decision *d)
 {
-	return d->reason == PCC_R_NEW || d->reason == PCC_R_NEXT_BEST;
+	return d->reason == PCC_R_NEW || d->reason == PCC_R_NEXT_BEST ||
+	       d->reason == PCC_R_POLICY || d->reason == PCC_R_POLICY_NEXT ||
+	       d->reason == PCC_R_POLICY_FALLBACK;
 }
 
 static __always_inline void conn_fill(struct pcc_conn *conn, const struct pcc_meta *meta,
@@ -264,12 +287,14 @@ static __noinline int lan_in_new(struct __sk_buff *skb, const struct pcc_packet 
 	const struct pcc_meta *meta, struct pcc_conn *conn)
 {
 	struct pcc_decision d = {.bucket = PCC_NO_BUCKET};
-	__u32 origin;
+	__u32 origin, bypassed = conn && !conn->wan_id;
 
 	if (!skb || !p || !meta)
 		return PCC_R_NO_CONFIG;
 	origin = decide(skb, p, meta, &d);
 	if (d.reason == PCC_R_UNTRACKED)
+		return d.reason;
+	if (d.policy && policy_dropped(&d))
 		return d.reason;
 	/* An ICMP error opens no connection, and a dead end is not worth remembering. */
 	if (!(p->flags & PCC_P_ERROR) && d.reason != PCC_R_NO_WAN &&
@@ -279,6 +304,10 @@ static __noinline int lan_in_new(struct __sk_buff *skb, const struct pcc_packet 
 		conn = NULL;
 	if (conn) {
 		d.wan_id = conn->wan_id;
+		if (d.wan_id && packet_is_syn(p) && !conn->tx_packets)
+			count_syn_sent(d.wan_id);
+		if (d.policy)
+			policy_done(p, &d, !conn->tx_packets && (d.wan_id || !bypassed));
 		conn_count_tx(conn, skb->len, bpf_ktime_get_coarse_ns());
 	}
 	mark_set(skb, meta, d.wan_id);
@@ -399,6 +428,21 @@ count:
 	return d.reason;
 }
 
+/*
+ * What says how a WAN does: the first answer to a connection that was asked for, and ICMP errors,
+ * which a gateway without an uplink sends as well.
+ */
+static __noinline int count_signs(const struct pcc_packet *p, const struct pcc_conn *conn)
+{
+	if (!p || !conn)
+		return 0;
+	if (p->flags & PCC_P_ERROR)
+		count_wan_error(conn->wan_id);
+	else if (p->tcp_flags & PCC_TCP_ACK && conn->origin == PCC_ORIGIN_LAN && !conn->rx_packets)
+		count_syn_answered(conn->wan_id, bpf_ktime_get_coarse_ns() - conn->created_ns);
+	return 0;
+}
+
 /* pcc_lan_out: a packet to the LAN. Returns the reason to count. */
 static __always_inline int lan_out(struct __sk_buff *skb, const struct pcc_meta *meta)
 {
@@ -423,11 +467,14 @@ static __always_inline int lan_out(struct __sk_buff *skb, const struct pcc_meta 
 	tuple_reverse(&key, &p.tuple);
 	conn = bpf_map_lookup_elem(&pcc_conns, &key);
 	if (!conn && (p.flags & PCC_P_ERROR)) {
+		count_wan_error(iface->wan_id);
 		count_wan_rx(iface->wan_id, skb->len);
 		return PCC_R_WAN_REPLY;
 	}
 	if (!conn || conn->wan_id != iface->wan_id || (packet_is_syn(&p) && conn->tx_packets))
 		return lan_out_new(skb, &p, meta, conn, iface->wan_id);
+	if (p.tcp_flags & PCC_TCP_SYN || p.flags & PCC_P_ERROR)
+		count_signs(&p, conn);
 	conn_count_rx(conn, skb->len, bpf_ktime_get_coarse_ns());
 	if (conn_wants_ct_mark(conn, conn->rx_packets))
 		conn_mark_ct(skb, &key, meta, conn);

@@ -122,6 +122,82 @@ struct {
 	__type(value, __u32);
 } pcc_xdp_ports SEC(".maps");
 
+/*
+ * How many policies there are, by half. All of the policies' maps but pcc_policy_hit and pcc_sticky
+ * are written by user space only, in the half that is not active, as pcc_buckets is.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 2);
+	__type(key, __u32);
+	__type(value, struct pcc_policy_head);
+} pcc_policy_head SEC(".maps");
+
+/*
+ * Rules for new connections, two halves of PCC_POLICY_SLOTS.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 2 * PCC_POLICY_SLOTS);
+	__type(key, __u32);
+	__type(value, struct pcc_policy);
+} pcc_policies SEC(".maps");
+
+/*
+ * Groups of WANs, two halves of PCC_MAX_GROUPS.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 2 * PCC_MAX_GROUPS);
+	__type(key, __u32);
+	__type(value, struct pcc_group);
+} pcc_groups SEC(".maps");
+
+/*
+ * The bucket tables of the groups, two halves of PCC_GROUP_BLOCKS.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 2 * PCC_GROUP_BLOCKS);
+	__type(key, __u32);
+	__type(value, struct pcc_group_block);
+} pcc_group_table SEC(".maps");
+
+/*
+ * Prefix -> the sets that hold it, sets of shorter prefixes around it included. Halves of their own
+ * (pcc_policy_head.set_half): a WAN that comes or goes leaves them as they are. Full: the policies
+ * are refused.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, 2 * PCC_MAX_SET_PREFIXES);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct pcc_set_key);
+	__type(value, __u64);
+} pcc_sets SEC(".maps");
+
+/*
+ * Counters of the rules, by pcc_policy.hit. Written by the data plane; user space clears an entry
+ * before it is used again. Twice as many as rules: the old and the new ones count during a switch.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 2 * PCC_POLICY_SLOTS);
+	__type(key, __u32);
+	__type(value, struct pcc_policy_hit);
+} pcc_policy_hit SEC(".maps");
+
+/*
+ * WANs of sticky policies. Written by pcc_lan_in. Full: the least recently used sources are
+ * forgotten, and their next connection is spread anew.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 65536);
+	__type(key, struct pcc_sticky_key);
+	__type(value, struct pcc_sticky_wan);
+} pcc_sticky SEC(".maps");
+
 /* Configuration and layout. Written by user space only; active_half with one store, through mmap.
  */
 struct {

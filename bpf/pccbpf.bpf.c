@@ -22,6 +22,7 @@
 #include "conntrack.bpf.h"
 #include "route.bpf.h"
 #include "classify.bpf.h"
+#include "policy.bpf.h"
 #include "flow.bpf.h"
 #include "learn.bpf.h"
 #include "fast_tc.bpf.h"
@@ -54,7 +55,9 @@ int pcc_lan_in(struct __sk_buff *skb)
 	}
 	reason = meta ? lan_in(skb, meta) : PCC_R_NO_CONFIG;
 	leave(reason);
-	return reason == PCC_R_MARTIAN || reason == PCC_R_UNTRACKED ? PCC_DROP : PCC_NEXT;
+	return reason == PCC_R_MARTIAN || reason == PCC_R_UNTRACKED || policy_drops(reason)
+		       ? PCC_DROP
+		       : PCC_NEXT;
 }
 
 SEC("tc")
@@ -103,7 +106,7 @@ int pcc_port_out(struct __sk_buff *skb)
 /*
  * For `pccbpf explain`: what pcc_lan_in would do with this packet, without doing it. It is only
  * ever run with a test packet. cb[0] hash, cb[1] bucket, cb[2] WAN id, cb[3] reason, cb[4] 1 if a
- * pin decided.
+ * pin decided, and << 8 the policy's entry + 1.
  */
 SEC("tc")
 int pcc_explain(struct __sk_buff *skb)
@@ -132,11 +135,15 @@ int pcc_explain(struct __sk_buff *skb)
 		d.wan_id = conn->wan_id;
 		bucket = conn->bucket;
 		skb->cb[4] = 1;
+		d.policy = policy_find(skb, &p, meta->active_half & 1);
 	} else {
 		decide(skb, &p, meta, &d);
+		if (d.reason == PCC_R_POLICY || d.reason == PCC_R_POLICY_NEXT)
+			bucket = PCC_NO_BUCKET;
 	}
 	skb->cb[0] = hash;
 	skb->cb[1] = bucket;
+	skb->cb[4] |= d.policy << 8;
 	skb->cb[2] = d.wan_id;
 	skb->cb[3] = d.reason;
 	return 0;

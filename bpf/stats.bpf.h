@@ -72,6 +72,32 @@ static __always_inline void count_wan_rx(__u32 wan_id, __u32 bytes)
 	}
 }
 
+static __always_inline void count_wan_error(__u32 wan_id)
+{
+	struct pcc_wan_stats *s = bpf_map_lookup_elem(&pcc_wan_stats, &wan_id);
+
+	if (s)
+		s->rx_errors += 1;
+}
+
+static __always_inline void count_syn_sent(__u32 wan_id)
+{
+	struct pcc_wan_stats *s = bpf_map_lookup_elem(&pcc_wan_stats, &wan_id);
+
+	if (s)
+		s->syn_sent += 1;
+}
+
+static __always_inline void count_syn_answered(__u32 wan_id, __u64 rtt_ns)
+{
+	struct pcc_wan_stats *s = bpf_map_lookup_elem(&pcc_wan_stats, &wan_id);
+
+	if (s) {
+		s->syn_answered += 1;
+		s->rtt_sum_us += rtt_ns / 1000;
+	}
+}
+
 static __always_inline void count_new(
 	const struct pcc_meta *meta, __u32 wan_id, __u32 family, __u32 bucket)
 {

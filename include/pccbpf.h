@@ -26,6 +26,14 @@
 #define PCC_MAX_BUCKETS 16384u /* >= 64 WANs x weight 255, so modulo always fits */
 #define PCC_NO_BUCKET 0xffffffffu
 #define PCC_IFNAMSIZ 16u
+#define PCC_NAME_BYTES 32u /* of a group or policy */
+#define PCC_MAX_GROUPS 64u
+#define PCC_MAX_POLICIES 1024u
+#define PCC_POLICY_SLOTS (PCC_MAX_POLICIES + 1u) /* and the exclusions, which come first */
+#define PCC_MAX_SETS 64u
+#define PCC_MAX_SET_PREFIXES 131072u /* of all sets together */
+#define PCC_GROUP_BUCKETS 1024u	     /* at most, of the consistent scheme */
+#define PCC_GROUP_BLOCKS 4096u	     /* room for the bucket tables of all groups, in each half */
 
 #define PCC_DEF_MARK_MASK 0xff00u
 #define PCC_DEF_TABLE_BASE 100u
@@ -55,6 +63,9 @@ enum pcc_wan_state { PCC_WAN_UNUSED = 0, PCC_WAN_UP = 1, PCC_WAN_DRAIN = 2, PCC_
 #define PCC_WAN_V6 0x2u
 #define PCC_WAN_GW4_GIVEN 0x4u /* the user gave the gateway; else it was found */
 #define PCC_WAN_GW6_GIVEN 0x8u
+#define PCC_WAN_AUTO 0x10u     /* state is the daemon's doing, the user's is up */
+#define PCC_WAN_DEGRADED 0x20u /* the daemon found it poor: owns buckets for half its weight */
+#define PCC_WAN_STANDBY 0x40u  /* owns no buckets: a better tier is in use */
 
 /* struct pcc_iface.role */
 enum pcc_role { PCC_ROLE_LAN = 1, PCC_ROLE_WAN = 2, PCC_ROLE_PORT = 3 /* of a LAN bridge */ };
@@ -102,6 +113,15 @@ enum pcc_scheme { PCC_SCHEME_CONSISTENT = 0, PCC_SCHEME_MODULO = 1 };
 	X(HEALED, "healed", "LAN connections remembered again from a reply")                       \
 	X(REPINNED, "repinned", "remembered tuples used again by a new connection")                \
 	X(UNREMEMBERED, "unremembered", "classified, but the connection map took no entry")        \
+	X(POLICY, "policy", "new connections whose policy chose the WAN")                          \
+	X(POLICY_NEXT, "policy_next",                                                              \
+		"new connections whose policy's WAN had no route, given the next of the group")    \
+	X(POLICY_FALLBACK, "policy_fallback",                                                      \
+		"new connections whose policy had no usable WAN, spread over the others")          \
+	X(POLICY_BYPASS, "policy_bypass", "new connections that a policy leaves alone")            \
+	X(POLICY_REJECT, "policy_reject", "LAN packets that a policy rejects: dropped")            \
+	X(POLICY_NO_WAN, "policy_no_wan",                                                          \
+		"LAN packets whose strict policy had no usable WAN: dropped")                      \
 	X(NEXT_BEST, "next_best", "new connections whose WAN had no route, given the next one")    \
 	X(NO_WAN, "no_wan", "new connections for which no WAN was usable")                         \
 	X(BYPASS_LOCAL, "bypass_local", "LAN packets to the router itself")                        \
@@ -226,6 +246,10 @@ struct pcc_wan_stats {
 	__u64 rx_bytes;
 	__u64 new_connections;
 	__u64 fastpath_packets;
+	__u64 rx_errors;    /* of rx_packets: ICMP errors */
+	__u64 syn_sent;	    /* TCP connections asked for from the LAN */
+	__u64 syn_answered; /* of these, answered with SYN+ACK */
+	__u64 rtt_sum_us;   /* of these, the time from the first SYN to the answer */
 };
 
 /*
@@ -340,6 +364,99 @@ struct pcc_half {
 	__u32 seed;
 };
 
+/* What a policy does with a new connection. */
+enum pcc_policy_action {
+	PCC_POLICY_GROUP,  /* one of the WANs of a group, by the hash */
+	PCC_POLICY_WAN,	   /* one WAN */
+	PCC_POLICY_BYPASS, /* left alone, as if pccbpf were not there */
+	PCC_POLICY_REJECT, /* dropped */
+};
+
+/* Whose next connections get the same WAN: a source's, or a source's to one site (/24, /48). */
+enum pcc_sticky { PCC_STICKY_NONE, PCC_STICKY_SOURCE, PCC_STICKY_SOURCE_SITE };
+
+/* struct pcc_policy.flags: what has to match, besides proto */
+#define PCC_POLICY_F_SRC 0x1u
+#define PCC_POLICY_F_DST 0x2u
+#define PCC_POLICY_F_SET 0x4u
+#define PCC_POLICY_F_PORTS 0x8u
+#define PCC_POLICY_F_DSCP 0x10u
+#define PCC_POLICY_F_LAN 0x20u
+#define PCC_POLICY_F_STRICT 0x80u /* no usable WAN: no way at all */
+
+/* Value of pcc_policies: one rule. Entry half * PCC_POLICY_SLOTS + place; the first that matches
+ * decides. */
+struct pcc_policy {
+	__be32 src[4], src_mask[4]; /* v4-mapped */
+	__be32 dst[4], dst_mask[4];
+	__u64 sets;	   /* the destination is in one of them */
+	__u32 lan_ifindex; /* 0: a LAN that is not attached */
+	__u16 sport_min, sport_max, dport_min, dport_max;
+	__u8 proto;	/* 0: any */
+	__u8 dscp;	/* 0..63 */
+	__u8 action;	/* enum pcc_policy_action */
+	__u8 flags;	/* PCC_POLICY_F_* */
+	__u32 target;	/* GROUP: its place; WAN: the id, 0 where it is not attached */
+	__u32 hit;	/* entry of pcc_policy_hit, kept as long as the name is there */
+	__u32 sticky_s; /* after the last new connection */
+	__u8 sticky;	/* enum pcc_sticky */
+	__u8 pad[3];
+	__u32 sticky_id; /* hash of the name: rules may be inserted before this one */
+	char name[PCC_NAME_BYTES];
+	char lan[PCC_IFNAMSIZ];
+	char wan[PCC_IFNAMSIZ];
+};
+
+/* Value of pcc_policy_head; the key is the half. */
+struct pcc_policy_head {
+	__u32 npolicies;
+	__u32 ngroups;
+	__u32 nsets;	/* 0: no look-up in pcc_sets */
+	__u32 set_half; /* pcc_set_key.half */
+	__u64 hash;	/* of what was compiled: the same again changes nothing */
+};
+
+/* Value of pcc_groups; entry half * PCC_MAX_GROUPS + place. */
+struct pcc_group {
+	__u64 members;	   /* bit id-1: WANs of the group that are attached */
+	__u32 base[2];	   /* first entry in pcc_group_table, by enum pcc_family */
+	__u32 nbuckets[2]; /* 0: no WAN of the group is usable in this family */
+	char name[PCC_NAME_BYTES];
+	char wans[PCC_MAX_WANS][PCC_IFNAMSIZ];
+};
+
+/* Value of pcc_group_table: the owners of 64 buckets in a row. */
+struct pcc_group_block {
+	__u8 wan_id[64];
+};
+
+/* Key of pcc_sets (LPM trie); the value is a __u64: the sets that hold the prefix. */
+struct pcc_set_key {
+	__u32 prefixlen; /* 32 for the half and 0..128 of the address */
+	__u32 half;
+	__be32 addr[4];
+};
+
+/* Value of pcc_policy_hit (per CPU). */
+struct pcc_policy_hit {
+	__u64 connections;
+	__u64 dropped; /* packets */
+};
+
+/* Key of pcc_sticky. */
+struct pcc_sticky_key {
+	__be32 src[4];
+	__be32 site[4]; /* all 0 for PCC_STICKY_SOURCE */
+	__u32 policy;	/* pcc_policy.sticky_id */
+};
+
+/* Value of pcc_sticky. */
+struct pcc_sticky_wan {
+	__u32 wan_id;
+	__u32 pad;
+	__u64 seen_ns; /* last new connection */
+};
+
 /* pcc_meta.flags */
 #define PCC_META_NAT4 0x1u
 #define PCC_META_NAT6 0x2u
@@ -389,11 +506,19 @@ _Static_assert(sizeof(struct pcc_conn) == 72, "pcc_conns value");
 _Static_assert(sizeof(struct pcc_wan) == 64, "pcc_wans value");
 _Static_assert(sizeof(struct pcc_iface) == 36, "pcc_ifaces value");
 _Static_assert(sizeof(struct pcc_bucket_stats) == 40, "pcc_stats value");
-_Static_assert(sizeof(struct pcc_wan_stats) == 48, "pcc_wan_stats value");
+_Static_assert(sizeof(struct pcc_wan_stats) == 80, "pcc_wan_stats value");
 _Static_assert(sizeof(struct pcc_frag_key) == 40, "pcc_frags key");
 _Static_assert(sizeof(struct pcc_frag) == 16, "pcc_frags value");
 _Static_assert(sizeof(struct pcc_flow_key) == 16, "pcc_flows key");
 _Static_assert(sizeof(struct pcc_flow) == 192, "pcc_flows value");
+_Static_assert(sizeof(struct pcc_policy) == 176, "pcc_policies value");
+_Static_assert(sizeof(struct pcc_policy_head) == 24, "pcc_policy_head value");
+_Static_assert(sizeof(struct pcc_group) == 1080, "pcc_groups value");
+_Static_assert(sizeof(struct pcc_group_block) == 64, "pcc_group_table value");
+_Static_assert(sizeof(struct pcc_set_key) == 24, "pcc_sets key");
+_Static_assert(sizeof(struct pcc_policy_hit) == 16, "pcc_policy_hit value");
+_Static_assert(sizeof(struct pcc_sticky_key) == 36, "pcc_sticky key");
+_Static_assert(sizeof(struct pcc_sticky_wan) == 16, "pcc_sticky value");
 _Static_assert(sizeof(struct pcc_half) == 24, "pcc_meta.half");
 _Static_assert(sizeof(struct pcc_meta) == 168, "pcc_meta value");
 

@@ -311,17 +311,15 @@ make_isp() {
 }
 
 make_lan() {
-	local i
+	local i ports=(lan0)
 	for ((i = 1; i <= hosts; i++)); do
 		print_host "$i" | in_ns "$name-lan$i" ip -batch -
 		! $offload_off || no_offload "$name-lan$i" eth0
 	done
 	[[ -e /run/netns/$name-sw ]] || return 0
-	{
-		local ports=(lan0)
-		for ((i = 1; i <= hosts; i++)); do ports+=("lan$i"); done
-		print_bridge "${ports[@]}"
-	} | in_ns "$name-sw" ip -batch -
+	for ((i = 1; i <= hosts; i++)); do ports+=("lan$i"); done
+	print_bridge "${ports[@]}" | in_ns "$name-sw" ip -batch -
+	! $offload_off || no_offload "$name-sw" "${ports[@]}"
 }
 
 make_network() {

@@ -196,11 +196,13 @@ lab_use() {
 	eval "$env"
 }
 
-# lab_up [OPTIONS of lab.sh up]: a new lab, removed and checked at the end.
+# lab_up [OPTIONS of lab.sh up]: a new lab, removed and checked at the end. Where the suite runs in
+# XDP, its packets look as on a wire.
 lab_up() {
 	local name
 	T_LABS=$((T_LABS + 1))
 	name=pcct-$$-$T_LABS
+	[[ ${PCC_TEST_FASTPATH:-} != xdp || " $* " == *' --no-offload '* ]] || set -- --no-offload "$@"
 	t_defer lab_down "$name"
 	"$LAB_SH" up --name "$name" "$@" >/dev/null || t_bail "lab.sh up failed"
 	lab_use "$name"
@@ -241,6 +243,7 @@ lab_down() {
 	[[ -z $left ]] || t_fail "lab $name: still running: $left"
 	pids=$(cat "$LAB_RUN/$name"/pids/* 2>/dev/null)
 	"$LAB_SH" down --name "$name" || t_fail "lab $name: down failed"
+	rm -rf "$(run_dir "$LAB_RUN/$name/bpf/pccbpf")" # of a daemon that was not followed by detach
 	left=$(lab_leftovers "$name")
 	[[ -z $left ]] || t_fail "lab $name: left behind: $left"
 	while read -r pid _; do
@@ -281,9 +284,18 @@ isp() {
 	in_lab "isp$k" "$@"
 }
 
+# fastpath_words COMMAND [OPTIONS]: what PCC_TEST_FASTPATH (tc, xdp, off) adds to an attach that does not
+# say by itself where the fast path is to be: FASTPATH_WORDS.
+fastpath_words() {
+	FASTPATH_WORDS=()
+	[[ -n ${PCC_TEST_FASTPATH:-} && ${1:-} == attach && " $* " != *' --fastpath'* ]] || return 0
+	FASTPATH_WORDS=(--fastpath "$PCC_TEST_FASTPATH")
+}
+
 # pcc COMMAND [OPTIONS]: the product in the router, with the lab's own pins.
 pcc() {
-	rt "$PCCBPF" "$@" --bpffs "$BPFFS/pccbpf"
+	fastpath_words "$@"
+	rt "$PCCBPF" "$@" "${FASTPATH_WORDS[@]}" --bpffs "$BPFFS/pccbpf"
 }
 
 # spawn_to FILE NS COMMAND...: in the background, output to FILE. The process id is in SPAWNED.
@@ -390,7 +402,7 @@ udp_query() {
 rt_state() {
 	# shellcheck disable=SC2016
 	rt bash -c '
-		ip -d link show | sed -E "s/[a-z_]*timer +[0-9.]+//g; s/^/link: /"
+		ip -d link show | sed -E "s/[a-z_]*timer +[0-9.]+//g; s/(prog\/xdp) id [0-9]+ name ([^ ]+).*/\1 \2/; s/^/link: /"
 		tc qdisc show | sed "s/^/qdisc: /"
 		for side in ingress egress; do
 			ip -br link show | sed "s/[@ ].*/ $side/; s/^/filter show dev /" |
@@ -412,6 +424,7 @@ rt_state() {
 rt_ids() {
 	local pin
 	rt nft -a list ruleset
+	rt ip -o -d link show | grep -o 'prog/xdp id [0-9]*'
 	find "$BPFFS" -mindepth 1 -printf '%P %i\n' | sort
 	for pin in "$BPFFS"/pccbpf/*; do
 		case ${pin##*/} in
@@ -438,7 +451,8 @@ same_as() {
 
 # pcc_start COMMAND...: pcc in the background, as one process: PCC_PID. pcc_kill ends it with -9.
 pcc_start() {
-	nsenter --net="/run/netns/$LAB-rt" -- "$PCCBPF" "$@" --bpffs "$BPFFS/pccbpf" >/dev/null 2>&1 &
+	fastpath_words "$@"
+	nsenter --net="/run/netns/$LAB-rt" -- "$PCCBPF" "$@" "${FASTPATH_WORDS[@]}" --bpffs "$BPFFS/pccbpf" >/dev/null 2>&1 &
 	PCC_PID=$!
 }
 
@@ -544,4 +558,56 @@ foreign_sources() {
 			next
 		print
 	}' | paste -sd,
+}
+
+# ---------------------------------------------------------------- the daemon
+
+# run_dir PINS: the daemon's runtime directory. Its name has a hash of that of the pins (FNV-1a).
+run_dir() {
+	local i hash=$((0x811c9dc5))
+	for ((i = 0; i < ${#1}; i++)); do
+		hash=$(((hash ^ $(printf '%d' "'${1:i:1}")) * 0x01000193 & 0xffffffff))
+	done
+	printf '/run/pccbpf/%s-%08x' "${1##*/}" "$hash"
+}
+
+# daemon_start: with the configuration in $DAEMON_CONF, its log in $DAEMON_LOG; sets DAEMON_PID.
+DAEMON_CONF=$T_DIR/pccbpf.yaml
+DAEMON_LOG=$T_DIR/daemon.log
+daemon_start() {
+	: >"$DAEMON_LOG"
+	# shellcheck disable=SC2016,SC2034
+	DAEMON_PID=$("$LAB_SH" spawn --name "$LAB" rt bash -c 'exec "$@" 2>>"$0"' "$DAEMON_LOG" \
+		"$PCCBPF" daemon --config "$DAEMON_CONF" --bpffs "$BPFFS/pccbpf")
+	poll_until 10 daemon_said '^pccbpf: ready:' || {
+		t_fail "the daemon does not start: $(head -n 3 "$DAEMON_LOG")"
+		return 1
+	}
+}
+
+# daemon_said REGEX: since the log was last emptied (: >"$DAEMON_LOG").
+daemon_said() {
+	grep -qE -- "$1" "$DAEMON_LOG"
+}
+
+# wan_state WAN: as status has it.
+wan_state() {
+	pcc wan list --json | jq -r ".[] | select(.name == \"$1\") | .state"
+}
+
+wan_is() {
+	[[ $(wan_state "$1") == "$2" ]]
+}
+
+# within_ms LIMIT WHAT COMMAND...: the command succeeds in time; prints nothing.
+within_ms() {
+	local limit=$1 what=$2 start took
+	shift 2
+	start=$(now_ms)
+	poll_until 15 "$@" || {
+		t_fail "$what: not within 15 s"
+		return 1
+	}
+	took=$(($(now_ms) - start))
+	t_assert_le "$took" "$limit" "$what (ms)"
 }

@@ -11,6 +11,8 @@
 #   prog:NAME         build/tests/NAME of tests/prog/NAME.c: the BPF programs
 #   docs              tests/docs.sh
 #   e2e:NAME          tests/e2e/NAME.sh: real traffic in network namespaces
+#   e2e:NAME@xdp      the same with attach --fastpath xdp: a choice of them, or, with FASTPATH=xdp (or tc, off) in
+#                     the environment, all of them in that mode only
 #   leftovers         what the suites have left on the machine
 #
 # Output of each goes to build/logs/SUITE.log, and its end to the screen where it failed. JOBS=N builds
@@ -29,6 +31,8 @@ UNIT_S=180         # limits, in seconds
 VALGRIND_S=300
 E2E_S=600
 ALL_S=$((27 * 60)) # what has not begun by then is not run
+FASTPATH=${FASTPATH:-}
+XDP_TOO=(test_failover test_inbound test_noleak)
 ASAN_FLAGS='-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined'
 
 # Whatever a suite starts inherits this mark: so it is found if it is forgotten.
@@ -196,10 +200,19 @@ run_prog() {
 	done
 }
 
+# run_e2e_as FASTPATH NAME: lib.sh reads the variable; empty: as attach chooses.
+run_e2e_as() {
+	suite "e2e:$2${1:+@$1}" $E2E_S script_counts env "PCC_TEST_FASTPATH=$1" bash "tests/e2e/$2.sh"
+}
+
 run_e2e() {
 	local name
 	for name in $(names e2e sh); do
-		suite "e2e:$name" $E2E_S script_counts bash "tests/e2e/$name.sh"
+		run_e2e_as "$FASTPATH" "$name"
+	done
+	[[ -z $FASTPATH ]] || return 0
+	for name in "${XDP_TOO[@]}"; do
+		run_e2e_as xdp "$name"
 	done
 }
 

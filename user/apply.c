@@ -61,7 +61,7 @@ struct work {
 	const struct pcc_config *old; /* NULL where nothing was attached */
 	struct pcc_dp_local *locals, *old_locals;
 	uint32_t nlocals, nold_locals;
-	pcc_warn_fn warn;
+	const struct pcc_apply_opts *opts;
 };
 
 static int do_sysctl(struct work *w, const struct pcc_op *op, struct pcc_err *err)
@@ -106,16 +106,16 @@ static int do_xdp(struct work *w, const struct pcc_op *op)
 	struct pcc_err why = {};
 	struct pcc_link link = {};
 
-	if (w->warn && !pcc_link_by_name(&w->s->nl, op->hook.ifname, &link, NULL) &&
+	if (w->opts->warn && !pcc_link_by_name(&w->s->nl, op->hook.ifname, &link, NULL) &&
 		!strcmp(link.kind, "veth")) {
 		pcc_err_set(&why, 0, op->hook.ifname,
 			"XDP cannot see that a peer on this machine leaves checksums to be completed");
 		pcc_err_hint(&why, 0, "there: ethtool -K DEV tx off gro on; or use --fastpath tc");
-		w->warn(&why);
+		w->opts->warn(&why);
 	}
-	if (pcc_xdp_attach(&w->s->dp, op->hook.ifindex, op->hook.ifname, &why) && w->warn) {
+	if (pcc_xdp_attach(&w->s->dp, op->hook.ifindex, op->hook.ifname, &why) && w->opts->warn) {
 		pcc_err_hint(&why, 0, "its fast path runs in tc");
-		w->warn(&why);
+		w->opts->warn(&why);
 	}
 	return 0;
 }
@@ -266,6 +266,8 @@ static int carry_out(struct work *w, const struct pcc_plan *plan, struct pcc_err
 	int ret = 0;
 
 	for (done = 0; done < plan->n; done++) {
+		if (w->opts->step)
+			w->opts->step(w->s, &plan->ops[done], w->opts->arg);
 		if (fails_at(done))
 			ret = pcc_err_set(err, -ECANCELED, "PCCBPF_FAIL_AT",
 				"step %zu fails as asked", done + 1);
@@ -357,7 +359,7 @@ static int plan_and_do(struct pcc_session *s, struct pcc_config *cfg, struct pcc
 		.s = s,
 		.cfg = cfg,
 		.old = s->state == PCC_DP_ATTACHED ? &s->cfg : NULL,
-		.warn = opts->warn,
+		.opts = opts,
 	};
 	struct pcc_plan plan = {};
 	int ret;
@@ -372,7 +374,10 @@ static int plan_and_do(struct pcc_session *s, struct pcc_config *cfg, struct pcc
 	if (ret)
 		goto out;
 	if (opts->dry_run) {
-		pcc_plan_print(&plan, stdout);
+		if (plan.n || !opts->also)
+			pcc_plan_print(&plan, stdout);
+		if (opts->also)
+			puts(opts->also);
 		goto out;
 	}
 	ret = carry_out(&w, &plan, err);
@@ -387,6 +392,23 @@ out:
 	return ret;
 }
 
+/* Settles what is open; the daemon's way takes what is missing as it is. */
+static int settle(struct pcc_session *s, struct pcc_config *cfg, struct pcc_observed *now,
+	const struct pcc_apply_opts *opts, struct pcc_err *err)
+{
+	struct pcc_err *trouble;
+	int ret;
+
+	if (!opts->settled)
+		return pcc_settle(s, cfg, now, NULL, opts->warn, err);
+	trouble = calloc(PCC_MAX_WANS + 1, sizeof(*trouble));
+	ret = trouble ? pcc_settle(s, cfg, now, trouble, opts->warn, err) : -ENOMEM;
+	if (!ret)
+		opts->settled(cfg, now, trouble, opts->arg);
+	free(trouble);
+	return ret;
+}
+
 int pcc_apply(struct pcc_session *s, struct pcc_config *cfg, const struct pcc_apply_opts *opts,
 	struct pcc_err *err)
 {
@@ -397,7 +419,7 @@ int pcc_apply(struct pcc_session *s, struct pcc_config *cfg, const struct pcc_ap
 	if (!ret)
 		ret = pcc_observe_network(s, cfg, &now, err);
 	if (!ret)
-		ret = pcc_settle(s, cfg, &now, opts->warn, err);
+		ret = settle(s, cfg, &now, opts, err);
 	if (!ret && s->state != PCC_DP_ATTACHED)
 		ret = check_alone(s, &now, err);
 	if (!ret)

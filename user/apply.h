@@ -39,6 +39,17 @@ struct pcc_apply_opts {
 	bool attach;  /* attach, not a change of what is attached */
 	bool dry_run; /* print the plan to stdout, change nothing */
 	pcc_warn_fn warn;
+	const char *also; /* dry_run: a line on what the caller will do beyond the plan, or NULL */
+	/*
+	 * For the daemon. With settled, an interface or gateway that is not there is no error:
+	 * settled gets cfg with what could be settled, and what is wrong with each WAN (the empty
+	 * error: it is fine), by its place in cfg; it decides the states. step sees every step
+	 * before it is taken.
+	 */
+	void (*settled)(struct pcc_config *cfg, const struct pcc_observed *now,
+		const struct pcc_err *trouble, void *arg);
+	void (*step)(struct pcc_session *s, const struct pcc_op *op, void *arg);
+	void *arg;
 };
 
 /*

@@ -118,7 +118,7 @@ static bool members_valid(const struct pcc_bucket_member *m, uint32_t n)
 	for (uint32_t i = 0; i < n; i++) {
 		if (m[i].id < 1 || m[i].id > PCC_MAX_WANS)
 			return false;
-		if (m[i].weight < 1 || m[i].weight > PCC_MAX_WEIGHT)
+		if (m[i].weight < 1 || m[i].weight > 2 * PCC_MAX_WEIGHT)
 			return false;
 		if (!memchr(m[i].name, '\0', sizeof(m[i].name)))
 			return false;

@@ -11,7 +11,7 @@
 struct pcc_bucket_member {
 	char name[PCC_IFNAMSIZ];
 	uint32_t id;	 /* 1..PCC_MAX_WANS: what is written into the table */
-	uint32_t weight; /* 1..PCC_MAX_WEIGHT */
+	uint32_t weight; /* 1..2 * PCC_MAX_WEIGHT: a degraded WAN has half of what it had */
 	uint32_t order;	 /* place in the order given; counts for the modulo scheme only */
 };
 

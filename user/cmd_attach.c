@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cmds.h"
+#include "run.h"
 
 /* Numbers of attach: option, bounds, where they go. */
 static int parse_numbers(const struct pcc_args *args, struct pcc_config *cfg, struct pcc_err *err)
@@ -17,8 +18,8 @@ static int parse_numbers(const struct pcc_args *args, struct pcc_config *cfg, st
 	} numbers[] = {
 		{PCC_OPT_BUCKETS, PCC_DECIMAL, PCC_MIN_BUCKETS, PCC_MAX_BUCKETS, &cfg->buckets},
 		{PCC_OPT_SEED, PCC_DECIMAL_OR_HEX, 0, UINT32_MAX, &cfg->seed},
-		{PCC_OPT_MAX_CONNS, PCC_DECIMAL, 1024, 1u << 27, &cfg->max_conns},
-		{PCC_OPT_TABLE_BASE, PCC_DECIMAL, 1, UINT32_MAX - PCC_MAX_WANS, &cfg->table_base},
+		{PCC_OPT_MAX_CONNS, PCC_DECIMAL, PCC_MIN_CONNS, PCC_MAX_CONNS, &cfg->max_conns},
+		{PCC_OPT_TABLE_BASE, PCC_DECIMAL, 1, PCC_MAX_TABLE_BASE, &cfg->table_base},
 		{PCC_OPT_RULE_PREF, PCC_DECIMAL, 1, PCC_MAX_RULE_PREF, &cfg->rule_pref},
 	};
 
@@ -70,23 +71,10 @@ static int parse_config(const struct pcc_args *args, struct pcc_config *cfg, str
 	return ret ? ret : pcc_config_validate(cfg, err);
 }
 
-/* A WAN that is attached keeps the state that it was given: attach does not undo `wan set --state`.
- */
-static void keep_states(struct pcc_config *cfg, const struct pcc_config *old)
-{
-	for (uint32_t i = 0; i < cfg->nwans; i++) {
-		const struct pcc_wan_cfg *was = pcc_config_find_wan_const(old, cfg->wans[i].name);
-
-		if (was)
-			cfg->wans[i].state = was->state;
-	}
-}
-
-static void report(const struct pcc_session *s, const struct pcc_config *cfg)
+void pcc_cmd_report(const struct pcc_config *cfg)
 {
 	char gw4[PCC_ADDR_TEXT], gw6[PCC_ADDR_TEXT];
 
-	(void)s;
 	for (uint32_t i = 0; i < cfg->nwans; i++) {
 		const struct pcc_wan_cfg *wan = &cfg->wans[i];
 		const char *v4 = pcc_gateway_text(&wan->gw[PCC_V4], PCC_V4, gw4);
@@ -123,10 +111,10 @@ int pcc_cmd_attach(const struct pcc_args *args)
 		goto out;
 	}
 	if (s.state == PCC_DP_ATTACHED)
-		keep_states(cfg, &s.cfg);
+		pcc_config_keep_states(cfg, &s.cfg);
 	status = pcc_apply(&s, cfg, &opts, &err) ? pcc_cmd_failed(&err) : PCC_EXIT_OK;
 	if (!status && !opts.dry_run)
-		report(&s, cfg);
+		pcc_cmd_report(cfg);
 out:
 	pcc_session_close(&s);
 	free(cfg);
@@ -146,6 +134,8 @@ int pcc_cmd_detach(const struct pcc_args *args)
 	if (pcc_session_open(&s, pcc_cmd_dir(args), PCC_SESSION_CHANGE, wait_s, &err) ||
 		pcc_detach(&s, args->opt[PCC_OPT_FORCE].set, dry_run, pcc_warn_print, &err))
 		status = pcc_cmd_failed(&err);
+	else if (!dry_run && !pcc_run_alive(pcc_cmd_dir(args)))
+		pcc_run_remove(pcc_cmd_dir(args)); /* what a daemon left */
 	pcc_session_close(&s);
 	return status;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cmds.h"
+#include "policy.h"
 #include "pccbpf_hash.h"
 
 /* The tuple that the words describe. */
@@ -41,9 +42,14 @@ static int tuple_parse(const struct pcc_args *args, struct pcc_tuple *t, struct 
 	return 0;
 }
 
-/* balance: a WAN was chosen; bypass: left to the main table; none: there is no WAN to choose. */
+/*
+ * balance: a WAN was chosen; bypass: left to the main table; none: there is no WAN to choose, or a
+ * policy rejects.
+ */
 static const char *verdict_text(const struct pcc_dp_verdict *v)
 {
+	if (v->reason == PCC_R_POLICY_REJECT || v->reason == PCC_R_POLICY_NO_WAN)
+		return "none";
 	if (v->wan_id && v->reason != PCC_R_NO_WAN)
 		return "balance";
 	return v->reason == PCC_R_NO_WAN ? "none" : "bypass";
@@ -54,18 +60,20 @@ static json_t *explain_json(
 {
 	const struct pcc_wan_cfg *wan = pcc_config_find_wan_id(&s->cfg, v->wan_id);
 	enum pcc_family f = pcc_addr_is_v4(t->src) ? PCC_V4 : PCC_V6;
-	char mark[16], gw[PCC_ADDR_TEXT] = "";
+	char mark[16], gw[PCC_ADDR_TEXT] = "", policy[PCC_NAME_BYTES];
 
 	snprintf(mark, sizeof(mark), "0x%x", v->wan_id << pcc_mark_shift(s->cfg.mark_mask));
 	if (wan && wan->gw[f].source != PCC_GW_ONLINK)
 		pcc_gateway_text(&wan->gw[f], f, gw);
-	return json_pack("{s:s, s:I, s:I, s:s, s:s, s:I, s:o, s:b, s:s, s:s}", "classifier",
+	return json_pack("{s:s, s:I, s:I, s:s, s:s, s:I, s:o, s:b, s:s, s:s, s:o}", "classifier",
 		pcc_classifier_name(s->cfg.classifier), "hash", (json_int_t)v->hash, "bucket",
 		v->bucket == PCC_NO_BUCKET ? (json_int_t)-1 : (json_int_t)v->bucket, "wan",
 		wan ? wan->name : "", "mark", mark, "table",
 		wan ? (json_int_t)s->cfg.table_base + wan->id : (json_int_t)254, "gateway",
 		gw[0] ? json_string(gw) : json_null(), "pinned", v->pinned, "verdict",
-		verdict_text(v), "reason", pcc_reason_name(v->reason));
+		verdict_text(v), "reason", pcc_reason_name(v->reason), "policy",
+		v->policy ? json_string(pcc_policy_name(&s->dp, v->policy - 1, policy))
+			  : json_null());
 }
 
 /* The hashed fields, as they are concatenated. */
@@ -94,13 +102,16 @@ static void explain_print(
 {
 	const struct pcc_wan_cfg *wan = pcc_config_find_wan_id(&s->cfg, v->wan_id);
 	enum pcc_family f = pcc_addr_is_v4(t->src) ? PCC_V4 : PCC_V6;
-	char gw[PCC_ADDR_TEXT];
+	char gw[PCC_ADDR_TEXT], policy[PCC_NAME_BYTES];
 
 	fields_print(s, t);
 	printf("hash     0x%08x with seed %u\n", v->hash, s->cfg.seed);
 	if (v->bucket != PCC_NO_BUCKET)
 		printf("bucket   %u of %u\n", v->bucket,
 			s->dp.meta->half[s->dp.meta->active_half & 1].nbuckets[f]);
+	if (v->policy)
+		printf("policy   %s%s\n", pcc_policy_name(&s->dp, v->policy - 1, policy),
+			v->pinned ? ", for a new connection" : "");
 	printf("verdict  %s: %s (%s)\n", verdict_text(v), pcc_reason_text(v->reason),
 		pcc_reason_name(v->reason));
 	if (!wan)

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "cmds.h"
+#include "policy.h"
 
 static json_t *wans_json(struct pcc_session *s)
 {
@@ -17,12 +18,15 @@ static json_t *wans_json(struct pcc_session *s)
 
 		pcc_dp_wan_stats(&s->dp, s->cfg.wans[i].id, &st);
 		json_array_append_new(wans,
-			json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "name",
+			json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "name",
 				s->cfg.wans[i].name, "tx_packets", (json_int_t)st.tx_packets,
 				"tx_bytes", (json_int_t)st.tx_bytes, "rx_packets",
 				(json_int_t)st.rx_packets, "rx_bytes", (json_int_t)st.rx_bytes,
 				"new_connections", (json_int_t)st.new_connections,
-				"fastpath_packets", (json_int_t)st.fastpath_packets));
+				"fastpath_packets", (json_int_t)st.fastpath_packets, "rx_errors",
+				(json_int_t)st.rx_errors, "syn_sent", (json_int_t)st.syn_sent,
+				"syn_answered", (json_int_t)st.syn_answered, "rtt_sum_us",
+				(json_int_t)st.rtt_sum_us));
 	}
 	return wans;
 }
@@ -66,6 +70,24 @@ static void bucket_json(struct pcc_session *s, int family, uint32_t bucket, cons
 			"new_connections", (json_int_t)st->new_connections));
 }
 
+static json_t *policies_json(struct pcc_session *s)
+{
+	json_t *policies = json_array();
+	uint32_t n = pcc_policy_count(&s->dp);
+
+	for (uint32_t i = 0; i < n; i++) {
+		struct pcc_policy_hit hit = {};
+		struct pcc_policy rule;
+
+		if (!pcc_policy_stats(&s->dp, i, &rule, &hit))
+			json_array_append_new(
+				policies, json_pack("{s:s, s:I, s:I}", "name", rule.name,
+						  "connections", (json_int_t)hit.connections,
+						  "dropped_packets", (json_int_t)hit.dropped));
+	}
+	return policies;
+}
+
 static json_t *stats_json(struct pcc_session *s)
 {
 	json_t *counters = json_object(), *buckets = json_array();
@@ -77,8 +99,8 @@ static json_t *stats_json(struct pcc_session *s)
 		json_object_set_new(counters, pcc_reason_name(r), json_integer(n));
 	}
 	each_bucket(s, bucket_json, buckets);
-	return json_pack(
-		"{s:o, s:o, s:o}", "wans", wans_json(s), "buckets", buckets, "counters", counters);
+	return json_pack("{s:o, s:o, s:o, s:o}", "wans", wans_json(s), "buckets", buckets,
+		"policies", policies_json(s), "counters", counters);
 }
 
 static void bucket_print(struct pcc_session *s, int family, uint32_t bucket, const char *wan,
@@ -119,6 +141,23 @@ static void wans_print(struct pcc_session *s)
 	}
 }
 
+static void policies_print(struct pcc_session *s)
+{
+	uint32_t n = pcc_policy_count(&s->dp);
+
+	if (n)
+		printf("\n%-31s %12s %12s\n", "POLICY", "CONNECTIONS", "DROPPED");
+	for (uint32_t i = 0; i < n; i++) {
+		struct pcc_policy_hit hit = {};
+		struct pcc_policy rule;
+
+		if (!pcc_policy_stats(&s->dp, i, &rule, &hit))
+			printf("%-31s %12llu %12llu\n", rule.name,
+				(unsigned long long)hit.connections,
+				(unsigned long long)hit.dropped);
+	}
+}
+
 static void stats_print(struct pcc_session *s, bool buckets)
 {
 	wans_print(s);
@@ -127,6 +166,7 @@ static void stats_print(struct pcc_session *s, bool buckets)
 			"TX-BYTES", "RX-PACKETS", "RX-BYTES", "NEW-CONNS");
 		each_bucket(s, bucket_print, NULL);
 	}
+	policies_print(s);
 	printf("\n%-18s %12s  %s\n", "COUNTER", "PACKETS", "WHAT");
 	for (int r = 0; r < PCC_R_MAX; r++) {
 		uint64_t n = 0;

@@ -8,7 +8,9 @@
 
 #include "cmds.h"
 #include "observe.h"
+#include "run.h"
 #include "status.h"
+#include "wanstate.h"
 #include "xdp.h"
 
 /* A WAN's share of the buckets. */
@@ -123,7 +125,38 @@ static const char *link_trouble(struct pcc_session *s, const struct pcc_wan_cfg 
 	return has_routes(s, wan) ? NULL : "no route";
 }
 
-static json_t *wan_json(struct pcc_session *s, const struct pcc_wan_cfg *wan)
+/* The daemon's reasons; of a state that is not its doing they are old. */
+struct reasons {
+	struct pcc_run_wan wans[PCC_MAX_WANS];
+	uint32_t n;
+};
+
+static struct reasons *reasons_read(struct pcc_session *s)
+{
+	struct reasons *r = calloc(1, sizeof(*r));
+
+	if (r)
+		r->n = pcc_run_read(s->dp.dir, r->wans, PCC_MAX_WANS);
+	return r;
+}
+
+static const char *reason_of(const struct reasons *r, const struct pcc_wan_cfg *wan)
+{
+	if (!wan->by_daemon && !wan->degraded && !wan->standby)
+		return wan->state == PCC_WAN_UP ? "" : "set by hand";
+	for (uint32_t i = 0; r && i < r->n; i++)
+		if (!strcmp(r->wans[i].name, wan->name))
+			return r->wans[i].reason;
+	return "";
+}
+
+static const char *state_of(const struct pcc_wan_cfg *wan)
+{
+	return pcc_wan_state_text(wan->state, wan->degraded, wan->standby);
+}
+
+static json_t *wan_json(
+	struct pcc_session *s, const struct pcc_wan_cfg *wan, const struct reasons *reasons)
 {
 	struct share share = share_of(s, wan->id);
 	char mark[16], why[PCC_XDP_WHY];
@@ -131,10 +164,11 @@ static json_t *wan_json(struct pcc_session *s, const struct pcc_wan_cfg *wan)
 
 	snprintf(mark, sizeof(mark), "0x%x", wan->id << pcc_mark_shift(s->cfg.mark_mask));
 	return json_pack(
-		"{s:s, s:i, s:s, s:i, s:s, s:I, s:o, s:o, s:i, s:i, s:f, s:s, s:s, s:s, s:s}",
-		"name", wan->name, "id", wan->id, "state", pcc_state_name(wan->state), "weight",
-		wan->weight, "mark", mark, "table", (json_int_t)s->cfg.table_base + wan->id,
-		"gateway", gateway_json(&wan->gw[PCC_V4], PCC_V4), "gateway6",
+		"{s:s, s:i, s:s, s:s, s:i, s:s, s:I, s:o, s:o, s:i, s:i, s:f, s:s, s:s, s:s, s:s}",
+		"name", wan->name, "id", wan->id, "state", state_of(wan), "reason",
+		reason_of(reasons, wan), "weight", wan->weight, "mark", mark, "table",
+		(json_int_t)s->cfg.table_base + wan->id, "gateway",
+		gateway_json(&wan->gw[PCC_V4], PCC_V4), "gateway6",
 		gateway_json(&wan->gw[PCC_V6], PCC_V6), "buckets", share.buckets[PCC_V4],
 		"buckets6", share.buckets[PCC_V6], "share", share_value(&share), "hook",
 		hook_text(s, wan->ifindex, s->cfg.fastpath != PCC_FP_OFF), "fastpath", fastpath,
@@ -143,10 +177,12 @@ static json_t *wan_json(struct pcc_session *s, const struct pcc_wan_cfg *wan)
 
 json_t *pcc_status_wans_json(struct pcc_session *s)
 {
+	struct reasons *reasons = reasons_read(s);
 	json_t *wans = json_array();
 
 	for (uint32_t i = 0; i < s->cfg.nwans; i++)
-		json_array_append_new(wans, wan_json(s, &s->cfg.wans[i]));
+		json_array_append_new(wans, wan_json(s, &s->cfg.wans[i], reasons));
+	free(reasons);
 	return wans;
 }
 
@@ -164,7 +200,7 @@ static json_t *status_json(struct pcc_session *s)
 				      hook_text(s, s->cfg.lans[i].ifindex, true), "fastpath",
 				      fastpath, "fastpath_reason", why));
 	}
-	return json_pack("{s:b, s:s, s:s, s:s, s:I, s:I, s:s, s:I, s:s, s:s, s:b, s:o, s:o}",
+	return json_pack("{s:b, s:s, s:s, s:s, s:I, s:I, s:s, s:I, s:s, s:s, s:b, s:b, s:o, s:o}",
 		"attached", 1, "version", PCC_VERSION, "classifier",
 		pcc_classifier_name(s->cfg.classifier), "scheme", pcc_scheme_name(s->cfg.scheme),
 		"buckets",
@@ -172,8 +208,8 @@ static json_t *status_json(struct pcc_session *s)
 		(json_int_t)s->cfg.seed, "mark_mask", mask, "max_conns",
 		(json_int_t)s->cfg.max_conns, "nat", s->cfg.nat4 ? "masquerade" : "none", "nat6",
 		s->cfg.nat6 ? "masquerade" : "none", "conntrack_kfuncs",
-		!(s->dp.meta->flags & PCC_META_NO_CT), "lan", lans, "wans",
-		pcc_status_wans_json(s));
+		!(s->dp.meta->flags & PCC_META_NO_CT), "daemon", pcc_run_alive(s->dp.dir), "lan",
+		lans, "wans", pcc_status_wans_json(s));
 }
 
 /* The kernel takes routes away with a link, and does not bring them back. */
@@ -194,33 +230,60 @@ static void hint_routes(struct pcc_session *s, FILE *out)
 void pcc_status_wans_print(struct pcc_session *s, FILE *out)
 {
 	char gw4[PCC_ADDR_TEXT], gw6[PCC_ADDR_TEXT], why[PCC_XDP_WHY];
+	struct reasons *reasons;
 
-	fprintf(out, "%-15s %3s %-6s %6s %7s %8s %6s %-8s %-4s %-10s %s\n", "WAN", "ID", "STATE",
+	fprintf(out, "%-15s %3s %-8s %6s %7s %8s %6s %-8s %-4s %-10s %s\n", "WAN", "ID", "STATE",
 		"WEIGHT", "SHARE", "MARK", "TABLE", "HOOK", "FAST", "LINK", "GATEWAYS");
 	for (uint32_t i = 0; i < s->cfg.nwans; i++) {
 		const struct pcc_wan_cfg *wan = &s->cfg.wans[i];
 		struct share share = share_of(s, wan->id);
 		const char *trouble = link_trouble(s, wan);
 
-		fprintf(out, "%-15s %3u %-6s %6u %6.1f%% %#8x %6u %-8s %-4s %-10s %s %s\n",
-			wan->name, wan->id, pcc_state_name(wan->state), wan->weight,
-			100 * share_value(&share), wan->id << pcc_mark_shift(s->cfg.mark_mask),
-			s->cfg.table_base + wan->id,
+		fprintf(out, "%-15s %3u %-8s %6u %6.1f%% %#8x %6u %-8s %-4s %-10s %s %s\n",
+			wan->name, wan->id, state_of(wan), wan->weight, 100 * share_value(&share),
+			wan->id << pcc_mark_shift(s->cfg.mark_mask), s->cfg.table_base + wan->id,
 			hook_text(s, wan->ifindex, s->cfg.fastpath != PCC_FP_OFF),
 			fastpath_text(s, wan->ifindex, why), trouble ? trouble : "up",
 			pcc_gateway_text(&wan->gw[PCC_V4], PCC_V4, gw4),
 			pcc_gateway_text(&wan->gw[PCC_V6], PCC_V6, gw6));
 	}
+	reasons = reasons_read(s);
+	for (uint32_t i = 0; i < s->cfg.nwans; i++) {
+		const char *reason = reason_of(reasons, &s->cfg.wans[i]);
+
+		if (reason[0])
+			fprintf(out, "%s is %s: %s\n", s->cfg.wans[i].name,
+				state_of(&s->cfg.wans[i]), reason);
+	}
+	free(reasons);
+}
+
+/* Why the fast path of a WAN is not further down; nothing where that is what was asked for. */
+static void fastpath_why_print(struct pcc_session *s)
+{
+	char why[PCC_XDP_WHY];
+
+	if (s->cfg.fastpath == PCC_FP_OFF || s->cfg.fastpath == PCC_FP_TC)
+		return;
+	for (uint32_t i = 0; i < s->cfg.nwans; i++) {
+		const char *fastpath = fastpath_text(s, s->cfg.wans[i].ifindex, why);
+
+		if (why[0])
+			printf("WAN %s: fast path %s: %s\n", s->cfg.wans[i].name, fastpath, why);
+	}
 }
 
 static void status_print(struct pcc_session *s)
 {
+	const char *daemon = "";
 	char why[PCC_XDP_WHY];
 
-	printf("pccbpf %s, classifier %s, scheme %s, seed %u, mark mask 0x%x, nat %s, nat6 %s\n",
+	if (pcc_run_alive(s->dp.dir))
+		daemon = ", daemon running";
+	printf("pccbpf %s, classifier %s, scheme %s, seed %u, mark mask 0x%x, nat %s, nat6 %s%s\n",
 		PCC_VERSION, pcc_classifier_name(s->cfg.classifier), pcc_scheme_name(s->cfg.scheme),
 		s->cfg.seed, s->cfg.mark_mask, s->cfg.nat4 ? "masquerade" : "none",
-		s->cfg.nat6 ? "masquerade" : "none");
+		s->cfg.nat6 ? "masquerade" : "none", daemon);
 	for (uint32_t i = 0; i < s->cfg.nlans; i++) {
 		uint32_t ifindex = s->cfg.lans[i].ifindex;
 		const char *fastpath = fastpath_text(s, ifindex, why);
@@ -229,6 +292,7 @@ static void status_print(struct pcc_session *s)
 			hook_text(s, ifindex, true), fastpath, why[0] ? ": " : "", why);
 	}
 	pcc_status_wans_print(s, stdout);
+	fastpath_why_print(s);
 	hint_routes(s, stdout);
 }
 
@@ -236,7 +300,9 @@ static void status_print(struct pcc_session *s)
 static bool any_down(struct pcc_session *s)
 {
 	for (uint32_t i = 0; i < s->cfg.nwans; i++) {
-		if (s->cfg.wans[i].state == PCC_WAN_DOWN || link_trouble(s, &s->cfg.wans[i]))
+		const struct pcc_wan_cfg *wan = &s->cfg.wans[i];
+
+		if ((wan->state == PCC_WAN_DOWN && !wan->standby) || link_trouble(s, wan))
 			return true;
 	}
 	return false;

@@ -86,8 +86,10 @@ static int edit_wan_set(struct pcc_config *cfg, const struct pcc_args *args, str
 	if (!ret && word)
 		ret = pcc_parse_gateways(word, "--gateway", wan, err);
 	word = pcc_args_value(args, PCC_OPT_STATE, NULL);
-	if (!ret && word)
+	if (!ret && word) {
 		ret = pcc_parse_state(word, &wan->state, err);
+		wan->by_daemon = wan->degraded = wan->standby = false;
+	}
 	return ret;
 }
 

@@ -26,6 +26,13 @@ int pcc_cmd_stats(const struct pcc_args *args);
 int pcc_cmd_conns(const struct pcc_args *args);
 int pcc_cmd_conns_flush(const struct pcc_args *args);
 int pcc_cmd_explain(const struct pcc_args *args);
+int pcc_cmd_use(const struct pcc_args *args);
+int pcc_cmd_apply(const struct pcc_args *args);
+int pcc_cmd_confirm(const struct pcc_args *args);
+int pcc_cmd_check(const struct pcc_args *args);
+int pcc_cmd_show_config(const struct pcc_args *args);
+int pcc_cmd_daemon(const struct pcc_args *args);
+int pcc_cmd_monitor(const struct pcc_args *args);
 
 /* --- what commands share (cmds.c) ---------------------------------------------------------- */
 
@@ -54,6 +61,9 @@ int pcc_cmd_open(struct pcc_session *s, const struct pcc_args *args, enum pcc_se
 typedef int (*pcc_edit_fn)(
 	struct pcc_config *cfg, const struct pcc_args *args, struct pcc_err *err);
 int pcc_cmd_change(const struct pcc_args *args, pcc_edit_fn edit);
+
+/* Prints what was attached: a line for each WAN (cmd_attach.c). */
+void pcc_cmd_report(const struct pcc_config *cfg);
 
 /* Prints JSON, sorted as built, with a newline; releases it. Returns the exit status. */
 struct json_t;

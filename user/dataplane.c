@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "buckets.h"
+#include "policy.h"
 #include "sysctl.h"
 
 #define BATCH 8192
@@ -96,6 +97,9 @@ static int read_wans(struct pcc_dp *dp, struct pcc_config *cfg, struct pcc_err *
 		to->weight = wan.weight;
 		to->state = wan.state;
 		to->order = wan.order;
+		to->by_daemon = wan.flags & PCC_WAN_AUTO;
+		to->degraded = wan.flags & PCC_WAN_DEGRADED;
+		to->standby = wan.flags & PCC_WAN_STANDBY;
 		gateway_read(&to->gw[PCC_V4], &wan, PCC_V4);
 		gateway_read(&to->gw[PCC_V6], &wan, PCC_V6);
 		cfg->nwans++;
@@ -246,6 +250,9 @@ static int commit_wans(struct pcc_dp *dp, const struct pcc_config *cfg, uint32_t
 			memcpy(wan.name, from->name, sizeof(wan.name));
 			gateway_write(&wan, &from->gw[PCC_V4], PCC_V4);
 			gateway_write(&wan, &from->gw[PCC_V6], PCC_V6);
+			wan.flags |= (from->by_daemon ? PCC_WAN_AUTO : 0) |
+				     (from->degraded ? PCC_WAN_DEGRADED : 0) |
+				     (from->standby ? PCC_WAN_STANDBY : 0);
 			if (strncmp(old.name, wan.name, sizeof(wan.name)))
 				wan_stats_clear(dp, id);
 		}
@@ -335,6 +342,8 @@ static int commit_ifaces(struct pcc_dp *dp, const struct pcc_config *cfg)
 	for (uint32_t i = 0; i < cfg->nlans; i++) {
 		struct pcc_iface iface = {.role = PCC_ROLE_LAN, .order = i};
 
+		if (!cfg->lans[i].ifindex) /* has not appeared yet */
+			continue;
 		if (cfg->lans[i].l3)
 			iface.flags |= PCC_IFACE_L3;
 		if (has_ports(cfg, cfg->lans[i].ifindex))
@@ -352,6 +361,8 @@ static int commit_ifaces(struct pcc_dp *dp, const struct pcc_config *cfg)
 		struct pcc_iface iface = {
 			.role = PCC_ROLE_WAN, .wan_id = cfg->wans[i].id, .order = i};
 
+		if (!cfg->wans[i].ifindex)
+			continue;
 		if (cfg->wans[i].l3)
 			iface.flags |= PCC_IFACE_L3;
 		iface.master_ifindex = cfg->wans[i].ifindex;
@@ -409,6 +420,17 @@ out:
 	return ret;
 }
 
+/*
+ * A degraded WAN counts half. The consistent table depends on ratios only, so all weights are
+ * doubled there; for modulo that would give other buckets, so the half is rounded up.
+ */
+static uint32_t weight_now(const struct pcc_config *cfg, const struct pcc_wan_cfg *wan)
+{
+	if (cfg->scheme == PCC_SCHEME_MODULO)
+		return wan->degraded ? (wan->weight + 1) / 2 : wan->weight;
+	return wan->degraded ? wan->weight : 2 * wan->weight;
+}
+
 /* The bucket table of one family over the WANs that are up and serve it. */
 static int family_table(
 	const struct pcc_config *cfg, enum pcc_family family, uint8_t *table, uint32_t *n)
@@ -419,13 +441,12 @@ static int family_table(
 	for (uint32_t i = 0; i < cfg->nwans; i++) {
 		const struct pcc_wan_cfg *wan = &cfg->wans[i];
 
-		if (wan->state != PCC_WAN_UP || wan->gw[family].source == PCC_GW_NONE ||
-			wan->gw[family].source == PCC_GW_AUTO)
+		if (wan->state != PCC_WAN_UP || wan->standby || !pcc_wan_serves(wan, family))
 			continue;
 		memset(&members[count], 0, sizeof(members[0]));
 		memcpy(members[count].name, wan->name, sizeof(members[0].name));
 		members[count].id = wan->id;
-		members[count].weight = wan->weight;
+		members[count].weight = weight_now(cfg, wan);
 		members[count].order = wan->order;
 		count++;
 	}
@@ -476,7 +497,7 @@ static uint32_t next_base(const struct pcc_dp *dp, uint32_t *room)
 }
 
 /* Fills the half that is not active and switches to it. */
-static int commit_buckets(struct pcc_dp *dp, const struct pcc_config *cfg)
+int pcc_dp_commit_tables(struct pcc_dp *dp, const struct pcc_config *cfg)
 {
 	uint32_t half = !(dp->meta->active_half & 1), n, room, base = next_base(dp, &room);
 	struct pcc_half next = {
@@ -498,6 +519,9 @@ static int commit_buckets(struct pcc_dp *dp, const struct pcc_config *cfg)
 			return ret;
 		next.nbuckets[family] = n;
 	}
+	ret = pcc_policy_write(dp, cfg, half);
+	if (ret)
+		return ret;
 	dp->meta->half[half] = next;
 	__atomic_store_n(&dp->meta->active_half, half, __ATOMIC_RELEASE);
 	__atomic_add_fetch(&dp->meta->epoch, 1, __ATOMIC_RELEASE);
@@ -547,7 +571,7 @@ int pcc_dp_commit(struct pcc_dp *dp, const struct pcc_config *cfg,
 	if (!ret)
 		ret = commit_locals(dp, locals, nlocals);
 	if (!ret)
-		ret = commit_buckets(dp, cfg);
+		ret = pcc_dp_commit_tables(dp, cfg);
 	if (ret)
 		return pcc_err_set(err, ret, "maps", "cannot be written: %s", strerror(-ret));
 	return 0;
@@ -596,8 +620,7 @@ void pcc_dp_new_epoch(struct pcc_dp *dp)
 	__atomic_add_fetch(&dp->meta->epoch, 1, __ATOMIC_RELEASE);
 }
 
-/* Sums a per-CPU value of n 64-bit words. */
-static int percpu_sum(struct pcc_dp *dp, enum pcc_map map, uint32_t key, uint64_t *sum, size_t n)
+int pcc_dp_percpu_sum(struct pcc_dp *dp, enum pcc_map map, uint32_t key, uint64_t *sum, size_t n)
 {
 	uint64_t *values = calloc((size_t)dp->ncpus * n, sizeof(*values));
 	int ret = 0;
@@ -616,19 +639,19 @@ static int percpu_sum(struct pcc_dp *dp, enum pcc_map map, uint32_t key, uint64_
 
 int pcc_dp_wan_stats(struct pcc_dp *dp, uint32_t wan_id, struct pcc_wan_stats *sum)
 {
-	return percpu_sum(dp, PCC_MAP_WAN_STATS, wan_id, (uint64_t *)sum, sizeof(*sum) / 8);
+	return pcc_dp_percpu_sum(dp, PCC_MAP_WAN_STATS, wan_id, (uint64_t *)sum, sizeof(*sum) / 8);
 }
 
 int pcc_dp_bucket_stats(
 	struct pcc_dp *dp, enum pcc_family family, uint32_t bucket, struct pcc_bucket_stats *sum)
 {
-	return percpu_sum(dp, PCC_MAP_STATS, family * dp->meta->bucket_stride + bucket,
+	return pcc_dp_percpu_sum(dp, PCC_MAP_STATS, family * dp->meta->bucket_stride + bucket,
 		(uint64_t *)sum, sizeof(*sum) / 8);
 }
 
 int pcc_dp_counter(struct pcc_dp *dp, enum pcc_reason reason, uint64_t *sum)
 {
-	return percpu_sum(dp, PCC_MAP_COUNTERS, reason, sum, 1);
+	return pcc_dp_percpu_sum(dp, PCC_MAP_COUNTERS, reason, sum, 1);
 }
 
 /* Passes one batch to fn and deletes what it asks for. */
@@ -829,6 +852,7 @@ int pcc_dp_explain(struct pcc_dp *dp, uint32_t lan_ifindex, const uint8_t mac[6]
 	verdict->bucket = out.cb[1];
 	verdict->wan_id = out.cb[2];
 	verdict->reason = out.cb[3];
-	verdict->pinned = out.cb[4];
+	verdict->pinned = out.cb[4] & 0xff;
+	verdict->policy = out.cb[4] >> 8;
 	return 0;
 }

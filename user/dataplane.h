@@ -15,6 +15,10 @@
 
 #define PCC_DEF_PIN_DIR "/sys/fs/bpf/pccbpf"
 
+/* Pins that the data plane does not use: conf_apply.h, confirm.h. */
+#define PCC_CONF_PIN "pcc_conf"
+#define PCC_CONFIRM_PIN "pcc_confirm"
+
 /* The pinned maps. X(symbol, pin name) */
 #define PCC_MAPS(X)                                                                                \
 	X(META, pcc_meta)                                                                          \
@@ -29,7 +33,14 @@
 	X(COUNTERS, pcc_counters)                                                                  \
 	X(LOCAL, pcc_local)                                                                        \
 	X(XDP_PORTS, pcc_xdp_ports)                                                                \
-	X(FRAGS, pcc_frags)
+	X(FRAGS, pcc_frags)                                                                        \
+	X(POLICY_HEAD, pcc_policy_head)                                                            \
+	X(POLICIES, pcc_policies)                                                                  \
+	X(GROUPS, pcc_groups)                                                                      \
+	X(GROUP_TABLE, pcc_group_table)                                                            \
+	X(SETS, pcc_sets)                                                                          \
+	X(POLICY_HIT, pcc_policy_hit)                                                              \
+	X(STICKY, pcc_sticky)
 
 enum pcc_map {
 #define X(sym, name) PCC_MAP_##sym,
@@ -63,6 +74,8 @@ enum pcc_dp_state {
 			   what */
 };
 
+struct pcc_policies;
+
 /* An open pin directory. The empty value is made by pcc_dp_init(). */
 struct pcc_dp {
 	char dir[256];
@@ -72,7 +85,8 @@ struct pcc_dp {
 	int prog_fd[PCC_PROG_MAX];
 	struct pcc_meta *meta; /* the live map, shared with the kernel */
 	int ncpus;
-	bool loaded;	    /* by this process */
+	const struct pcc_policies *policies; /* to be written by the next commit; else NULL */
+	bool loaded;			     /* by this process */
 	bool any_instance;  /* detach --force: what any pccbpf left counts as ours */
 	bool no_tcx, no_ct; /* features that the kernel lacks or that PCCBPF_DISABLE names */
 };
@@ -128,6 +142,9 @@ struct pcc_dp_local {
 int pcc_dp_commit(struct pcc_dp *dp, const struct pcc_config *cfg,
 	const struct pcc_dp_local *locals, uint32_t nlocals, struct pcc_err *err);
 
+/* The last part of pcc_dp_commit(): bucket tables and policies, and the store that switches. */
+int pcc_dp_commit_tables(struct pcc_dp *dp, const struct pcc_config *cfg);
+
 /* Owner table and number of buckets now in force for a family. table has PCC_MAX_BUCKETS entries.
  */
 uint32_t pcc_dp_buckets(struct pcc_dp *dp, enum pcc_family family, uint8_t *table);
@@ -171,9 +188,13 @@ struct pcc_dp_verdict {
 	uint32_t wan_id;
 	enum pcc_reason reason;
 	bool pinned;
+	uint32_t policy; /* entry of pcc_policies + 1; 0: no rule matches */
 };
 int pcc_dp_explain(struct pcc_dp *dp, uint32_t lan_ifindex, const uint8_t mac[6],
 	const struct pcc_tuple *tuple, struct pcc_dp_verdict *verdict, struct pcc_err *err);
+
+/* Sums the n 64-bit words of a per-CPU entry over the CPUs. */
+int pcc_dp_percpu_sum(struct pcc_dp *dp, enum pcc_map map, uint32_t key, uint64_t *sum, size_t n);
 
 /* Name of a counter as in JSON, and what it counts. */
 const char *pcc_reason_name(enum pcc_reason reason);

@@ -33,6 +33,13 @@ static int (*const run[PCC_CMD_MAX])(const struct pcc_args *args) = {
 	[PCC_CMD_CONNS] = pcc_cmd_conns,
 	[PCC_CMD_CONNS_FLUSH] = pcc_cmd_conns_flush,
 	[PCC_CMD_EXPLAIN] = pcc_cmd_explain,
+	[PCC_CMD_USE] = pcc_cmd_use,
+	[PCC_CMD_APPLY] = pcc_cmd_apply,
+	[PCC_CMD_CONFIRM] = pcc_cmd_confirm,
+	[PCC_CMD_CHECK] = pcc_cmd_check,
+	[PCC_CMD_SHOW_CONFIG] = pcc_cmd_show_config,
+	[PCC_CMD_DAEMON] = pcc_cmd_daemon,
+	[PCC_CMD_MONITOR] = pcc_cmd_monitor,
 	[PCC_CMD_HELP] = cmd_help,
 	[PCC_CMD_VERSION] = cmd_version,
 };

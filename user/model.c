@@ -37,6 +37,19 @@ bool pcc_wan_serves(const struct pcc_wan_cfg *wan, enum pcc_family family)
 	return source == PCC_GW_GIVEN || source == PCC_GW_FOUND || source == PCC_GW_ONLINK;
 }
 
+enum pcc_wan_state pcc_wan_asked(const struct pcc_wan_cfg *wan)
+{
+	return wan->by_daemon ? PCC_WAN_UP : wan->state;
+}
+
+void pcc_wan_copy_state(struct pcc_wan_cfg *to, const struct pcc_wan_cfg *from)
+{
+	to->state = from->state;
+	to->by_daemon = from->by_daemon;
+	to->degraded = from->degraded;
+	to->standby = from->standby;
+}
+
 const struct pcc_wan_cfg *pcc_config_find_wan_const(const struct pcc_config *cfg, const char *name)
 {
 	for (uint32_t i = 0; i < cfg->nwans; i++)
@@ -56,6 +69,16 @@ const struct pcc_wan_cfg *pcc_config_find_wan_id(const struct pcc_config *cfg, u
 		if (cfg->wans[i].id == id)
 			return &cfg->wans[i];
 	return NULL;
+}
+
+void pcc_config_keep_states(struct pcc_config *cfg, const struct pcc_config *old)
+{
+	for (uint32_t i = 0; i < cfg->nwans; i++) {
+		const struct pcc_wan_cfg *was = pcc_config_find_wan_const(old, cfg->wans[i].name);
+
+		if (was)
+			pcc_wan_copy_state(&cfg->wans[i], was);
+	}
 }
 
 const struct pcc_lan_cfg *pcc_config_find_lan(const struct pcc_config *cfg, const char *name)
@@ -208,8 +231,7 @@ static int validate_numbers(const struct pcc_config *cfg, struct pcc_err *err)
 	}
 	ret = in_range("--buckets", cfg->buckets, PCC_MIN_BUCKETS, PCC_MAX_BUCKETS, err);
 	if (!ret)
-		ret = in_range(
-			"--table-base", cfg->table_base, 1, UINT32_MAX - PCC_MAX_WANS - 1, err);
+		ret = in_range("--table-base", cfg->table_base, 1, PCC_MAX_TABLE_BASE, err);
 	if (!ret)
 		ret = in_range("--rule-pref", cfg->rule_pref, 1, PCC_MAX_RULE_PREF, err);
 	return ret;

@@ -43,6 +43,9 @@ struct pcc_wan_cfg {
 	uint32_t order; /* place in the order given */
 	struct pcc_gateway gw[PCC_FAMILIES];
 	uint32_t given; /* PCC_WAN_SET_* */
+	bool by_daemon; /* state is the daemon's doing; the user's is up */
+	bool degraded;	/* half the weight counts */
+	bool standby;	/* owns no buckets */
 	bool xdp;	/* settled: the fast path is to be in XDP */
 	uint8_t mac[6]; /* settled */
 	bool l3;	/* settled: has no link-layer header */
@@ -91,6 +94,11 @@ struct pcc_config {
 /* The classifier of the guide that MikroTik users start from. */
 #define PCC_DEF_CLASSIFIER 6u /* src-address-and-port */
 
+/* Bounds of --max-conns and --table-base. */
+#define PCC_MIN_CONNS 1024u
+#define PCC_MAX_CONNS (1u << 27)
+#define PCC_MAX_TABLE_BASE (UINT32_MAX - PCC_MAX_WANS - 1)
+
 /* The highest preference that leaves every rule before the main table's (32766). */
 #define PCC_MAX_RULE_PREF 32000u
 
@@ -118,6 +126,16 @@ struct pcc_wan_cfg *pcc_config_find_wan(struct pcc_config *cfg, const char *name
 const struct pcc_wan_cfg *pcc_config_find_wan_const(const struct pcc_config *cfg, const char *name);
 const struct pcc_wan_cfg *pcc_config_find_wan_id(const struct pcc_config *cfg, uint32_t id);
 const struct pcc_lan_cfg *pcc_config_find_lan(const struct pcc_config *cfg, const char *name);
+
+/* The state that the user gave, and taking over the daemon's together with it. */
+enum pcc_wan_state pcc_wan_asked(const struct pcc_wan_cfg *wan);
+void pcc_wan_copy_state(struct pcc_wan_cfg *to, const struct pcc_wan_cfg *from);
+
+/*
+ * A WAN that is attached keeps the state that it was given: attaching or applying anew does not
+ * undo `wan set --state`.
+ */
+void pcc_config_keep_states(struct pcc_config *cfg, const struct pcc_config *old);
 
 /* Bits to the right of the mask: id << shift is the WAN's mark. 0 for the mask 0. */
 uint32_t pcc_mark_shift(uint32_t mask);

@@ -297,8 +297,40 @@ static void settle_fastpath(
 	}
 }
 
+/* A WAN that cannot be settled: no interface, no gateway, or a wrong one. */
+static void leave_open(struct pcc_wan_cfg *wan)
+{
+	for (int f = 0; f < PCC_FAMILIES; f++)
+		if (wan->gw[f].source == PCC_GW_AUTO)
+			wan->gw[f].source = PCC_GW_NONE;
+}
+
+static int settle_ifaces(struct pcc_session *s, const struct pcc_config *old,
+	struct pcc_config *cfg, const struct pcc_observed *now, struct pcc_err *trouble,
+	struct pcc_err *err)
+{
+	int ret = 0;
+
+	for (uint32_t i = 0; !ret && i < cfg->nlans; i++) {
+		ret = settle_lan(old, &cfg->lans[i], now, err);
+		if (ret && trouble)
+			ret = 0;
+	}
+	for (uint32_t i = 0; !ret && i < cfg->nwans; i++) {
+		ret = settle_wan(s, old, &cfg->wans[i], now, trouble ? &trouble[i] : err);
+		if (!trouble)
+			continue;
+		if (ret)
+			leave_open(&cfg->wans[i]);
+		else /* no IPv6 is fine, but somebody may have said so */
+			memset(&trouble[i], 0, sizeof(trouble[i]));
+		ret = 0;
+	}
+	return ret;
+}
+
 int pcc_settle(struct pcc_session *s, struct pcc_config *cfg, const struct pcc_observed *now,
-	pcc_warn_fn warn, struct pcc_err *err)
+	struct pcc_err *trouble, pcc_warn_fn warn, struct pcc_err *err)
 {
 	const struct pcc_config *old = s->state == PCC_DP_ATTACHED ? &s->cfg : NULL;
 	int ret;
@@ -308,10 +340,8 @@ int pcc_settle(struct pcc_session *s, struct pcc_config *cfg, const struct pcc_o
 		ret = settle_numbers(cfg, old, err);
 	if (!ret)
 		ret = pcc_config_validate(cfg, err);
-	for (uint32_t i = 0; !ret && i < cfg->nlans; i++)
-		ret = settle_lan(old, &cfg->lans[i], now, err);
-	for (uint32_t i = 0; !ret && i < cfg->nwans; i++)
-		ret = settle_wan(s, old, &cfg->wans[i], now, err);
+	if (!ret)
+		ret = settle_ifaces(s, old, cfg, now, trouble, err);
 	if (!ret)
 		settle_fastpath(s, cfg, now);
 	if (!ret && !old && warn)
@@ -552,7 +582,9 @@ static bool wan_equal(const struct pcc_wan_cfg *a, const struct pcc_wan_cfg *b)
 	if (memcmp(a->mac, b->mac, sizeof(a->mac)) || a->l3 != b->l3)
 		return false;
 	return !strcmp(a->name, b->name) && a->id == b->id && a->ifindex == b->ifindex &&
-	       a->weight == b->weight && a->state == b->state && a->order == b->order;
+	       a->weight == b->weight && a->state == b->state && a->order == b->order &&
+	       a->by_daemon == b->by_daemon && a->degraded == b->degraded &&
+	       a->standby == b->standby;
 }
 
 static bool config_equal(const struct pcc_config *a, const struct pcc_config *b)

@@ -8,10 +8,11 @@
 /*
  * Settles cfg: ids and order, ifindexes, gateways that are to be found, seed and number of
  * connections. Checks what only the machine can tell: do the interfaces exist, can the gateways be
- * right.
+ * right. What is wrong with an interface is an error; with trouble (room for one each WAN, all
+ * empty) it is written there instead: ifindex 0 is then an interface that was never there.
  */
 int pcc_settle(struct pcc_session *s, struct pcc_config *cfg, const struct pcc_observed *now,
-	pcc_warn_fn warn, struct pcc_err *err);
+	struct pcc_err *trouble, pcc_warn_fn warn, struct pcc_err *err);
 
 /* Links, addresses, routes, rules: before pcc_settle(). */
 int pcc_observe_network(struct pcc_session *s, const struct pcc_config *cfg,

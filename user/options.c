@@ -129,6 +129,10 @@ const struct pcc_option pcc_options[PCC_OPT_MAX] = {
 	[PCC_OPT_ALL] = {.name = "--all", .help = "every connection, where no filter is given"},
 	[PCC_OPT_JSON] = {.name = "--json", .help = "JSON instead of a table"},
 	[PCC_OPT_DRY_RUN] = {.name = "--dry-run", .help = "check and show what would be done"},
+	[PCC_OPT_CONFIRM] = {.name = "--confirm",
+		.arg = "SECONDS",
+		.value = PCC_VALUE_NUMBER,
+		.help = "go back to what was before unless `pccbpf confirm` is typed within this time"},
 	[PCC_OPT_FORCE] = {.name = "--force",
 		.help = "also where the pins are damaged or another version's: remove what is recognised"},
 	[PCC_OPT_WAIT] = {.name = "--wait",
@@ -136,6 +140,11 @@ const struct pcc_option pcc_options[PCC_OPT_MAX] = {
 		.value = PCC_VALUE_NUMBER,
 		.help = "how long to wait while another pccbpf changes something",
 		.def = "10"},
+	[PCC_OPT_CONFIG] = {.name = "--config",
+		.arg = "FILE",
+		.value = PCC_VALUE_DIR,
+		.help = "the configuration file",
+		.def = "/etc/pccbpf/pccbpf.yaml"},
 	[PCC_OPT_BPFFS] = {.name = "--bpffs",
 		.arg = "DIR",
 		.value = PCC_VALUE_DIR,
@@ -277,6 +286,77 @@ const struct pcc_command pcc_commands[PCC_CMD_MAX] = {
 		.text = "From the fields to the hash, bucket, WAN, mark, routing table and next hop, with "
 			"the code of the data plane. PROTO is tcp unless given.",
 		.example = "pccbpf explain 192.168.1.10:40000 203.0.113.5:443"},
+	[PCC_CMD_USE] = {.id = PCC_CMD_USE,
+		.name = "use",
+		.syntax = "IF COMMAND [ARGUMENT...]",
+		.min_words = 1,
+		.max_words = 1,
+		.runs = true,
+		.options = BIT(BPFFS),
+		.summary = "run a command whose connections leave by one WAN",
+		.text = "Every socket that COMMAND and what it starts make carries the WAN's mark, "
+			"whatever the WAN's state is. The exit status is that of COMMAND; 126 and 127 "
+			"say that it cannot be run or found. Options of pccbpf stand before COMMAND.",
+		.example = "pccbpf use eth2 curl -sI https://www.example.net/"},
+	[PCC_CMD_APPLY] = {.id = PCC_CMD_APPLY,
+		.name = "apply",
+		.syntax = "[FILE]",
+		.max_words = 1,
+		.kind = PCC_CMD_CHANGES,
+		.options = CONFIGURES | BIT(CONFIRM),
+		.summary = "make a configuration file what the router does",
+		.text = "Attaches what FILE says (/etc/pccbpf/pccbpf.yaml unless given, - for standard "
+			"input), or changes what differs. Connections stay where they are; WANs that are "
+			"attached keep their state. With --confirm it also survives the loss of the "
+			"terminal.",
+		.example = "pccbpf apply /etc/pccbpf/pccbpf.yaml --confirm 60"},
+	[PCC_CMD_CONFIRM] = {.id = PCC_CMD_CONFIRM,
+		.name = "confirm",
+		.syntax = "",
+		.kind = PCC_CMD_CHANGES,
+		.options = CHANGES,
+		.summary = "keep what apply --confirm applied",
+		.text = "Without it the configuration of before is back after the time that was given.",
+		.example = "pccbpf confirm"},
+	[PCC_CMD_CHECK] = {.id = PCC_CMD_CHECK,
+		.name = "check",
+		.syntax = "[FILE]",
+		.max_words = 1,
+		.kind = PCC_CMD_READS,
+		.options = READS,
+		.summary = "say what is wrong with a configuration file",
+		.text = "An error names file, line and column. Looks at the file alone, not at the "
+			"router, and needs no rights. FILE as for apply.",
+		.example = "pccbpf check pccbpf.yaml"},
+	[PCC_CMD_SHOW_CONFIG] = {.id = PCC_CMD_SHOW_CONFIG,
+		.name = "show config",
+		.syntax = "",
+		.kind = PCC_CMD_READS,
+		.options = READS,
+		.summary = "print what runs as a configuration file",
+		.text = "Apply accepts it, and then changes nothing. What was changed by other commands "
+			"since is in it.",
+		.example = "pccbpf show config"},
+	[PCC_CMD_DAEMON] = {.id = PCC_CMD_DAEMON,
+		.name = "daemon",
+		.syntax = "",
+		.kind = PCC_CMD_CHANGES,
+		.options = BIT(BPFFS) | BIT(CONFIG),
+		.summary = "keep the router as the file says while the network changes",
+		.text = "Attaches what the file says, or adopts what is attached; then follows links, "
+			"addresses and gateways, puts back what others removed, checks the WANs' "
+			"health and takes dead ones out of use. Runs in the foreground. SIGHUP reads "
+			"the file again. When it ends the data plane stays as it is.",
+		.example = "pccbpf daemon --config /etc/pccbpf/pccbpf.yaml"},
+	[PCC_CMD_MONITOR] = {.id = PCC_CMD_MONITOR,
+		.name = "monitor",
+		.syntax = "",
+		.kind = PCC_CMD_READS,
+		.options = READS,
+		.summary = "print what the daemon does, as it happens",
+		.text = "A line for each change of a WAN's state with its reason, each repair, each "
+			"alarm, until interrupted. With --json a JSON object a line.",
+		.example = "pccbpf monitor --json"},
 	[PCC_CMD_HELP] = {.id = PCC_CMD_HELP,
 		.name = "help",
 		.syntax = "[COMMAND]",
@@ -413,9 +493,19 @@ struct outline {
 	bool help, version;
 };
 
+/* Does the command of that name run another one? */
+static bool runs_another(const char *word)
+{
+	for (int i = 0; i < PCC_CMD_MAX; i++)
+		if (pcc_commands[i].runs && strcmp(pcc_commands[i].name, word) == 0)
+			return true;
+	return false;
+}
+
 static void outline(int argc, char **argv, struct outline *o)
 {
-	bool options = true;
+	bool options = true, runs = false;
+	unsigned int nwords = 0;
 
 	memset(o, 0, sizeof(*o));
 	for (int i = 1; i < argc; i++) {
@@ -430,8 +520,13 @@ static void outline(int argc, char **argv, struct outline *o)
 			if (takes_next(word, argv[i + 1]) && strncmp(argv[i + 1], "--", 2) != 0 &&
 				strcmp(argv[i + 1], "-h") != 0)
 				i++;
-		} else if (o->nwords < 2) {
-			o->words[o->nwords++] = word;
+		} else {
+			/* `use IF COMMAND`: what follows is for COMMAND */
+			if (runs && nwords == 2)
+				break;
+			if (o->nwords < 2)
+				o->words[o->nwords++] = word;
+			runs = nwords++ ? runs : runs_another(word);
 		}
 	}
 }
@@ -504,9 +599,11 @@ const char *pcc_command_usage(const struct pcc_command *cmd, char *buf, size_t s
 		if ((cmd->required & PCC_OPT_BIT(i)) && used < size)
 			used += (size_t)snprintf(buf + used, size - used, " %s %s",
 				pcc_options[i].name, pcc_options[i].arg);
+	if (cmd->runs && used < size)
+		used += (size_t)snprintf(buf + used, size - used, " [OPTIONS]");
 	if (*cmd->syntax && used < size)
 		used += (size_t)snprintf(buf + used, size - used, " %s", cmd->syntax);
-	if ((cmd->options & ~cmd->required) && used < size)
+	if ((cmd->options & ~cmd->required) && !cmd->runs && used < size)
 		snprintf(buf + used, size - used, " [OPTIONS]");
 	return buf;
 }
@@ -523,7 +620,7 @@ static int check_complete(
 		if (args->opt[i].set)
 			given |= PCC_OPT_BIT(i);
 	pcc_command_usage(cmd, usage, sizeof(usage));
-	if (args->nwords < cmd->min_words) {
+	if (args->nwords < cmd->min_words || (cmd->runs && !args->rest)) {
 		pcc_err_set(err, -EINVAL, cmd->name, "%s is missing", cmd->syntax);
 		return pcc_err_hint(err, -EINVAL, "usage: %s", usage);
 	}
@@ -567,6 +664,9 @@ static int parse_words(const struct pcc_command *cmd, unsigned int skip, struct 
 				return ret;
 		} else if (skip) {
 			skip--;
+		} else if (args->nwords == cmd->max_words && cmd->runs) {
+			args->rest = &argv[i];
+			break;
 		} else if (args->nwords == cmd->max_words) {
 			pcc_err_set(err, -EINVAL, cmd->name, "'%s' is one word too many", argv[i]);
 			return pcc_err_hint(err, -EINVAL, "usage: %s",

@@ -47,8 +47,10 @@ enum pcc_opt {
 	PCC_OPT_ALL,
 	PCC_OPT_JSON,
 	PCC_OPT_DRY_RUN,
+	PCC_OPT_CONFIRM,
 	PCC_OPT_FORCE,
 	PCC_OPT_WAIT,
+	PCC_OPT_CONFIG,
 	PCC_OPT_BPFFS,
 	PCC_OPT_MAX
 };
@@ -96,6 +98,13 @@ enum pcc_cmd_id {
 	PCC_CMD_CONNS,
 	PCC_CMD_CONNS_FLUSH,
 	PCC_CMD_EXPLAIN,
+	PCC_CMD_USE,
+	PCC_CMD_APPLY,
+	PCC_CMD_CONFIRM,
+	PCC_CMD_CHECK,
+	PCC_CMD_SHOW_CONFIG,
+	PCC_CMD_DAEMON,
+	PCC_CMD_MONITOR,
 	PCC_CMD_HELP,
 	PCC_CMD_VERSION,
 	PCC_CMD_MAX
@@ -110,6 +119,7 @@ struct pcc_command {
 	const char *syntax; /* of the positional words, as usage shows it; "" for none */
 	unsigned int min_words, max_words;
 	enum pcc_cmd_kind kind;
+	bool runs;	     /* what follows its words is another command's, options too */
 	uint64_t options;    /* PCC_OPT_BIT()s that it takes */
 	uint64_t required;   /* those it cannot do without */
 	uint64_t one_of;     /* unless 0, it needs at least one of these */
@@ -131,6 +141,7 @@ struct pcc_args {
 	} opt[PCC_OPT_MAX];
 	const char *words[PCC_MAX_WORDS];
 	unsigned int nwords;
+	char *const *rest; /* of a command that runs another: that one and its words */
 	const struct pcc_command *topic; /* of the command help; NULL for the overall help */
 };
 

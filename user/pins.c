@@ -65,6 +65,17 @@ static const struct {
 	[PCC_MAP_XDP_PORTS] = {BPF_MAP_TYPE_DEVMAP_HASH, 4, 4, 0},
 	[PCC_MAP_FRAGS] = {BPF_MAP_TYPE_LRU_HASH, sizeof(struct pcc_frag_key),
 		sizeof(struct pcc_frag), 0},
+	[PCC_MAP_POLICY_HEAD] = {BPF_MAP_TYPE_ARRAY, 4, sizeof(struct pcc_policy_head), 2},
+	[PCC_MAP_POLICIES] = {BPF_MAP_TYPE_ARRAY, 4, sizeof(struct pcc_policy),
+		2 * PCC_POLICY_SLOTS},
+	[PCC_MAP_GROUPS] = {BPF_MAP_TYPE_ARRAY, 4, sizeof(struct pcc_group), 2 * PCC_MAX_GROUPS},
+	[PCC_MAP_GROUP_TABLE] = {BPF_MAP_TYPE_ARRAY, 4, sizeof(struct pcc_group_block),
+		2 * PCC_GROUP_BLOCKS},
+	[PCC_MAP_SETS] = {BPF_MAP_TYPE_LPM_TRIE, sizeof(struct pcc_set_key), 8, 0},
+	[PCC_MAP_POLICY_HIT] = {BPF_MAP_TYPE_PERCPU_ARRAY, 4, sizeof(struct pcc_policy_hit),
+		2 * PCC_POLICY_SLOTS},
+	[PCC_MAP_STICKY] = {BPF_MAP_TYPE_LRU_HASH, sizeof(struct pcc_sticky_key),
+		sizeof(struct pcc_sticky_wan), 0},
 };
 
 /* libbpf's messages: the last of them explains a failed load. */
@@ -388,9 +399,14 @@ static bool btf_has(const struct btf *btf, const char *func)
 /* Has the kernel the conntrack kfuncs? They are in its own BTF or in that of the module. */
 static bool kernel_has_ct(void)
 {
-	struct btf *vmlinux = btf__load_vmlinux_btf(), *module = NULL;
-	bool has =
-		btf_has(vmlinux, "bpf_skb_ct_lookup") && btf_has(vmlinux, "bpf_ct_change_timeout");
+	static bool known; /* the kernel's BTF is large, the daemon asks often */
+	struct btf *vmlinux, *module = NULL;
+	bool has;
+
+	if (known)
+		return true;
+	vmlinux = btf__load_vmlinux_btf();
+	has = btf_has(vmlinux, "bpf_skb_ct_lookup") && btf_has(vmlinux, "bpf_ct_change_timeout");
 
 	if (vmlinux && !has) {
 		module = btf__load_module_btf("nf_conntrack", vmlinux);
@@ -399,6 +415,7 @@ static bool kernel_has_ct(void)
 	}
 	btf__free(module);
 	btf__free(vmlinux);
+	known = has;
 	return has;
 }
 
@@ -669,6 +686,9 @@ static bool is_our_pin(const char *name)
 
 	if (len > 4 && !strcmp(name + len - 4, "_new"))
 		len -= 4;
+	if ((len == strlen(PCC_CONF_PIN) && !strncmp(name, PCC_CONF_PIN, len)) ||
+		!strcmp(name, PCC_CONFIRM_PIN))
+		return true;
 	for (int i = 0; i < PCC_MAP_MAX; i++)
 		if (strlen(map_names[i]) == len && !strncmp(name, map_names[i], len))
 			return true;

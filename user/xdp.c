@@ -151,12 +151,12 @@ bool pcc_xdp_wanted(const struct pcc_link *link, enum pcc_fastpath asked, char w
 		return no(why, "no native XDP on a device of kind ", link->kind);
 	if (asked == PCC_FP_XDP)
 		return true;
-	if (link->kind[0]) /* a peer on this machine leaves checksums to be completed: XDP cannot
-			      see that */
-		return no(why, "auto takes XDP for hardware only, this is of kind ", link->kind);
 	shaping_qdisc(link->ifindex, &q);
 	if (q.kind[0])
 		return no(why, "XDP would pass by the qdisc ", q.kind);
+	if (link->kind[0]) /* a peer on this machine leaves checksums to be completed: XDP cannot
+			      see that */
+		return no(why, "auto takes XDP for hardware only, this is of kind ", link->kind);
 	if ((xdp_features(link->ifindex) & both) != both)
 		return no(why, "the driver does not say that it can redirect in native XDP", "");
 	return true;

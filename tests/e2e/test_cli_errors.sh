@@ -169,7 +169,7 @@ same_as "$T_DIR/before" rt_state
 
 t_begin 'a gateway that does not answer is a warning, not an error'
 t_assert_status 0 pcc attach --lan br0 --wan wan1@198.18.1.77,wan2
-t_assert_eq "$(wc -l <"$T_DIR/err")" 1 'lines on stderr'
+t_assert_eq "$(grep -vc 'checksums to be completed' "$T_DIR/err")" 1 'lines on stderr, but for what XDP has to say of a veth'
 t_assert "it says $(<"$T_DIR/err")" grep -qE '^pccbpf: (warning: )?wan1: .*198.18.1.77.* \(.*\)$' "$T_DIR/err"
 t_assert_eq "$(pcc status --json | jq -r '.wans[0].gateway')" 198.18.1.77 gateway
 t_assert_status 0 pcc attach --lan br0 --wan wan1,wan2
@@ -255,7 +255,8 @@ shape '(if type == "array" then . else .wans end)[] | '"$WAN_FIELDS" wan list
 COUNTS='tx_packets: "number", tx_bytes: "number", rx_packets: "number", rx_bytes: "number", new_connections: "number"'
 for options in '' --buckets; do
 	read -ra words <<<"stats $options"
-	shape 'check({wans: "array", counters: "object"}), (.wans[] | check({name: "string", '"$COUNTS"', fastpath_packets: "number"})),
+	shape 'check({wans: "array", counters: "object"}), (.wans[] | check({name: "string", '"$COUNTS"', fastpath_packets: "number",
+			rx_errors: "number", syn_sent: "number", syn_answered: "number", rtt_sum_us: "number"})),
 		(.buckets // [] | .[] | check({family: "number", bucket: "number", wan: "string", '"$COUNTS"'}),
 			(.family | one_of([4, 6]))),
 		(.counters[] | select(type != "number"))' "${words[@]}"

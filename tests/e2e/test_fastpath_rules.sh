@@ -100,8 +100,48 @@ entries() {
 	rt conntrack -L -p tcp --dport "$1" 2>/dev/null | grep -c ESTABLISHED
 }
 
+# The ids of the entries of the two UDP flows.
+udp_entries() {
+	rt conntrack -L -p udp -o id 2>/dev/null | sed -n 's/.* sport=4201[12] .* id=\([0-9]*\).*/\1/p' | sort | paste -sd' '
+}
+
+# Conntrack keeps ESTABLISHED, but for 10 s only, after a RST whose sequence number is not the one that
+# it waits for: it has not seen the acknowledgements that took the fast path.
+no_open_entry() {
+	! rt conntrack -L -p tcp --dport "$1" 2>/dev/null | awk '/ESTABLISHED/ && $3 > 10 { open = 1 } END { exit !open }'
+}
+
+# A server that sends all the time and never reads: when it is killed the kernel resets the connection.
+cat >"$T_DIR/server.py" <<'END'
+import socket, sys, time
+listener = socket.create_server(("203.0.113.7", int(sys.argv[1])))
+print("ready", flush=True)
+conn, _ = listener.accept()
+while True:
+    conn.sendall(b"y" * 100)
+    time.sleep(0.02)
+END
+
+# A connection that speaks all the time; prints the error that ends it, and when (ms).
+cat >"$T_DIR/client.py" <<'END'
+import errno, select, socket, sys, time
+s = socket.create_connection((sys.argv[1], int(sys.argv[2])))
+s.setblocking(False)
+while True:
+    try:
+        s.send(b"x" * 100)
+        if select.select([s], [], [], 0.02)[0] and not s.recv(65536):
+            raise OSError(errno.EPIPE, "")
+        time.sleep(0.02)
+    except BlockingIOError:
+        pass
+    except OSError as err:
+        print(errno.errorcode[err.errno], int(time.time() * 1000), flush=True)
+        break
+END
+
 mode_tests() {
-	local mode=$1 start gap mac wan t
+	local mode=$1 start gap mac wan t took watch before server client what when
 	local -A starts=()
 	rt sysctl -qw net.netfilter.nf_conntrack_tcp_timeout_established=4000
 	t_assert_status 0 pcc "${ATTACH[@]}" --fastpath "$mode"
@@ -115,7 +155,8 @@ mode_tests() {
 	stream_start route6 2001:db8:ffff::4 7004 42004
 	stream_start ct 203.0.113.5 7005 42005
 	stream_start free 203.0.113.6 7006 42006
-	t_assert 'all are fast' poll_until 5 streams_fast 42001 42002 42003 42004 42005 42006
+	stream_start free6 2001:db8:ffff::6 7006 42007
+	t_assert 'all are fast' poll_until 10 streams_fast 42001 42002 42003 42004 42005 42006 42007
 	rt nft -f - <<-'END'
 	table inet fw {
 		chain forward {
@@ -180,20 +221,27 @@ mode_tests() {
 	lan 1 nft delete table inet watch
 	hold_stop >/dev/null
 
-	t_begin "$mode: a next hop that changes its MAC is followed within 2.1 s"
+	t_begin "$mode: next hops that change their MAC are followed within 2.1 s, IPv4 and IPv6"
+	t_assert 'fast' poll_until 4 streams_fast 42006 42007
+	start=$(now_ms)
+	for wan in wan1 wan2; do
+		mac=02:00:00:aa:bb:0${wan#wan}
+		isp "${wan#wan}" ip link set dev cust address "$mac"
+		rt ip neigh replace "198.18.${wan#wan}.1" lladdr "$mac" dev "$wan" nud reachable
+		rt ip neigh replace "2001:db8:${wan#wan}::1" lladdr "$mac" dev "$wan" nud reachable
+	done
+	took=$(($(now_ms) - start))
+	sleep 2.6
+	for t in free free6; do
+		t_assert "$t goes on" poll_until 3 answers_again $t
+		gap=$(longest_gap $t "$start")
+		((gap <= LIMIT_MS + took)) || t_fail "$t: no answer for $gap ms"
+		echo "     $mode: $t: $gap ms without an answer"
+	done
+	t_assert 'fast again' poll_until 4 streams_fast 42006 42007
+	stream_stop free6
 	# The stream's WAN, whichever it is.
 	wan=$(pcc conns --json | jq -r '.[] | select(.sport == 42006) | .wan')
-	t_assert 'fast' poll_until 4 streams_fast 42006
-	start=$(now_ms)
-	mac=02:00:00:aa:bb:0${wan#wan}
-	isp "${wan#wan}" ip link set dev cust address "$mac"
-	rt ip neigh replace "198.18.${wan#wan}.1" lladdr "$mac" dev "$wan" nud reachable
-	rt ip neigh replace "2001:db8:${wan#wan}::1" lladdr "$mac" dev "$wan" nud reachable
-	sleep 2.6
-	t_assert 'it goes on' poll_until 3 answers_again free
-	gap=$(longest_gap free "$start")
-	((gap <= LIMIT_MS)) || t_fail "no answer for $gap ms"
-	echo "     $mode: $gap ms without an answer"
 
 	t_begin "$mode: a WAN that is set down carries not one packet once the command has returned"
 	hold_start lan1 --dst "$SERVERS4,$SERVERS6" --port 7010-7013 --count 60 --interval-ms 20
@@ -227,6 +275,20 @@ mode_tests() {
 	t_assert_status 0 pcc wan set "$wan" --state up
 	stream_stop free
 
+	# Watched while the next test waits: busy and idle UDP, and a connection that is reset late.
+	rt sysctl -qw net.netfilter.nf_conntrack_udp_timeout_stream=3
+	stream_start busy4 203.0.113.1 7001 42011
+	stream_start busy6 2001:db8:ffff::1 7001 42012
+	t_assert 'fast' poll_until 5 streams_fast 42011 42012
+	spawn_to "$T_DIR/destroyed" rt conntrack -E -e DESTROY -p udp
+	watch=$SPAWNED
+	before=$(udp_entries)
+	spawn_to "$T_DIR/ready.$mode" inet python3 "$T_DIR/server.py" 7301
+	server=$SPAWNED
+	poll_until 5 grep -qs ready "$T_DIR/ready.$mode" || t_fail 'the server does not start'
+	spawn_to "$T_DIR/client.$mode" lan1 python3 "$T_DIR/client.py" 203.0.113.7 7301
+	client=$SPAWNED
+
 	t_begin "$mode: conntrack's timeout of a TCP connection stays the established one, and outlives an idle time"
 	rt sysctl -qw net.netfilter.nf_conntrack_tcp_timeout_unacknowledged=2
 	rt sysctl -qw net.netfilter.nf_conntrack_tcp_timeout_max_retrans=2
@@ -240,6 +302,34 @@ mode_tests() {
 	kill -CONT "$HOLD_PID"
 	hold_unharmed 30
 	hold_stop >/dev/null
+	no_entries() {
+		(($(entries 7014) + $(entries 7015) == 0))
+	}
+	t_assert 'those that ended have no established entry' poll_until 3 no_entries
+
+	t_begin "$mode: a UDP flow with traffic keeps its conntrack entry, an idle one loses it"
+	t_assert_eq "$(wc -w <<<"$before") $(udp_entries)" "2 $before" 'entries, and their ids after some seconds'
+	t_assert_eq "$(grep -c 'sport=4201[12]' "$T_DIR/destroyed")" 0 'their entries that were destroyed'
+	t_assert 'they are fast' streams_fast 42011 42012
+	stream_stop busy4
+	stream_stop busy6
+	no_udp_entries() {
+		[[ -z $(udp_entries) ]]
+	}
+	t_assert 'idle, they have no entry after 3 s' poll_until 5 no_udp_entries
+	stop "$watch"
+	rt sysctl -qw net.netfilter.nf_conntrack_udp_timeout_stream=120
+
+	t_begin "$mode: a server that is killed after seconds of the fast path: the client gets ECONNRESET at once"
+	t_assert_eq "$(pcc conns --json | jq -c '[.[] | select(.dport == 7301) | .fastpath]')" '[true]' 'fast'
+	start=$(now_ms)
+	kill -KILL "$server"
+	t_assert 'it ends' poll_until 3 grep -qs E "$T_DIR/client.$mode"
+	read -r what when <"$T_DIR/client.$mode"
+	t_assert_eq "$what" ECONNRESET 'what the client got'
+	t_assert_le $((${when:-0} - start)) 1000 'after (ms)'
+	stop "$client"
+	t_assert 'conntrack has closed it' poll_until 2 no_open_entry 7301
 	assert_no_leak
 	t_assert_status 0 pcc detach
 }

@@ -9,11 +9,13 @@
 
 #include "harness.h"
 
+enum ct_seq { CT_SEQ_PLAIN, CT_SEQ_ADJUSTED };
+
 /*
  * An entry for a connection that s opened, answered and ESTABLISHED (TCP). nat: the address that
- * source NAT gave it, NULL for none.
+ * source NAT gave it, NULL for none. CT_SEQ_ADJUSTED: a helper has made it longer by 2 bytes.
  */
-static inline void ct_put(const struct spec *s, const char *nat, uint32_t mark)
+static inline void ct_put_seq(const struct spec *s, const char *nat, uint32_t mark, enum ct_seq seq)
 {
 	struct nf_conntrack *ct = nfct_new();
 	struct nfct_handle *h = nfct_open(CONNTRACK, 0);
@@ -48,10 +50,20 @@ static inline void ct_put(const struct spec *s, const char *nat, uint32_t mark)
 	nfct_set_attr_u32(ct, ATTR_STATUS, IPS_CONFIRMED | IPS_SEEN_REPLY | IPS_ASSURED);
 	if (t.proto == IPPROTO_TCP)
 		nfct_set_attr_u8(ct, ATTR_TCP_STATE, TCP_CONNTRACK_ESTABLISHED);
+	if (seq == CT_SEQ_ADJUSTED) {
+		nfct_set_attr_u32(ct, ATTR_ORIG_NAT_SEQ_CORRECTION_POS, 1);
+		nfct_set_attr_u32(ct, ATTR_ORIG_NAT_SEQ_OFFSET_BEFORE, 0);
+		nfct_set_attr_u32(ct, ATTR_ORIG_NAT_SEQ_OFFSET_AFTER, 2);
+	}
 	if (nfct_query(h, NFCT_Q_CREATE_UPDATE, ct))
 		fail_msg("conntrack entry: %s", strerror(errno));
 	nfct_close(h);
 	nfct_destroy(ct);
+}
+
+static inline void ct_put(const struct spec *s, const char *nat, uint32_t mark)
+{
+	ct_put_seq(s, nat, mark, CT_SEQ_PLAIN);
 }
 
 static inline int ct_mark_cb(enum nf_conntrack_msg_type type, struct nf_conntrack *ct, void *data)

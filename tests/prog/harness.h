@@ -383,6 +383,10 @@ static inline struct pcc_wan_stats wan_stats(uint32_t id)
 		sum.rx_bytes += per_cpu[i].rx_bytes;
 		sum.new_connections += per_cpu[i].new_connections;
 		sum.fastpath_packets += per_cpu[i].fastpath_packets;
+		sum.rx_errors += per_cpu[i].rx_errors;
+		sum.syn_sent += per_cpu[i].syn_sent;
+		sum.syn_answered += per_cpu[i].syn_answered;
+		sum.rtt_sum_us += per_cpu[i].rtt_sum_us;
 	}
 	return sum;
 }

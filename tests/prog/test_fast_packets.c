@@ -1502,6 +1502,33 @@ static void only_connections_that_both_sides_agreed_to_are_learned(void **state)
 	}
 }
 
+/* Sequence numbers that conntrack shifts are not the fast path's to repeat. */
+static void connections_with_shifted_sequence_numbers_are_not_learned(void **state)
+{
+	static const struct spec opened[] = {
+		{.src = "192.168.1.12", .dst = FAR4, .sport = 5100, .dport = 7000},
+		{.src = "fd00:1::12", .dst = FAR6, .sport = 5100, .dport = 7000},
+	};
+
+	(void)state;
+	for (size_t n = 0; n < 2 * ARRAY_LEN(opened); n++) {
+		const struct spec *s = &opened[n / 2];
+		struct link2 c = CONN("TCP", s->src, s->dst, 5100, 7000, IPPROTO_TCP, false);
+		enum ct_seq seq = n & 1 ? CT_SEQ_ADJUSTED : CT_SEQ_PLAIN;
+
+		fresh(mode);
+		conn_open(&c);
+		flows_clear();
+		ct_flush();
+		ct_put_seq(s, NULL, 1 << 8, seq);
+		for (int i = 0; i < 4; i++) {
+			kernel_way(&c, TO_WAN, TCP_ACK);
+			kernel_way(&c, TO_LAN, TCP_ACK);
+		}
+		assert_int_equal(map_count(FD(pcc_flows)) != 0, seq == CT_SEQ_PLAIN);
+	}
+}
+
 static void an_entry_of_another_epoch_is_void(void **state)
 {
 	(void)state;
@@ -1646,6 +1673,7 @@ int main(void)
 		T(what_exceeds_the_egress_mtu_is_the_kernels),
 		T(a_tuple_on_another_interface_is_not_the_connection),
 		T(only_connections_that_both_sides_agreed_to_are_learned),
+		T(connections_with_shifted_sequence_numbers_are_not_learned),
 		T(an_entry_of_another_epoch_is_void),
 		T(the_packet_after_the_lease_renews_it),
 		T(a_lease_that_is_not_renewed_ends),

@@ -334,6 +334,67 @@ static void replies_are_counted_to_connection_bucket_and_wan(void **state)
 	}
 }
 
+/* Requests and their first answers, not the repetitions; ICMP errors; nothing of inbound ones. */
+static void requests_and_answers_say_how_a_wan_does(void **state)
+{
+	(void)state;
+	for (int v6 = 0; v6 < 2; v6++) {
+		struct spec in = inbound(v6, IPPROTO_TCP, 4000), s = spec_reply(&in), r = in;
+		struct spec e = {.proto = v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP,
+			.src = outside[v6],
+			.dst = lan_host[v6],
+			.icmp_type = v6 ? 1 : 3};
+		uint32_t id = spec_wan(&s);
+		struct pcc_wan_stats before = wan_stats(id), after;
+		struct frame syn, synack, ack, error;
+		uint64_t from = coarse_ns();
+
+		map_clear(FD(pcc_conns), sizeof(struct pcc_tuple));
+		s.tcp_flags = TCP_SYN;
+		syn = lan_frame(&s);
+		r.tcp_flags = TCP_SYN | TCP_ACK;
+		synack = lan_frame(&r);
+		r.tcp_flags = TCP_ACK;
+		ack = lan_frame(&r);
+		e.quoted = &syn;
+		error = lan_frame(&e);
+		lan_in(&syn, PCC_R_NEW, (int)id);
+		lan_in(&syn, PCC_R_NEW, (int)id);
+		after = wan_stats(id);
+		assert_int_equal(after.syn_sent - before.syn_sent, 1);
+		assert_int_equal(after.syn_answered - before.syn_answered, 0);
+		lan_out(&error, B.wan[id], PCC_R_WAN_REPLY);
+		after = wan_stats(id);
+		assert_int_equal(after.rx_errors - before.rx_errors, 1);
+		assert_int_equal(after.rx_packets - before.rx_packets, 1);
+		assert_int_equal(after.syn_answered - before.syn_answered, 0);
+		map_clear(FD(pcc_conns), sizeof(struct pcc_tuple));
+		lan_in(&syn, PCC_R_NEW, (int)id);
+		lan_out(&synack, B.wan[id], PCC_R_WAN_REPLY);
+		lan_out(&synack, B.wan[id], PCC_R_WAN_REPLY);
+		lan_out(&ack, B.wan[id], PCC_R_WAN_REPLY);
+		after = wan_stats(id);
+		assert_int_equal(after.syn_sent - before.syn_sent, 2);
+		assert_int_equal(after.syn_answered - before.syn_answered, 1);
+		assert_in_range(
+			after.rtt_sum_us - before.rtt_sum_us, 0, (coarse_ns() - from) / 1000);
+		/* From outside: neither asked for by the LAN nor answered to it. */
+		map_clear(FD(pcc_conns), sizeof(struct pcc_tuple));
+		syn = lan_frame(&in);
+		lan_out(&syn, B.wan[id], PCC_R_INBOUND);
+		s.tcp_flags = TCP_SYN | TCP_ACK;
+		synack = lan_frame(&s);
+		lan_in(&synack, PCC_R_PINNED, (int)id);
+		/* An error about a connection that is not remembered. */
+		map_clear(FD(pcc_conns), sizeof(struct pcc_tuple));
+		lan_out(&error, B.wan[id], PCC_R_WAN_REPLY);
+		after = wan_stats(id);
+		assert_int_equal(after.syn_sent - before.syn_sent, 2);
+		assert_int_equal(after.syn_answered - before.syn_answered, 1);
+		assert_int_equal(after.rx_errors - before.rx_errors, 2);
+	}
+}
+
 static void an_answer_on_another_wan_moves_nothing(void **state)
 {
 	(void)state;
@@ -518,6 +579,7 @@ int main(void)
 		T(what_a_wan_forwards_is_counted_to_it),
 		T(an_inbound_connection_is_pinned_to_the_wan_it_came_in_on),
 		T(replies_are_counted_to_connection_bucket_and_wan),
+		T(requests_and_answers_say_how_a_wan_does),
 		T(an_answer_on_another_wan_moves_nothing),
 		T(a_new_inbound_syn_on_another_wan_moves_the_tuple),
 		T(what_does_not_come_from_a_wan_is_not_ours),

@@ -300,7 +300,7 @@ static void refuses_what_is_out_of_range(void **state)
 		{{{"a", 0, 1, 0}}, 1, 1024, PCC_SCHEME_CONSISTENT, -EINVAL},
 		{{{"a", 65, 1, 0}}, 1, 1024, PCC_SCHEME_CONSISTENT, -EINVAL},
 		{{{"a", 1, 0, 0}}, 1, 1024, PCC_SCHEME_CONSISTENT, -EINVAL},
-		{{{"a", 1, 256, 0}}, 1, 1024, PCC_SCHEME_MODULO, -EINVAL},
+		{{{"a", 1, 511, 0}}, 1, 1024, PCC_SCHEME_MODULO, -EINVAL},
 		{{{"a", 1, 1, 0}}, 1, 63, PCC_SCHEME_CONSISTENT, -EINVAL},
 		{{{"a", 1, 1, 0}}, 1, 16385, PCC_SCHEME_CONSISTENT, -EINVAL},
 		{{{"a", 1, 1, 0}, {"a", 2, 1, 1}}, 2, 1024, PCC_SCHEME_CONSISTENT, -EINVAL},

@@ -1,0 +1,225 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The daemon at rest and with a network that changes under it: adoption, repair, renumbering, devices
+# that are made anew, monitor, hooks, SIGHUP, its end.
+
+# shellcheck source=tests/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
+
+require_root
+require_tools ip nft nsenter jq python3
+HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+ISPS=8
+
+lab_up --isps $ISPS --hosts 1
+
+# What the hook was told: a line an event. slow: a second script that never ends.
+cat >"$T_DIR/hook" <<END
+#!/bin/sh
+echo "\$PCCBPF_EVENT \$PCCBPF_WAN \$PCCBPF_OLD \$PCCBPF_NEW: \$PCCBPF_REASON" >>$T_DIR/hooked
+END
+cat >"$T_DIR/slow" <<END
+#!/bin/sh
+trap '' TERM
+echo \$\$ >>$T_DIR/slow.pids
+sleep 5
+END
+chmod +x "$T_DIR/hook" "$T_DIR/slow"
+: >"$T_DIR/hooked"
+
+# conf WAN...: with TARGETS, health by one target each.
+TARGETS=true
+conf() {
+	local wan
+	{
+		echo "lan: [br0]"
+		echo "hooks:"
+		echo "  - {run: $T_DIR/hook, timeout: 2s}"
+		echo "  - {run: $T_DIR/slow, timeout: 300ms}"
+		echo "wans:"
+		for wan in "$@"; do
+			echo "  - interface: $wan"
+			$TARGETS || continue
+			echo "    health: {targets: [203.0.113.${wan#wan}], hold: 500ms}"
+		done
+	} >"$DAEMON_CONF"
+}
+
+# cpu_ms: that the daemon has used.
+cpu_ms() {
+	awk '{ printf "%d", $1 / 1000000 }' "/proc/$DAEMON_PID/schedstat"
+}
+
+# The sequence of numbers that changes with every change to the maps.
+epoch() {
+	bpftool map dump pinned "$BPFFS/pccbpf/pcc_meta" | grep -o '"epoch": [0-9]*'
+}
+
+ALL=$(seq -s' ' -f 'wan%g' 1 $ISPS)
+# shellcheck disable=SC2086
+conf $ALL
+
+t_begin 'what is attached is adopted: no rule, link, program or map is touched'
+t_assert_status 0 pcc apply "$DAEMON_CONF" || t_bail "no attach"
+rt_ids >"$T_DIR/ids"
+hold_start lan1 --dst "$SERVERS4,$SERVERS6" --port "$TCP_PORTS" --count 40 --interval-ms 100
+daemon_start || t_bail "no daemon"
+t_assert 'it says that it adopted' daemon_said 'ready: adopted'
+same_as "$T_DIR/ids" rt_ids
+hold_unharmed 40
+
+t_begin 'there is one daemon for a pin directory'
+t_assert_status 1 pcc daemon --config "$DAEMON_CONF"
+t_assert 'it says so' grep -q 'one is running' "$T_DIR/err"
+
+t_begin 'kill -9 under load: nothing is lost, the next one adopts it within 1 s'
+kill -KILL "$DAEMON_PID"
+poll_until 5 process_gone "$DAEMON_PID"
+rm -f "$LAB_RUN/$LAB/pids/$DAEMON_PID"
+xargs -r kill -KILL <"$T_DIR/slow.pids" 2>/dev/null # scripts of the one that could not end them
+hold_unharmed 40
+: >"$T_DIR/slow.pids"
+start=$(now_ms)
+daemon_start || t_bail "no daemon"
+t_assert_le $(($(now_ms) - start)) 1000 'adopted (ms)'
+same_as "$T_DIR/ids" rt_ids
+hold_unharmed 40
+
+t_begin 'what others remove is put back within 1 s; what is theirs stays'
+rt nft add table ip theirs
+rt ip rule add pref 9000 from 198.51.100.1 lookup 300
+rt ip route add 198.51.100.0/24 via 198.18.1.1
+rt ip route show table 101 >"$T_DIR/routes"
+rt ip rule show >"$T_DIR/rules"
+routes_back() { rt ip route show table 101 | cmp -s - "$T_DIR/routes"; }
+rules_back() { rt ip rule show | cmp -s - "$T_DIR/rules"; }
+nat_back() { rt nft list table inet pccbpf >/dev/null 2>&1; }
+hooks_back() { [[ $(pcc wan list --json | jq -r '.[0].hook') == tcx ]]; }
+while IFS='|' read -r what command back; do
+	: >"$DAEMON_LOG"
+	eval "rt $command"
+	within_ms 1000 "$what" daemon_said '^pccbpf: repair: '
+	t_assert "$what" poll_until 3 eval "$back"
+done <<'END'
+the nft table|nft delete table inet pccbpf|nat_back
+a rule|ip rule del pref 10001|rules_back
+all rules of a WAN|bash -c 'ip rule del pref 10001; ip rule del pref 10101'|rules_back
+a table|ip route flush table 101|routes_back
+programs|rm "$BPFFS/pccbpf/link_in_$(rt_ifindex wan1)" "$BPFFS/pccbpf/link_out_$(rt_ifindex wan1)"|hooks_back
+END
+t_assert 'their nft table' rt nft list table ip theirs >/dev/null
+t_assert_eq "$(rt ip rule show pref 9000 | wc -l) $(rt ip route show 198.51.100.0/24 | wc -l)" '1 1' 'their rule, route'
+rt ip rule del pref 9000
+rt ip route del 198.51.100.0/24
+hold_unharmed 40
+hold_stop >/dev/null
+
+t_begin "at rest with $ISPS WANs: below 0.5 % of a core and 10 MB, and nothing is changed"
+before=$(epoch)
+# Of a few times the best: what is measured is the daemon, not its neighbours.
+best=100
+for _ in 1 2 3 4 5; do
+	cpu=$(cpu_ms)
+	sleep 2
+	cpu=$(($(cpu_ms) - cpu))
+	((cpu >= best)) || best=$cpu
+	((best > 10)) || break
+done
+t_assert_le "$best" 10 'CPU time in 2 s (ms)'
+t_assert_eq "$(epoch)" "$before" epoch
+t_assert_le "$(awk '/^VmRSS/ { print $2 }' "/proc/$DAEMON_PID/status")" 10240 'RSS (KB)'
+
+t_begin 'monitor: the states at first, then what changes, for people and as JSON'
+pcc_monitor() {
+	rt timeout 60 "$PCCBPF" monitor --bpffs "$BPFFS/pccbpf" "$@"
+}
+pcc_monitor >"$T_DIR/lines" 2>/dev/null &
+lines=$!
+pcc_monitor --json >"$T_DIR/json" 2>/dev/null &
+json=$!
+t_assert 'states' poll_until 5 eval "[[ \$(grep -c ' wan[1-8] up\$' '$T_DIR/lines') == 8 ]]"
+isp 2 ip link set cust down
+t_assert 'a line' poll_until 3 grep -qE '^20[0-9-]*T[0-9:.]*Z wan2 up -> down: no carrier$' "$T_DIR/lines"
+t_assert 'an object' jq -e -s 'map(select(.event == "wan" and .wan == "wan2" and .old == "up" and .new == "down"
+	and .reason == "no carrier")) | length == 1' "$T_DIR/json" >/dev/null
+isp 2 ip link set cust up
+
+t_begin 'hooks: each event, in order; one that is too slow is killed and holds nothing up'
+t_assert 'the hook was told' poll_until 3 grep -qx 'wan wan2 up down: no carrier' "$T_DIR/hooked"
+t_assert 'the slow one was ended' poll_until 5 daemon_said "hook $T_DIR/slow: ended after 300 ms"
+slow_gone() {
+	local pid
+	for pid in $(head -n 1 "$T_DIR/slow.pids"); do process_gone "$pid" || return 1; done
+}
+t_assert 'it is gone' poll_until 3 slow_gone
+
+t_begin 'SIGHUP: a bad file changes nothing, a good one only what differs'
+echo 'nonsense: [' >>"$DAEMON_CONF"
+kill -HUP "$DAEMON_PID"
+t_assert 'it says so' poll_until 3 daemon_said '^pccbpf: error: .*the old configuration stays in force'
+t_assert_eq "$(pcc wan list --json | jq length)" 8 'WANs with the bad file'
+TARGETS=false
+: >"$DAEMON_LOG"
+conf wan1 wan2
+echo 'mark-mask: 0xff0000' >>"$DAEMON_CONF"
+kill -HUP "$DAEMON_PID"
+t_assert 'so it is with what cannot change' poll_until 5 daemon_said '^pccbpf: error: .*the old configuration stays'
+t_assert_eq "$(pcc wan list --json | jq length)" 8 'WANs'
+conf wan1 wan2 tun0
+kill -HUP "$DAEMON_PID"
+t_assert 'it is in force' poll_until 3 daemon_said '^pccbpf: reload: '
+t_assert_eq "$(pcc wan list --json | jq -c '[.[] | [.name, .state, .reason]] | .[2]')" \
+	'["tun0","down","the interface is missing"]' 'a WAN that is not there'
+
+t_begin 'renumbering: address and gateway, followed within 1 s'
+isp 1 ip addr add 198.18.201.1/24 dev cust
+: >"$DAEMON_LOG"
+rt ip addr flush dev wan1 scope global
+rt ip addr add 198.18.201.2/24 dev wan1
+rt ip route add default via 198.18.201.1 dev wan1 metric 100
+followed() {
+	[[ $(rt ip route show table 101 default | head -n 1) == 'default via 198.18.201.1 dev wan1 proto 172 ' &&
+		$(rt ip rule show pref 10101) == *'from 198.18.201.2 lookup 101'* ]]
+}
+within_ms 1000 'new gateway' followed
+t_assert_eq "$(pcc wan list --json | jq -r '.[0] | .state + " " + .gateway')" 'up 198.18.201.1' 'state, gateway'
+t_assert_eq "$(rt ip rule show | grep -c '198.18.1.2')" 0 'rules of the old address'
+
+t_begin 'a point-to-point device that comes, goes and comes again is followed within 1 s'
+[[ -c /dev/net/tun ]] || t_skip 'no /dev/net/tun'
+for turn in 1 2; do
+	spawn_to "$T_DIR/tunlink$turn" inet /usr/bin/python3 "$HERE/tunlink.py" "$LAB-rt" tun0 "$LAB-inet" tun1
+	tunlink=$SPAWNED
+	poll_until 5 grep -q ready "$T_DIR/tunlink$turn" || t_bail 'the tun devices do not come up'
+	rt ip addr add "10.9.$turn.2" peer "10.9.$turn.1" dev tun0
+	rt ip link set tun0 up
+	on_tun() {
+		[[ $(rt ip route show table 103 2>/dev/null) == *'default dev tun0'* && $(wan_state tun0) == up &&
+			$(rt ip rule show) == *"from 10.9.$turn.2 lookup 103"* &&
+			$(pcc wan list --json | jq -r '.[] | select(.name == "tun0") | .hook') == tcx ]]
+	}
+	within_ms 1000 "turn $turn" daemon_said '^pccbpf: tun0 down -> up'
+	t_assert "turn $turn" poll_until 3 on_tun
+	: >"$DAEMON_LOG"
+	stop "$tunlink"
+	within_ms 1000 "turn $turn: gone" daemon_said '^pccbpf: tun0 up -> down: the interface is missing'
+	t_assert "turn $turn: gone" wan_is tun0 down
+done
+t_assert_eq "$(find "$BPFFS/pccbpf" -name 'link_*' | wc -l)" 6 'links of LAN, wan1, wan2'
+
+t_begin 'detach is not undone; attach by hand is adopted'
+t_assert_status 0 pcc detach
+t_assert 'it takes note' poll_until 3 daemon_said '^pccbpf: detached: '
+: >"$DAEMON_LOG"
+t_assert_status 0 pcc attach --lan br0 --wan wan1,wan2
+t_assert 'adopted' poll_until 3 daemon_said '^pccbpf: ready: adopted'
+
+t_begin 'SIGTERM: the data plane stays, and detach leaves nothing of either'
+rt_ids >"$T_DIR/ids"
+t_assert 'the runtime directory' test -S "$(run_dir "$BPFFS/pccbpf")/monitor"
+stop "$DAEMON_PID"
+same_as "$T_DIR/ids" rt_ids
+wait "$lines" "$json" 2>/dev/null
+t_assert_status 0 pcc detach
+t_assert 'no runtime directory' test ! -e "$(run_dir "$BPFFS/pccbpf")"

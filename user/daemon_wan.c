@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The WANs of the daemon: their links, what they are fit for, what is told of them. */
+#include <errno.h>
+#include <linux/if.h>
+#include <linux/rtnetlink.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "daemon.h"
+#include "gateway.h"
+#include "run.h"
+
+#define INHERIT_MS 3000u /* the health finds out within this time */
+
+struct pcc_daemon_wan *pcc_daemon_wan(struct pcc_daemon *d, const char *name)
+{
+	for (uint32_t i = 0; i < PCC_MAX_WANS; i++)
+		if (d->wans[i].name[0] && !strcmp(d->wans[i].name, name))
+			return &d->wans[i];
+	return NULL;
+}
+
+static struct pcc_daemon_wan *wan_new(struct pcc_daemon *d, const char *name)
+{
+	for (uint32_t i = 0; i < PCC_MAX_WANS; i++) {
+		if (d->wans[i].name[0])
+			continue;
+		memset(&d->wans[i], 0, sizeof(d->wans[i]));
+		snprintf(d->wans[i].name, sizeof(d->wans[i].name), "%s", name);
+		pcc_wan_conf_defaults(&d->wans[i].conf);
+		pcc_daemon_health_start(d, &d->wans[i]);
+		return &d->wans[i];
+	}
+	return NULL;
+}
+
+/* What the file says of it; one that was added by hand is not in there. */
+static void take_conf(struct pcc_daemon *d, struct pcc_daemon_wan *w)
+{
+	struct pcc_wan_conf conf;
+
+	pcc_wan_conf_defaults(&conf);
+	for (uint32_t i = 0; i < d->conf->base.nwans; i++)
+		if (!strcmp(d->conf->base.wans[i].name, w->name))
+			conf = d->conf->wans[i];
+	pcc_daemon_health_configure(w, &conf.health);
+	w->conf = conf;
+}
+
+static void wan_free(struct pcc_daemon_wan *w)
+{
+	pcc_daemon_health_stop(w);
+	w->name[0] = '\0';
+	w->in_force = false;
+}
+
+void pcc_daemon_wans_free(struct pcc_daemon *d)
+{
+	for (uint32_t i = 0; i < PCC_MAX_WANS; i++)
+		wan_free(&d->wans[i]);
+}
+
+void pcc_daemon_wans_update(struct pcc_daemon *d, const struct pcc_config *cfg)
+{
+	for (uint32_t i = 0; i < cfg->nwans && i < PCC_MAX_WANS; i++) {
+		struct pcc_daemon_wan *w = pcc_daemon_wan(d, cfg->wans[i].name);
+
+		if (!w) {
+			w = wan_new(d, cfg->wans[i].name);
+			if (w && cfg->wans[i].by_daemon && !cfg->wans[i].standby)
+				w->inherit_until_ms = pcc_daemon_now_ms() + INHERIT_MS;
+		}
+		if (!w)
+			continue;
+		take_conf(d, w);
+		w->marked = true;
+	}
+	for (uint32_t i = 0; i < PCC_MAX_WANS; i++) {
+		if (d->wans[i].name[0] && !d->wans[i].marked)
+			wan_free(&d->wans[i]);
+		d->wans[i].marked = false;
+	}
+}
+
+static const struct pcc_link *find_link(const struct pcc_observed *now, const char *name)
+{
+	for (size_t i = 0; i < now->links.n; i++)
+		if (!strcmp(now->links.v[i].name, name))
+			return &now->links.v[i];
+	return NULL;
+}
+
+static bool has_address(const struct pcc_observed *now, uint32_t ifindex, int family)
+{
+	for (size_t i = 0; i < now->addrs.n; i++)
+		if (now->addrs.v[i].ifindex == ifindex && now->addrs.v[i].family == family &&
+			now->addrs.v[i].scope < RT_SCOPE_LINK)
+			return true;
+	return false;
+}
+
+/*
+ * A family whose address is gone serves nobody, though its gateway was found once. One that the
+ * user gave stays.
+ */
+static void drop_addressless(struct pcc_wan_cfg *wan, const struct pcc_observed *now)
+{
+	static const int families[PCC_FAMILIES] = {AF_INET, AF_INET6};
+
+	for (int f = 0; f < PCC_FAMILIES; f++)
+		if (wan->gw[f].source == PCC_GW_FOUND &&
+			!has_address(now, wan->ifindex, families[f]))
+			wan->gw[f].source = PCC_GW_NONE;
+}
+
+static const char *link_trouble(struct pcc_wan_cfg *wan, const struct pcc_link *link,
+	const struct pcc_observed *now, const struct pcc_err *trouble)
+{
+	if (!link)
+		return "the interface is missing";
+	if (!(link->flags & IFF_UP))
+		return "the interface is down";
+	if (!(link->flags & IFF_LOWER_UP))
+		return "no carrier";
+	if (trouble->object[0])
+		return trouble->cause;
+	if (!pcc_link_is_p2p(link)) {
+		drop_addressless(wan, now);
+		if (!has_address(now, link->ifindex, AF_INET) &&
+			!has_address(now, link->ifindex, AF_INET6))
+			return "the interface has no address";
+	}
+	return pcc_wan_serves(wan, PCC_V4) || pcc_wan_serves(wan, PCC_V6) ? NULL : "no gateway";
+}
+
+/*
+ * A link that goes and comes is held down for a while. One that comes with a new device is not, nor
+ * is a PPP link: between two calls its device is down, or gone.
+ */
+static void tell_health(struct pcc_daemon_wan *w, const struct pcc_link *link)
+{
+	bool up = (link->flags & (IFF_UP | IFF_LOWER_UP)) == (IFF_UP | IFF_LOWER_UP);
+
+	if (up)
+		w->up_ifindex = link->ifindex;
+	if (up || (w->up_ifindex == link->ifindex && !pcc_link_is_p2p(link)))
+		pcc_daemon_health_link(w, up);
+}
+
+static void look_at_link(struct pcc_daemon_wan *w, struct pcc_wan_cfg *wan,
+	const struct pcc_observed *now, const struct pcc_err *trouble)
+{
+	const struct pcc_link *link = find_link(now, wan->name);
+	const char *wrong = link_trouble(wan, link, now, trouble);
+
+	w->link.present = link;
+	snprintf(w->link.reason, sizeof(w->link.reason), "%s", wrong ? wrong : "");
+	if (link)
+		tell_health(w, link);
+}
+
+/* What is in force, as the pins say. A WAN that is new is in no use yet. */
+static void out_of_cfg(struct pcc_daemon *d, struct pcc_wan_out *out, const struct pcc_wan_cfg *wan)
+{
+	memset(out, 0, sizeof(*out));
+	if (d->s.state != PCC_DP_ATTACHED || !pcc_config_find_wan_const(&d->s.cfg, wan->name)) {
+		out->state = PCC_WAN_DOWN;
+		out->by_daemon = true;
+		return;
+	}
+	out->state = wan->state;
+	out->by_daemon = wan->by_daemon;
+	out->degraded = wan->degraded;
+	out->standby = wan->standby;
+}
+
+void pcc_daemon_wans_decide(struct pcc_config *cfg, const struct pcc_observed *now,
+	const struct pcc_err *trouble, void *arg)
+{
+	struct pcc_wan_out out[PCC_MAX_WANS] = {};
+	struct pcc_wan_in in[PCC_MAX_WANS] = {};
+	struct pcc_daemon *d = arg;
+	bool alarm;
+
+	for (uint32_t i = 0; i < cfg->nwans; i++) {
+		struct pcc_wan_cfg *wan = &cfg->wans[i];
+		struct pcc_daemon_wan *w = pcc_daemon_wan(d, wan->name);
+
+		out_of_cfg(d, &out[i], wan);
+		look_at_link(w, wan, now, &trouble[i]);
+		in[i].asked = pcc_wan_asked(wan);
+		in[i].tier = w->conf.tier;
+		in[i].failback = w->conf.failback;
+		in[i].fitness = pcc_daemon_health_fitness(w, &in[i].reason);
+		if (w->link.reason[0]) {
+			in[i].fitness = PCC_UNFIT;
+			in[i].reason = w->link.reason;
+		}
+	}
+	alarm = pcc_wan_states(in, out, cfg->nwans);
+	for (uint32_t i = 0; i < cfg->nwans; i++) {
+		struct pcc_wan_cfg *wan = &cfg->wans[i];
+
+		wan->state = out[i].state;
+		wan->by_daemon = out[i].by_daemon;
+		wan->degraded = out[i].degraded;
+		wan->standby = out[i].standby;
+		d->next_out[i] = out[i];
+	}
+	d->next_alarm = alarm;
+}
+
+static const char *text_of(const struct pcc_wan_out *out)
+{
+	return pcc_wan_state_text(out->state, out->degraded, out->standby);
+}
+
+static void settled_one(struct pcc_daemon *d, struct pcc_daemon_wan *w,
+	const struct pcc_wan_cfg *cfg, const struct pcc_wan_out *out)
+{
+	const char *old = w->in_force ? text_of(&w->out) : "new", *new_state = text_of(out);
+	bool told = w->in_force && !strcmp(old, new_state);
+
+	if (!told || strcmp(w->out.reason, out->reason))
+		pcc_daemon_tell(d, PCC_EVENT_WAN, w->name, old, new_state, "%s", out->reason);
+	if (!told)
+		w->since_s = (uint64_t)time(NULL);
+	w->cfg = *cfg;
+	w->out = *out;
+	w->in_force = true;
+}
+
+static void write_run(struct pcc_daemon *d)
+{
+	struct pcc_run_wan *list = calloc(PCC_MAX_WANS, sizeof(*list));
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; list && i < PCC_MAX_WANS; i++) {
+		const struct pcc_daemon_wan *w = &d->wans[i];
+
+		if (!w->in_force)
+			continue;
+		memcpy(list[n].name, w->name, sizeof(list[n].name));
+		memcpy(list[n].reason, w->out.reason, sizeof(list[n].reason));
+		list[n++].since_s = w->since_s;
+	}
+	if (list)
+		pcc_run_write(d->dir, list, n);
+	free(list);
+}
+
+void pcc_daemon_wans_settled(struct pcc_daemon *d)
+{
+	for (uint32_t i = 0; i < d->next.nwans; i++) {
+		struct pcc_daemon_wan *w = pcc_daemon_wan(d, d->next.wans[i].name);
+
+		if (!w)
+			continue;
+		settled_one(d, w, &d->next.wans[i], &d->next_out[i]);
+		pcc_daemon_health_follow(d, w);
+	}
+	if (d->next_alarm && !d->alarm)
+		pcc_daemon_tell(d, PCC_EVENT_ALARM, NULL, NULL, NULL,
+			"no WAN is fit; the last ones stay in use");
+	if (!d->next_alarm && d->alarm)
+		pcc_daemon_tell(d, PCC_EVENT_ALARM_OVER, NULL, NULL, NULL, "a WAN is fit again");
+	d->alarm = d->next_alarm;
+	write_run(d);
+}
