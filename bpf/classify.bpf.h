@@ -11,7 +11,9 @@ struct pcc_decision {
 	__u32 wan_id; /* 0: leave alone */
 	__u32 bucket; /* PCC_NO_BUCKET where the hash had no say */
 	__u32 hash;
-	__u32 policy; /* entry of pcc_policies + 1; 0: no rule matched */
+	__u32 policy;	/* entry of pcc_policies + 1; 0: no rule matched */
+	__u32 tx_bytes; /* of the packet from the LAN; 0: not one */
+	__u32 counted;	/* a new entry of pcc_conns has the packet in its counters */
 };
 
 /* The search for another WAN, for bpf_loop(). */

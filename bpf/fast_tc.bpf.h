@@ -3,6 +3,13 @@
 #ifndef PCC_FAST_TC_BPF_H
 #define PCC_FAST_TC_BPF_H
 
+static __always_inline __u32 ctx_generation(void *ctx)
+{
+	struct sk_buff *skb = bpf_cast_to_kern_ctx(ctx);
+
+	return generation_of(skb->dev);
+}
+
 /* L4 checksum, which may be partial: only the kernel's helpers know. 0 or an error. */
 static __always_inline int fast_tc_csum(
 	struct __sk_buff *skb, const struct pcc_flow *flow, __u32 off, __u8 proto)
@@ -94,7 +101,7 @@ static __noinline int fast_tc(struct __sk_buff *skb, const struct pcc_meta *meta
 	if (l3 ? fast_parse(data + 14, end, skb->len - 14, skb->protocol, &f)
 	       : fast_parse(data, end, skb->len, skb->protocol, &f))
 		return 0;
-	flow = flow_find(&f, skb->ifindex, meta, fast_tc_len(skb, &f));
+	flow = flow_find(&f, skb, skb->ifindex, meta, fast_tc_len(skb, &f));
 	if (!flow || !(flow->flags & PCC_FLOW_IN_L3) != !!l3)
 		return 0;
 	l2_len = skb->len;

@@ -6,11 +6,38 @@
 #ifndef PCC_FLOW_BPF_H
 #define PCC_FLOW_BPF_H
 
+#include "generation.bpf.h"
 #include "tuple.bpf.h"
 
 #define PCC_LEASE_NS (2ull * 1000 * 1000 * 1000)
 #define PCC_LEASE_UNITS ((__s32)(PCC_LEASE_NS >> PCC_LEASE_SHIFT))
 #define PCC_RENEW_NS (100ull * 1000 * 1000)
+
+/*
+ * Renewals that a CPU sends to the kernel in a slice of time: about 100,000 a second. Where more
+ * leases than that end, the others are stretched, for at most PCC_STRETCH_UNITS, while nothing in
+ * the kernel's tables and rules has changed.
+ */
+#define PCC_SLICE_SHIFT 24 /* 2^24 ns, 16.8 ms */
+#define PCC_RENEWALS_PER_SLICE 1678u
+#define PCC_STRETCH_UNITS (4 * PCC_LEASE_UNITS)
+
+struct renewals {
+	__u32 slice;
+	__u32 count;
+};
+
+/* Written and read by the ingress programs. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct renewals);
+} pcc_renewals SEC(".maps");
+
+/* The generation of the namespace that the packet is in; each kind of program has its own context.
+ */
+static __always_inline __u32 ctx_generation(void *ctx);
 
 #define PCC_TCP_ENDS (PCC_TCP_FIN | PCC_TCP_RST)
 
@@ -189,12 +216,38 @@ static __noinline int flow_forget(const struct pcc_flow_key *key, struct pcc_flo
 	return 0;
 }
 
+/* May one more packet go to the kernel to renew a lease? */
+static __always_inline int renewal_take(__u64 now)
+{
+	__u32 zero = 0, slice = now >> PCC_SLICE_SHIFT;
+	struct renewals *r = bpf_map_lookup_elem(&pcc_renewals, &zero);
+
+	if (!r)
+		return 1;
+	if (r->slice != slice) {
+		r->slice = slice;
+		r->count = 0;
+	}
+	return r->count++ < PCC_RENEWALS_PER_SLICE;
+}
+
+/*
+ * May a lease that has ended be used on? Where more connections are busy than the kernel's way can
+ * carry a packet of every two seconds, insisting on it would leave all of them to that way.
+ */
+static __always_inline int flow_stretches(struct pcc_flow *flow, void *ctx, __s32 late, __u64 now)
+{
+	if (!PCC_HAVE_GENERATION() || late >= PCC_STRETCH_UNITS || renewal_take(now))
+		return 0;
+	return flow->generation && flow->generation == ctx_generation(ctx);
+}
+
 /*
  * Is the lease good? When it has ended one packet is let through to the kernel; while that is under
  * way the others may go on for at most 100 ms.
  */
 static __always_inline int flow_valid(
-	struct pcc_flow *flow, const struct pcc_meta *meta, __u64 now, __u32 grace)
+	struct pcc_flow *flow, const struct pcc_meta *meta, void *ctx, __u64 now, __u32 grace)
 {
 	__s32 late = (__u32)(now >> PCC_LEASE_SHIFT) - flow->lease;
 	__u64 renew;
@@ -207,6 +260,8 @@ static __always_inline int flow_valid(
 		return 0;
 	renew = flow->renew_ns;
 	if (!renew) {
+		if (flow_stretches(flow, ctx, late, now))
+			return 1;
 		if (!__sync_val_compare_and_swap(&flow->renew_ns, 0, now)) {
 			count_reason(PCC_R_FAST_RENEW);
 			return 0;
@@ -221,7 +276,7 @@ static __always_inline int flow_valid(
  * the IP header on.
  */
 static __always_inline struct pcc_flow *flow_find(
-	struct fast_packet *f, __u32 ifindex, const struct pcc_meta *meta, __u32 len)
+	struct fast_packet *f, void *ctx, __u32 ifindex, const struct pcc_meta *meta, __u32 len)
 {
 	struct pcc_flow *flow;
 
@@ -236,7 +291,7 @@ static __always_inline struct pcc_flow *flow_find(
 		flow_forget(&f->key, flow);
 		return NULL;
 	}
-	if (len <= flow->mtu && flow_valid(flow, meta, bpf_ktime_get_coarse_ns(), f->grace))
+	if (len <= flow->mtu && flow_valid(flow, meta, ctx, bpf_ktime_get_coarse_ns(), f->grace))
 		return flow;
 	if (flow->flags & PCC_FLOW_ENDED)
 		flow_end(&f->key, flow);

@@ -207,12 +207,51 @@ static __noinline void decide_hash(struct __sk_buff *skb, const struct pcc_packe
 		classify(skb, p, meta, d);
 }
 
+/*
+ * The plain case in one question to the routing tables: nothing known of the connection, no
+ * policies, and the bucket's WAN with the default of its own table, which wins over nothing but
+ * defaults. Returns 1 if that is so.
+ */
+static __noinline int decide_plain(struct __sk_buff *skb, const struct pcc_packet *p,
+	const struct pcc_meta *meta, struct pcc_decision *d)
+{
+	__u32 base, n, key, id, *owner;
+	struct pcc_ct_info info;
+	struct pcc_addr addr;
+	struct pcc_wan *wan;
+
+	if (!skb || !p || !meta || !d || p->family != PCC_V4 || p->flags ||
+		policies_stand(meta->active_half & 1) ||
+		(p->tuple.proto == IPPROTO_TCP && !packet_is_syn(p)))
+		return 0;
+	addr_copy6(addr.a, p->dst.in6_u.u6_addr32);
+	if (bpf_map_lookup_elem(&pcc_local, &addr))
+		return 0;
+	if (p->tuple.proto == IPPROTO_UDP && (ct_lookup(skb, &p->tuple, &info, 0, 0), info.found))
+		return 0;
+	if (!classify_bucket(meta, &p->tuple, p->family, d, &base, &n))
+		return 0;
+	key = base + d->bucket;
+	owner = bpf_map_lookup_elem(&pcc_buckets, &key);
+	id = owner ? *owner : 0;
+	wan = bpf_map_lookup_elem(&pcc_wans, &id);
+	if (!id || !wan || !wan_takes_new(wan, p->family) || !route_is_wan_default(skb, p, wan))
+		return 0;
+	d->wan_id = id;
+	d->reason = PCC_R_NEW;
+	return 1;
+}
+
 /* Decides about a LAN packet whose connection is not remembered. Reads only. Returns the origin. */
 static __always_inline int decide(struct __sk_buff *skb, const struct pcc_packet *p,
 	const struct pcc_meta *meta, struct pcc_decision *d)
 {
-	int origin = decide_known(skb, p, meta, d);
+	int origin;
 
+	if (decide_plain(skb, p, meta, d))
+		return PCC_ORIGIN_LAN;
+	d->bucket = PCC_NO_BUCKET;
+	origin = decide_known(skb, p, meta, d);
 	if (d->reason == PCC_R_MAX && !policies(skb, p, meta, d)) {
 		decide_hash(skb, p, meta, d);
 		policy_fell_back(d);
@@ -247,11 +286,11 @@ static __always_inline void conn_fill(struct pcc_conn *conn, const struct pcc_me
 
 /*
  * Remembers a decision: in place where the tuple was known (`conn`), else as a new entry. Returns
- * the entry, which is another CPU's if that one was first, or NULL where the map took none.
+ * the entry, which is another CPU's if that one was first, or NULL where the map took none. A new
+ * entry counts d->tx_bytes as its first packet; NULL and d->counted then spare looking it up again.
  */
 static __noinline struct pcc_conn *conn_remember(const struct pcc_tuple *key,
-	const struct pcc_meta *meta, const struct pcc_decision *d, __u32 origin,
-	struct pcc_conn *conn)
+	const struct pcc_meta *meta, struct pcc_decision *d, __u32 origin, struct pcc_conn *conn)
 {
 	__u64 now = bpf_ktime_get_coarse_ns();
 	struct pcc_conn fresh = {};
@@ -274,12 +313,15 @@ static __noinline struct pcc_conn *conn_remember(const struct pcc_tuple *key,
 		return conn;
 	}
 	conn_fill(&fresh, meta, d, origin, key->proto, now);
+	fresh.tx_packets = !!d->tx_bytes;
+	fresh.tx_bytes = d->tx_bytes;
 	err = bpf_map_update_elem(&pcc_conns, key, &fresh, BPF_NOEXIST);
 	if (err && err != -PCC_EEXIST)
 		count_reason(PCC_R_UNREMEMBERED);
 	if (!err && decision_is_new(d))
 		count_new(meta, d->wan_id, pcc_tuple_is_v4(key) ? PCC_V4 : PCC_V6, d->bucket);
-	return bpf_map_lookup_elem(&pcc_conns, key);
+	d->counted = !err && d->tx_bytes;
+	return d->counted ? NULL : bpf_map_lookup_elem(&pcc_conns, key);
 }
 
 /* A LAN packet of a connection that is not remembered, or no longer right. */
@@ -287,10 +329,11 @@ static __noinline int lan_in_new(struct __sk_buff *skb, const struct pcc_packet 
 	const struct pcc_meta *meta, struct pcc_conn *conn)
 {
 	struct pcc_decision d = {.bucket = PCC_NO_BUCKET};
-	__u32 origin, bypassed = conn && !conn->wan_id;
+	__u32 origin, first, bypassed = conn && !conn->wan_id;
 
 	if (!skb || !p || !meta)
 		return PCC_R_NO_CONFIG;
+	d.tx_bytes = skb->len;
 	origin = decide(skb, p, meta, &d);
 	if (d.reason == PCC_R_UNTRACKED)
 		return d.reason;
@@ -302,13 +345,16 @@ static __noinline int lan_in_new(struct __sk_buff *skb, const struct pcc_packet 
 		conn = conn_remember(&p->tuple, meta, &d, origin, conn);
 	else
 		conn = NULL;
-	if (conn) {
-		d.wan_id = conn->wan_id;
-		if (d.wan_id && packet_is_syn(p) && !conn->tx_packets)
+	if (conn || d.counted) {
+		first = d.counted || !conn->tx_packets;
+		if (conn) {
+			d.wan_id = conn->wan_id;
+			conn_count_tx(conn, skb->len, bpf_ktime_get_coarse_ns());
+		}
+		if (first && d.wan_id && packet_is_syn(p))
 			count_syn_sent(d.wan_id);
 		if (d.policy)
-			policy_done(p, &d, !conn->tx_packets && (d.wan_id || !bypassed));
-		conn_count_tx(conn, skb->len, bpf_ktime_get_coarse_ns());
+			policy_done(p, &d, first && (d.wan_id || !bypassed));
 	}
 	mark_set(skb, meta, d.wan_id);
 	if (d.wan_id)
@@ -453,8 +499,6 @@ static __always_inline int lan_out(struct __sk_buff *skb, const struct pcc_meta 
 	struct pcc_tuple key;
 	int err;
 
-	if (note_take(skb) == PCC_NOTE_FAST)
-		return PCC_R_MAX;
 	/* 0: from the router itself. */
 	iface = ifindex ? bpf_map_lookup_elem(&pcc_ifaces, &ifindex) : NULL;
 	if (!iface || iface->role != PCC_ROLE_WAN)

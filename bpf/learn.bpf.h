@@ -216,7 +216,8 @@ static __always_inline void flow_overwrite(struct pcc_flow *old, const struct pc
 
 /* Puts the entry into the map, or renews the one that is there. An old entry is written in place,
  * invalid while that lasts. */
-static __always_inline void learn_store(struct learn_scratch *s, struct pcc_conn *conn, __u32 epoch)
+static __always_inline void learn_store(
+	struct learn_scratch *s, struct pcc_conn *conn, __u32 epoch, __u32 generation)
 {
 	struct pcc_flow *old = bpf_map_lookup_elem(&pcc_flows, &s->key);
 	__u32 lease = (bpf_ktime_get_coarse_ns() + PCC_LEASE_NS) >> PCC_LEASE_SHIFT;
@@ -226,6 +227,7 @@ static __always_inline void learn_store(struct learn_scratch *s, struct pcc_conn
 		s->flow.cpu = bpf_get_smp_processor_id();
 		s->flow.lease = lease;
 		s->flow.epoch = epoch;
+		s->flow.generation = generation;
 		bpf_map_update_elem(&pcc_flows, &s->key, &s->flow, BPF_NOEXIST);
 		return;
 	}
@@ -235,8 +237,10 @@ static __always_inline void learn_store(struct learn_scratch *s, struct pcc_conn
 		old->folded = old->counted + old->counted_else;
 	flow_fold(old, conn);
 	s->flow.cpu = old->cpu;
+	s->flow.generation = old->generation;
 	flow_overwrite(old, &s->flow);
 	old->lease = lease;
+	old->generation = generation;
 	old->renew_ns = 0;
 	*(volatile __u32 *)&old->epoch = epoch;
 }
@@ -248,7 +252,7 @@ static __always_inline void learn_store(struct learn_scratch *s, struct pcc_conn
 static __noinline int learn(struct __sk_buff *skb, const struct pcc_packet *p,
 	const struct pcc_meta *meta, __u32 to_lan)
 {
-	__u32 zero = 0, epoch, mtu = 0, in_ifindex;
+	__u32 zero = 0, epoch, generation = 0, mtu = 0, in_ifindex;
 	struct learn_scratch *s = bpf_map_lookup_elem(&pcc_scratch, &zero);
 	struct pcc_conn *conn;
 
@@ -256,6 +260,8 @@ static __noinline int learn(struct __sk_buff *skb, const struct pcc_packet *p,
 		return 0;
 	epoch = meta->epoch; /* before anything is looked at: a change in between spoils the entry
 			      */
+	if (PCC_HAVE_GENERATION())
+		generation = ctx_generation(skb);
 	if (p->flags || p->l4_off != (p->family == PCC_V4 ? 20 : 40) ||
 		(p->tuple.proto != IPPROTO_TCP && p->tuple.proto != IPPROTO_UDP) ||
 		p->tcp_flags & (PCC_TCP_SYN | PCC_TCP_ENDS))
@@ -282,7 +288,7 @@ static __noinline int learn(struct __sk_buff *skb, const struct pcc_packet *p,
 	s->flow.mtu = mtu < 65535 ? mtu : 65535;
 	s->flow.wan_id = conn->wan_id;
 	s->flow.bucket = conn->bucket;
-	learn_store(s, conn, epoch);
+	learn_store(s, conn, epoch, generation);
 	count_reason(PCC_R_FAST_LEARNED);
 	return 0;
 }

@@ -73,7 +73,10 @@ struct {
 	__type(value, struct pcc_wan_stats);
 } pcc_wan_stats SEC(".maps");
 
-/* One counter per enum pcc_reason. Written by the data plane. */
+/*
+ * One counter per enum pcc_reason. Written by the data plane, but for PCC_R_FAST: that is counted
+ * in pcc_wan_stats, and user space moves it here when it clears a WAN's.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, PCC_R_MAX);

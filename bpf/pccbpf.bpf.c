@@ -48,10 +48,8 @@ int pcc_lan_in(struct __sk_buff *skb)
 
 	if (meta && meta->flags & PCC_META_FASTPATH) {
 		verdict = fast_tc(skb, meta);
-		if (verdict) {
-			leave(PCC_R_FAST);
+		if (verdict)
 			return verdict;
-		}
 	}
 	reason = meta ? lan_in(skb, meta) : PCC_R_NO_CONFIG;
 	leave(reason);
@@ -63,8 +61,12 @@ int pcc_lan_in(struct __sk_buff *skb)
 SEC("tc")
 int pcc_lan_out(struct __sk_buff *skb)
 {
-	const struct pcc_meta *meta = meta_get();
+	__u32 note = note_take(skb);
+	const struct pcc_meta *meta;
 
+	if (note == PCC_NOTE_FAST)
+		return PCC_NEXT; /* counted where it came in */
+	meta = meta_get();
 	return leave(meta ? lan_out(skb, meta) : PCC_R_NO_CONFIG);
 }
 
@@ -76,10 +78,8 @@ int pcc_wan_in(struct __sk_buff *skb)
 
 	if (meta && meta->flags & PCC_META_FASTPATH) {
 		verdict = fast_tc(skb, meta);
-		if (verdict) {
-			leave(PCC_R_FAST);
+		if (verdict)
 			return verdict;
-		}
 	}
 	return leave(meta ? wan_in(skb, meta) : PCC_R_NO_CONFIG);
 }
@@ -87,9 +87,13 @@ int pcc_wan_in(struct __sk_buff *skb)
 SEC("tc")
 int pcc_wan_out(struct __sk_buff *skb)
 {
-	const struct pcc_meta *meta = meta_get();
+	__u32 note = note_take(skb);
+	const struct pcc_meta *meta;
 
-	return leave(meta ? wan_out(skb, meta) : PCC_R_NO_CONFIG);
+	if (note == PCC_NOTE_FAST)
+		return PCC_NEXT; /* counted where it came in */
+	meta = meta_get();
+	return leave(meta ? wan_out(skb, meta, note) : PCC_R_NO_CONFIG);
 }
 
 /* On the ports of a bridge that run XDP: learns, and nothing else. */

@@ -13,6 +13,13 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
+static __always_inline __u32 ctx_generation(void *ctx)
+{
+	struct xdp_buff *xdp = bpf_cast_to_kern_ctx(ctx);
+
+	return generation_of(xdp->rxq->dev);
+}
+
 /* Here the checksum is whole: a device that is sent one to complete has no XDP (README, limits). */
 static __always_inline void xdp_csum(void *l4, void *end, const struct pcc_flow *flow, __u8 proto)
 {
@@ -110,7 +117,7 @@ static __always_inline int xdp_fast(struct xdp_md *ctx, const struct pcc_meta *m
 	if (fast_parse(data + 14, end, bytes - 14, *(__be16 *)(data + 12), &f))
 		return XDP_PASS;
 	ifindex = xdp_ifindex(ctx->ingress_ifindex, *(volatile __u32 *)&meta->epoch);
-	flow = flow_find(&f, ifindex, meta, f.l3_len);
+	flow = flow_find(&f, ctx, ifindex, meta, f.l3_len);
 	if (!flow || flow->flags & (PCC_FLOW_IN_L3 | PCC_FLOW_OUT_L3) || !xdp_is_ours(data, flow))
 		return XDP_PASS;
 	if (bpf_redirect_map(&pcc_xdp_ports, flow->egress_ifindex, XDP_PASS) != XDP_REDIRECT)
@@ -118,7 +125,6 @@ static __always_inline int xdp_fast(struct xdp_md *ctx, const struct pcc_meta *m
 	if (xdp_rewrite(data, end, flow, &f))
 		return XDP_PASS;
 	flow_count(flow, meta, bytes);
-	count_reason(PCC_R_FAST);
 	return XDP_REDIRECT;
 }
 

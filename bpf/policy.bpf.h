@@ -299,14 +299,21 @@ __noinline int policy_decide(struct __sk_buff *skb, const struct pcc_packet *p,
 	return 1;
 }
 
-/* As policy_decide(). Where there is no policy one load is all that a new connection pays. */
+/* Is there any policy? One load is all that a new connection pays where there is none. */
+static __always_inline int policies_stand(__u32 half)
+{
+	const struct pcc_policy_head *head = policy_head(half);
+
+	return head && head->npolicies;
+}
+
+/* As policy_decide(). */
 static __always_inline int policies(struct __sk_buff *skb, const struct pcc_packet *p,
 	const struct pcc_meta *meta, struct pcc_decision *d)
 {
 	__u32 half = meta->active_half & 1;
-	const struct pcc_policy_head *head = policy_head(half);
 
-	return head && head->npolicies && policy_decide(skb, p, meta, d, half);
+	return policies_stand(half) && policy_decide(skb, p, meta, d, half);
 }
 
 /* A rule matched, and the table for everything chose. */

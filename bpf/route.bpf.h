@@ -5,6 +5,7 @@
 
 /* Bits of bpf_fib_lookup() by number: headers of older kernels lack the last ones. */
 #define PCC_FIB_DIRECT 0x1u
+#define PCC_FIB_SKIP_NEIGH 0x4u
 #define PCC_FIB_TBID 0x8u
 #define PCC_FIB_MARK 0x20u
 
@@ -128,6 +129,24 @@ static __noinline int route_own(struct __sk_buff *skb, const struct pcc_packet *
 	if (bpf_map_lookup_elem(&pcc_local, &addr))
 		return ROUTE_LOCAL;
 	return p->family == PCC_V4 ? route_own4(skb, p) : route_own6(skb, p);
+}
+
+/*
+ * Does the mark of this WAN send the packet by the default of the WAN's own table? Then no route of
+ * its own came first. "No" where that cannot be told: IPv6 (see route_own6()), and before 6.10.
+ */
+static __noinline int route_is_wan_default(
+	struct __sk_buff *skb, const struct pcc_packet *p, const struct pcc_wan *wan)
+{
+	struct bpf_fib_lookup fib = {};
+
+	if (!skb || !p || !wan)
+		return 0;
+	fib_params(skb, p, &fib);
+	*(__u32 *)fib.smac = wan->mark;
+	return fib_found(
+		       bpf_fib_lookup(skb, &fib, sizeof(fib), PCC_FIB_MARK | PCC_FIB_SKIP_NEIGH)) &&
+	       fib.rt_metric == PCC_DEFAULT_METRIC && fib.ifindex == wan->ifindex;
 }
 
 /* Where the mark of this WAN would send the packet. */

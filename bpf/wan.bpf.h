@@ -72,16 +72,14 @@ static __noinline int wan_out_stray(struct __sk_buff *skb)
 
 /* pcc_wan_out: counts what the WAN sends for others, and a packet that carries another WAN's mark.
  */
-static __always_inline int wan_out(struct __sk_buff *skb, const struct pcc_meta *meta)
+static __always_inline int wan_out(struct __sk_buff *skb, const struct pcc_meta *meta, __u32 note)
 {
 	__u32 id = (skb->mark & meta->mark_mask) >> (meta->mark_shift & 31);
-	__u32 note = note_take(skb);
 	struct pcc_wan *wan;
 
 	/* While the program is being attached or taken off, pcc_lan_in still or already counts. */
-	if (note == PCC_NOTE_FAST || meta->flags & PCC_META_NO_WAN_OUT)
+	if (meta->flags & PCC_META_NO_WAN_OUT)
 		return PCC_R_MAX;
-
 	if (!id)
 		return PCC_R_WAN_OUT_OTHER;
 	wan = bpf_map_lookup_elem(&pcc_wans, &id);

@@ -51,6 +51,8 @@
 #define PCC_NOBODY_V6_3 9u
 #define PCC_RTPROT 172u /* rtm_protocol / FRA_PROTOCOL of every route and rule that is ours */
 #define PCC_UNREACHABLE_METRIC 4278198272u
+/* Of the IPv4 default in a WAN's table: the data plane knows it by this. */
+#define PCC_DEFAULT_METRIC 172u
 
 /* Index of an address family in the per-family arrays. */
 enum pcc_family { PCC_V4 = 0, PCC_V6 = 1, PCC_FAMILIES = 2 };
@@ -339,8 +341,8 @@ struct pcc_flow {
 	__u64 renew_ns;	    /* when the packet that renews the lease was let through; 0: none is
 			       under way */
 	__u32 back_ifindex; /* where the answers arrive */
-	__u32 pad;
-	__be32 src[4]; /* after NAT, v4-mapped */
+	__u32 generation;   /* of the kernel's tables and rules when it was learned; 0: unknown */
+	__be32 src[4];	    /* after NAT, v4-mapped */
 	__be32 dst[4];
 
 	struct pcc_tuple in; /* as it arrives */

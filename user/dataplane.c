@@ -219,13 +219,23 @@ static int map_set(struct pcc_dp *dp, enum pcc_map map, const void *key, const v
 	return bpf_map_update_elem(dp->map_fd[map], key, value, BPF_ANY) ? -errno : 0;
 }
 
+/* What the fast path forwarded for the WAN that had the id stays in the sum over all. */
 static void wan_stats_clear(struct pcc_dp *dp, uint32_t id)
 {
-	struct pcc_wan_stats *zero = calloc(dp->ncpus, sizeof(*zero));
+	struct pcc_wan_stats *of_cpus = calloc(dp->ncpus, sizeof(*of_cpus));
+	uint64_t *fast = calloc(dp->ncpus, sizeof(*fast));
+	uint32_t key = PCC_R_FAST;
 
-	if (zero)
-		map_set(dp, PCC_MAP_WAN_STATS, &id, zero);
-	free(zero);
+	if (of_cpus && fast && !bpf_map_lookup_elem(dp->map_fd[PCC_MAP_WAN_STATS], &id, of_cpus) &&
+		!bpf_map_lookup_elem(dp->map_fd[PCC_MAP_COUNTERS], &key, fast)) {
+		for (int cpu = 0; cpu < dp->ncpus; cpu++)
+			fast[cpu] += of_cpus[cpu].fastpath_packets;
+		map_set(dp, PCC_MAP_COUNTERS, &key, fast);
+		memset(of_cpus, 0, (size_t)dp->ncpus * sizeof(*of_cpus));
+		map_set(dp, PCC_MAP_WAN_STATS, &id, of_cpus);
+	}
+	free(of_cpus);
+	free(fast);
 }
 
 static int commit_wans(struct pcc_dp *dp, const struct pcc_config *cfg, uint32_t shift)
@@ -651,7 +661,16 @@ int pcc_dp_bucket_stats(
 
 int pcc_dp_counter(struct pcc_dp *dp, enum pcc_reason reason, uint64_t *sum)
 {
-	return pcc_dp_percpu_sum(dp, PCC_MAP_COUNTERS, reason, sum, 1);
+	int ret = pcc_dp_percpu_sum(dp, PCC_MAP_COUNTERS, reason, sum, 1);
+
+	/* The fast path counts its packets once, with the WAN. */
+	for (uint32_t id = 0; !ret && reason == PCC_R_FAST && id < PCC_WAN_SLOTS; id++) {
+		struct pcc_wan_stats wan;
+
+		ret = pcc_dp_wan_stats(dp, id, &wan);
+		*sum += ret ? 0 : wan.fastpath_packets;
+	}
+	return ret;
 }
 
 /* Passes one batch to fn and deletes what it asks for. */

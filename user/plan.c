@@ -249,7 +249,7 @@ static void want_routes(struct wanted *w, const struct pcc_config *cfg,
 	if (!pcc_wan_serves(wan, f) || !link || !(link->flags & IFF_UP))
 		return;
 	r.type = RTN_UNICAST;
-	r.metric = f == PCC_V6 ? 1024 : 0;
+	r.metric = f == PCC_V6 ? 1024 : PCC_DEFAULT_METRIC;
 	r.oif = wan->ifindex;
 	if (gw->source != PCC_GW_ONLINK) {
 		r.has_gateway = true;

@@ -391,6 +391,16 @@ static inline struct pcc_wan_stats wan_stats(uint32_t id)
 	return sum;
 }
 
+/* Packets that the fast path has forwarded. */
+static inline uint64_t fast_packets(void)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t id = 0; id < PCC_WAN_SLOTS; id++)
+		sum += wan_stats(id).fastpath_packets;
+	return sum;
+}
+
 static inline void counters_get(uint64_t out[PCC_R_MAX])
 {
 	for (uint32_t r = 0; r < PCC_R_MAX; r++) {

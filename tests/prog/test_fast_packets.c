@@ -356,17 +356,17 @@ static uint32_t xdp_run(uint32_t ifindex, const struct buf *p, struct buf *out)
 static bool by_fast(int dir, uint32_t near, int far, const struct buf *p, struct buf *out,
 	bool *came, int wait_ms)
 {
-	uint64_t before = counter(PCC_R_FAST);
+	uint64_t before = fast_packets();
 	uint32_t verdict;
 
 	fast_on(true);
 	if (mode == IN_TC) {
 		*came = through(dir, far, p, out, wait_ms);
-		return counter(PCC_R_FAST) != before;
+		return fast_packets() != before;
 	}
 	verdict = xdp_run(near, p, out);
 	*came = verdict == REDIRECT;
-	assert_int_equal(counter(PCC_R_FAST) - before, verdict == REDIRECT);
+	assert_int_equal(fast_packets() - before, verdict == REDIRECT);
 	if (verdict == REDIRECT)
 		return true;
 	assert_int_equal(verdict, PASS);

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Have the routing tables, rules, links or nftables of this network namespace changed? The kernel
+ * keeps numbers that grow with each change; they are mixed into one word here. 0: the kernel has no
+ * such number for nftables (before 6.17), nothing can be told.
+ */
+#ifndef PCC_GENERATION_BPF_H
+#define PCC_GENERATION_BPF_H
+
+extern void *bpf_cast_to_kern_ctx(void *ctx) __ksym __weak;
+
+/* The parts of struct net that count, by their names only: other kernels have them elsewhere. */
+struct netns_nftables___pcc {
+	__u32 base_seq; /* net/netfilter/nf_tables_api.c: each transaction */
+} __attribute__((preserve_access_index));
+
+struct netns_ipv4___pcc {
+	atomic_t rt_genid; /* include/net/net_namespace.h: IPv4 routes, rules, addresses, links */
+} __attribute__((preserve_access_index));
+
+struct netns_ipv6___pcc {
+	atomic_t fib6_sernum; /* net/ipv6/ip6_fib.c: IPv6 routes and rules */
+} __attribute__((preserve_access_index));
+
+struct net___pcc {
+	struct netns_ipv4___pcc ipv4;
+	struct netns_ipv6___pcc ipv6;
+	struct netns_nftables___pcc nft;
+} __attribute__((preserve_access_index));
+
+#define PCC_HAVE_GENERATION() bpf_core_field_exists(struct net___pcc, nft.base_seq)
+
+static __always_inline __u32 generation_of(const struct net_device *dev)
+{
+	const struct net___pcc *net = (const void *)dev->nd_net.net;
+	__u32 gen = net->nft.base_seq * 0x9e3779b1u;
+
+	gen = (gen ^ gen >> 15) + net->ipv4.rt_genid.counter;
+	gen = gen * 0x85ebca6bu;
+	gen = (gen ^ gen >> 13) + net->ipv6.fib6_sernum.counter;
+	return gen ? gen : 1;
+}
+
+#endif
