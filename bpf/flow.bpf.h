@@ -224,7 +224,7 @@ static __always_inline int renewal_take(__u64 now)
 
 	if (!r)
 		return 1;
-	if (r->slice != slice) {
+	if ((__s32)(slice - r->slice) > 0) {
 		r->slice = slice;
 		r->count = 0;
 	}

@@ -1653,6 +1653,76 @@ static void a_lease_that_is_not_renewed_ends(void **state)
 	}
 }
 
+/* No renewals are left, on any CPU, for the next minute. */
+static void renewals_use_up(void)
+{
+	int fd = bpf_map__fd(mode == IN_TC ? B.skel->maps.pcc_renewals : xdp->maps.pcc_renewals);
+	struct {
+		uint32_t slice, count;
+	} of_cpus[CPUS_MAX] = {};
+	uint32_t zero = 0;
+
+	for (int i = 0; i < B.ncpus; i++) {
+		of_cpus[i].slice = (coarse_ns() + 60 * SEC_NS) >> 24;
+		of_cpus[i].count = 1u << 30;
+	}
+	assert_int_equal(bpf_map_update_elem(fd, &zero, of_cpus, BPF_ANY), 0);
+}
+
+/* Is the lease used although it ended `late` ns ago? */
+static bool stretches(const struct link2 *c, int dir, int64_t late)
+{
+	lease_set(c, dir, -late, 0);
+	return fast_now(c, dir);
+}
+
+/* The next packet goes to the kernel, and the entry is learned again. */
+static void renew(const struct link2 *c, int dir)
+{
+	lease_set(c, dir, -60 * (int64_t)SEC_NS, 0);
+	fast_on(true);
+	kernel_way(c, dir, TCP_ACK);
+}
+
+/*
+ * More leases end than the kernel's way can renew: the others are used on, while the kernel's
+ * tables and rules are what they were, and for eight seconds at most.
+ */
+static void leases_stretch_when_too_many_end(void **state)
+{
+	static const char *const changes[] = {"add table ip other", "delete table ip other"};
+	char route[80];
+
+	(void)state;
+	open_all();
+	renewals_use_up();
+	for (size_t i = 0; i < 2 * ARRAY_LEN(conns_all); i++) {
+		struct link2 *c = &conns_all[i / 2];
+		int dir = i & 1;
+
+		renew(c, dir);
+		if (!stretches(c, dir, 7900 * MSEC_NS))
+			fail_msg("%s: left to the kernel, which has enough to do", c->name);
+		if (stretches(c, dir, 8100 * MSEC_NS))
+			fail_msg("%s: used 8 s after its lease", c->name);
+		renew(c, dir);
+		assert_true(stretches(c, dir, MSEC_NS));
+		nft(changes[i & 1]);
+		if (stretches(c, dir, MSEC_NS))
+			fail_msg("%s: used after its lease although nftables has changed", c->name);
+		renew(c, dir);
+		assert_true(stretches(c, dir, MSEC_NS));
+		snprintf(route, sizeof(route),
+			i & 2 ? "route replace unreachable 2001:db8:77:%zu::/64\n"
+			      : "route replace unreachable 10.77.%zu.0/24\n",
+			i);
+		ip_batch(i & 2 ? "-6" : "-4", route);
+		if (stretches(c, dir, MSEC_NS))
+			fail_msg("%s: used after its lease although a route has changed", c->name);
+		renew(c, dir);
+	}
+}
+
 int main(void)
 {
 #define T(f)                                                                                       \
@@ -1676,6 +1746,7 @@ int main(void)
 		T(connections_with_shifted_sequence_numbers_are_not_learned),
 		T(an_entry_of_another_epoch_is_void),
 		T(the_packet_after_the_lease_renews_it),
+		T(leases_stretch_when_too_many_end),
 		T(a_lease_that_is_not_renewed_ends),
 	};
 
