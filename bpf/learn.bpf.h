@@ -267,7 +267,7 @@ static __noinline int learn(struct __sk_buff *skb, const struct pcc_packet *p,
 		p->tcp_flags & (PCC_TCP_SYN | PCC_TCP_ENDS))
 		return 0;
 	in_ifindex = skb->ingress_ifindex;
-	if (in_ifindex > PCC_FLOW_MAX_IFINDEX || neigh_is_unsettled())
+	if (in_ifindex > PCC_FLOW_MAX_IFINDEX)
 		return 0;
 	__builtin_memset(s, 0, sizeof(*s));
 	if (learn_ct(skb, &p->tuple, meta, &s->flow.in))

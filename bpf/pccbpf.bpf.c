@@ -24,7 +24,6 @@
 #include "classify.bpf.h"
 #include "policy.bpf.h"
 #include "flow.bpf.h"
-#include "neigh.bpf.h"
 #include "learn.bpf.h"
 #include "fast_tc.bpf.h"
 #include "lan.bpf.h"
@@ -51,7 +50,6 @@ int pcc_lan_in(struct __sk_buff *skb)
 		verdict = fast_tc(skb, meta);
 		if (verdict)
 			return verdict;
-		neigh_listen(skb);
 	}
 	reason = meta ? lan_in(skb, meta) : PCC_R_NO_CONFIG;
 	leave(reason);
@@ -82,7 +80,6 @@ int pcc_wan_in(struct __sk_buff *skb)
 		verdict = fast_tc(skb, meta);
 		if (verdict)
 			return verdict;
-		neigh_listen(skb);
 	}
 	return leave(meta ? wan_in(skb, meta) : PCC_R_NO_CONFIG);
 }

@@ -150,7 +150,6 @@ enum pcc_scheme { PCC_SCHEME_CONSISTENT = 0, PCC_SCHEME_MODULO = 1 };
 	X(FAST_RENEW, "fast_renew", "packets let through to renew a lease")                        \
 	X(FAST_LEARNED, "fast_learned", "fast path entries learned or renewed")                    \
 	X(FAST_FORGOTTEN, "fast_forgotten", "connections that FIN or RST ended on the fast path")  \
-	X(NEIGH_CHANGED, "neigh_changed", "neighbours seen with a new MAC: all leases end")        \
 	X(NO_CONFIG, "no_config", "packets seen while there was no valid configuration")
 
 enum pcc_reason {
