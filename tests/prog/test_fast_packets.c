@@ -1713,9 +1713,9 @@ static void leases_stretch_when_too_many_end(void **state)
 		renew(c, dir);
 		assert_true(stretches(c, dir, MSEC_NS));
 		snprintf(route, sizeof(route),
-			i & 2 ? "route replace unreachable 2001:db8:77:%zu::/64\n"
-			      : "route replace unreachable 10.77.%zu.0/24\n",
-			i);
+			i & 2 ? "route add unreachable 2001:db8:%u:%zu::/64\n"
+			      : "route add unreachable 10.%u.%zu.0/24\n",
+			77 + mode, i);
 		ip_batch(i & 2 ? "-6" : "-4", route);
 		if (stretches(c, dir, MSEC_NS))
 			fail_msg("%s: used after its lease although a route has changed", c->name);
