@@ -55,8 +55,10 @@ static void help(void)
 	       "  --flows N,...       flows in the rate test (default 1,1024,100000)\n"
 	       "  --wans N,...        WANs, 1 to 64 (default 2)\n"
 	       "  --packets N         packets per turn, at least one per flow (default 25000)\n"
-	       "  --conns N           new connections (default 200000; wan-add: 500000)\n"
-	       "  --rounds N          rounds, variants interleaved (default: 25, 3 or 1 by flows; else 5)\n"
+	       "  --conns N           new connections of all rounds (default 160000; wan-add: 500000)\n"
+	       "  --burst N           frames in a row that leave by one WAN (default 1: as the flows fall)\n"
+	       "  --rounds N          rounds, variants interleaved (default: rate: 25, 3 or 1 by flows;\n"
+	       "                      connections: 40; tcp: 15; wan-add: 5)\n"
 	       "  --family 4|6        IP version of the frames (default 4)\n"
 	       "  --no-bidir          warm up without answers from the ISPs\n"
 	       "  --cpu N             CPU of the generator (default: the last allowed)\n"
@@ -142,6 +144,7 @@ enum option_id {
 	OPT_WANS,
 	OPT_PACKETS,
 	OPT_CONNS,
+	OPT_BURST,
 	OPT_ROUNDS,
 	OPT_FAMILY,
 	OPT_NO_BIDIR,
@@ -161,6 +164,7 @@ static const struct option long_options[] = {
 	{"wans", required_argument, NULL, OPT_WANS},
 	{"packets", required_argument, NULL, OPT_PACKETS},
 	{"conns", required_argument, NULL, OPT_CONNS},
+	{"burst", required_argument, NULL, OPT_BURST},
 	{"rounds", required_argument, NULL, OPT_ROUNDS},
 	{"family", required_argument, NULL, OPT_FAMILY},
 	{"no-bidir", no_argument, NULL, OPT_NO_BIDIR},
@@ -188,6 +192,10 @@ static int parse_count(int option, const char *text, struct options *o)
 	case OPT_CONNS:
 		err = parse_number("--conns", text, 1000, FLOW_MAX - 1024, &value);
 		o->connections = (uint32_t)value;
+		return err;
+	case OPT_BURST:
+		err = parse_number("--burst", text, 1, 1024, &value);
+		o->burst = (uint32_t)value;
 		return err;
 	case OPT_ROUNDS:
 		err = parse_number("--rounds", text, 1, BENCH_MAX_ROUNDS, &value);
@@ -544,6 +552,7 @@ int main(int argc, char **argv)
 		.wan_counts = {2},
 		.wan_count = 1,
 		.packets = 25000,
+		.burst = 1,
 		.family = 4,
 		.cpu = last_cpu(),
 		.bidir = true,
@@ -561,7 +570,7 @@ int main(int argc, char **argv)
 		argc--;
 		argv++;
 	}
-	o.connections = command == COMMAND_WAN_ADD ? 500000 : 200000;
+	o.connections = command == COMMAND_WAN_ADD ? 500000 : 160000;
 	o.section = commands[command].name;
 	if (command == COMMAND_CONNECTIONS)
 		o.measurement = MEASURE_CONNECTIONS;

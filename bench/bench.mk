@@ -10,7 +10,7 @@ BPFTOOL ?= bpftool
 
 BENCH_OUT := $(BUILD)/bench
 BENCH_BPF := gen sink path
-BENCH_C := bench util topo traffic streams variant measure plan report
+BENCH_C := bench util topo traffic streams variant stand measure wan_add plan report
 BENCH_BIN := $(BENCH_OUT)/pccbench
 BENCH_SKEL := $(BENCH_BPF:%=$(BENCH_OUT)/%.skel.h)
 BENCH_ARGS ?=

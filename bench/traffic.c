@@ -26,6 +26,7 @@ struct traffic {
 	struct bench_sink *sink;
 	int home_fd;
 	int cpus;
+	uint32_t order_length; /* positions set in gen_order */
 };
 
 static int attach_sinks(struct traffic *tr)
@@ -98,9 +99,84 @@ void traffic_close(struct traffic *tr)
 
 void traffic_flows(struct traffic *tr, uint32_t first, uint32_t count)
 {
+	tr->gen->bss->gen_ordered = 0;
 	tr->gen->bss->gen_first = first;
 	tr->gen->data->gen_end = first + count;
 	tr->gen->bss->gen_next = first;
+}
+
+void traffic_bursts_rewind(struct traffic *tr)
+{
+	tr->gen->bss->gen_ordered = 1;
+	tr->gen->bss->gen_first = 0;
+	tr->gen->data->gen_end = tr->order_length;
+	tr->gen->bss->gen_next = 0;
+}
+
+/* The WAN of a flow, from 0, or -1. */
+static int flow_wan(const struct traffic *tr, uint32_t flow)
+{
+	for (int i = 0; i < tr->topo->wans; i++)
+		if (tr->sink->bss->sink_flow_ifindex[flow] == (uint32_t)tr->topo->isp_ifindex[i])
+			return i;
+	return -1;
+}
+
+/* The flows sorted by WAN: those of WAN i are flows[from[i]] .. flows[from[i + 1] - 1]. */
+static int sort_by_wan(
+	const struct traffic *tr, uint32_t count, uint32_t *flows, uint32_t *from, char *why)
+{
+	uint32_t n = 0;
+
+	for (int i = 0; i < tr->topo->wans; i++) {
+		from[i] = n;
+		for (uint32_t flow = 0; flow < count; flow++)
+			if (flow_wan(tr, flow) == i)
+				flows[n++] = flow;
+		if (n == from[i]) {
+			snprintf(why, BENCH_WHY, "no flow through wan%d", i + 1);
+			return -EINVAL;
+		}
+	}
+	from[tr->topo->wans] = n;
+	if (n == count)
+		return 0;
+	snprintf(why, BENCH_WHY, "%u of %u flows seen at the ISPs", n, count);
+	return -EINVAL;
+}
+
+/* Bursts of each WAN in turn, until the flows of the one that has the most have all been there. */
+static int order_by_wan(struct traffic *tr, uint32_t count, uint32_t burst, char *why)
+{
+	uint32_t from[BENCH_MAX_WANS + 1], most = 0, length = 0;
+	uint32_t *flows = calloc(count, sizeof(*flows)), *order = tr->gen->bss->gen_order;
+	int wans = tr->topo->wans, err = flows ? 0 : -ENOMEM;
+
+	if (!err)
+		err = sort_by_wan(tr, count, flows, from, why);
+	for (int i = 0; i < wans && !err; i++)
+		most = from[i + 1] - from[i] > most ? from[i + 1] - from[i] : most;
+	for (uint32_t first = 0; first < most && !err; first += burst)
+		for (int i = 0; i < wans && length + burst <= GEN_ORDER_MAX; i++)
+			for (uint32_t j = first; j < first + burst; j++)
+				order[length++] = flows[from[i] + j % (from[i + 1] - from[i])];
+	tr->order_length = length;
+	free(flows);
+	return err;
+}
+
+int traffic_bursts(struct traffic *tr, uint32_t count, uint32_t burst, bool wan_known, char *why)
+{
+	if (count > SINK_FLOWS_MAX) {
+		snprintf(why, BENCH_WHY, "bursts: not with more than %u flows", SINK_FLOWS_MAX);
+		return -EINVAL;
+	}
+	if (wan_known)
+		return order_by_wan(tr, count, burst, why);
+	for (uint32_t i = 0; i < count; i++)
+		tr->gen->bss->gen_order[i] = i;
+	tr->order_length = count;
+	return 0;
 }
 
 static uint64_t percpu_sum(const struct traffic *tr, int map_fd, uint32_t slot)
@@ -213,6 +289,7 @@ static int warm_up_pass(struct traffic *tr, uint32_t count, bool bidir, bool mas
 	int err;
 
 	tr->sink->bss->sink_mode = bidir ? SINK_REFLECT : SINK_DROP;
+	tr->sink->bss->sink_record = 1;
 	counters_clear(tr);
 	err = generate(tr, count);
 	if (err) {
@@ -222,6 +299,7 @@ static int warm_up_pass(struct traffic *tr, uint32_t count, bool bidir, bool mas
 	out = wait_for(tr, isp_frames, count);
 	back = bidir ? wait_for(tr, lan_frames, count) : count;
 	tr->sink->bss->sink_mode = SINK_DROP;
+	tr->sink->bss->sink_record = 0;
 	unmasked = percpu_sum(tr, bpf_map__fd(tr->sink->maps.isp_unmasked), 0);
 	if (masked && unmasked) {
 		snprintf(why, BENCH_WHY, "%llu frames left untranslated",
