@@ -55,10 +55,10 @@ static void help(void)
 	       "  --flows N,...       flows in the rate test (default 1,1024,100000)\n"
 	       "  --wans N,...        WANs, 1 to 64 (default 2)\n"
 	       "  --packets N         packets per turn, at least one per flow (default 25000)\n"
-	       "  --conns N           new connections of all rounds (default 160000; wan-add: 500000)\n"
+	       "  --conns N           new connections of all rounds (default 100000; wan-add: 500000)\n"
 	       "  --burst N           frames in a row that leave by one WAN (default 1: as the flows fall)\n"
 	       "  --rounds N          rounds, variants interleaved (default: rate: 25, 3 or 1 by flows;\n"
-	       "                      connections: 40; tcp: 15; wan-add: 5)\n"
+	       "                      connections: 100; tcp: 30; wan-add: 5)\n"
 	       "  --family 4|6        IP version of the frames (default 4)\n"
 	       "  --no-bidir          warm up without answers from the ISPs\n"
 	       "  --cpu N             CPU of the generator (default: the last allowed)\n"
@@ -570,7 +570,7 @@ int main(int argc, char **argv)
 		argc--;
 		argv++;
 	}
-	o.connections = command == COMMAND_WAN_ADD ? 500000 : 160000;
+	o.connections = command == COMMAND_WAN_ADD ? 500000 : 100000;
 	o.section = commands[command].name;
 	if (command == COMMAND_CONNECTIONS)
 		o.measurement = MEASURE_CONNECTIONS;

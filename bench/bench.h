@@ -157,11 +157,12 @@ void traffic_close(struct traffic *tr);
 /* Flows first .. first + count - 1, in a cycle from the first. */
 void traffic_flows(struct traffic *tr, uint32_t first, uint32_t count);
 /*
- * After a warm-up of the flows 0 .. count - 1: makes their cycle one in which so many frames in a
- * row leave by the same WAN, all WANs have their turn, and each flow occurs. wan_known: each flow has a WAN, the one
- * that the warm-up saw; else the flows come by number.
+ * After a warm-up of the flows 0 .. opened - 1: makes a cycle of count of them in which so many
+ * frames in a row leave by the same WAN, and all WANs have their turn, with as many flows each.
+ * wan_known: a flow has a WAN, the one that the warm-up saw; else the flows come by number.
  */
-int traffic_bursts(struct traffic *tr, uint32_t count, uint32_t burst, bool wan_known, char *why);
+int traffic_bursts(struct traffic *tr, uint32_t opened, uint32_t count, uint32_t burst,
+	bool wan_known, char *why);
 /* Begins that cycle again. */
 void traffic_bursts_rewind(struct traffic *tr);
 /*
@@ -197,9 +198,9 @@ int streams_exchanges(struct streams *s, int count, int server_cpu, int client_c
 enum measurement {
 	MEASURE_RATE,	     /* ns per packet of established flows */
 	MEASURE_CONNECTIONS, /* ns per packet, each a new flow */
-	MEASURE_BULK,	     /* ns per kilobyte; flows: streams; sender and receiver have a CPU each */
-	MEASURE_BULK_CPU,    /* the same with everything on one CPU: its time per kilobyte */
-	MEASURE_P50,	     /* ns of a request and its response */
+	MEASURE_BULK,	  /* ns per kilobyte; flows: streams; sender and receiver have a CPU each */
+	MEASURE_BULK_CPU, /* the same with everything on one CPU: its time per kilobyte */
+	MEASURE_P50,	  /* ns of a request and its response */
 	MEASURE_P99,
 	MEASURE_COUNT
 };
@@ -214,7 +215,7 @@ struct options {
 	int wan_count;
 	const struct variant *chosen[BENCH_MAX_VARIANTS];
 	int chosen_count;
-	uint32_t packets; /* of a piece, but at least the number of flows */
+	uint32_t packets;     /* of a piece, but at least the number of flows */
 	uint32_t connections; /* of all turns of a variant */
 	uint32_t burst;	      /* frames in a row that leave by one WAN; 1: as the flows fall */
 	int rounds;	      /* 0: by what is measured */
@@ -299,7 +300,8 @@ struct memory {
 	double flows;	  /* pcc_flows, two entries */
 	double conntrack; /* the kernel's own entry, which all variants with NAT need; 0: not known
 			   */
-	double fixed;	  /* all other maps together, once */
+	double conntrack_growth; /* what a connection takes in all without pccbpf */
+	double fixed;		 /* all other maps together, once */
 	int max_conns;
 };
 int measure_memory(const struct options *o, struct memory *out, char *why);

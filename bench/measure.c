@@ -176,9 +176,9 @@ static int rounds_for(const struct options *o, int flows)
 	if (o->rounds)
 		return o->rounds;
 	if (o->measurement == MEASURE_CONNECTIONS)
-		return 40;
+		return 100;
 	if (o->measurement == MEASURE_BULK)
-		return 15;
+		return 30;
 	if (flows <= MANY_FLOWS)
 		return 25;
 	return flows > LONG_CYCLE_FLOWS ? 1 : 3;
@@ -227,8 +227,8 @@ static void tcp_turn(struct stand *s, struct result *rows, bool last)
 }
 
 /* rows[i * stride] is the first of stand i's. Who fails in the first round is left out. */
-static void take_turns(const struct options *o, struct stand *stands, struct result *rows, int stride,
-	turn_fn turn)
+static void take_turns(const struct options *o, struct stand *stands, struct result *rows,
+	int stride, turn_fn turn)
 {
 	int rounds = rounds_for(o, rows->flows), count = o->wan_count * o->chosen_count;
 

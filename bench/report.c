@@ -113,8 +113,9 @@ void report_memory(const struct memory *m)
 {
 	printf("memory per connection with --max-conns %d: pcc_conns %.0f bytes, pcc_flows %.0f "
 	       "bytes (two entries), other maps %.0f kB once; the kernel's own conntrack entry: "
-	       "%.0f bytes and its extensions\n",
-		m->max_conns, m->conns, m->flows, m->fixed / 1000, m->conntrack);
+	       "%.0f bytes, with extensions and NAT %.0f\n",
+		m->max_conns, m->conns, m->flows, m->fixed / 1000, m->conntrack,
+		m->conntrack_growth);
 }
 
 static json_t *number_or_null(double value)
@@ -137,16 +138,15 @@ static json_t *result_json(const struct results *all, const struct result *r)
 		"measurement", measurements[r->measurement].name, "family", r->family, "variant",
 		r->variant->name, "wans", r->wans, "flows", r->flows, "skipped", r->skipped,
 		"valid", r->valid > 0 && r->valid == r->rounds);
-	json_t *numbers = json_pack("{s:o, s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "value",
-		number_or_null(result_value(r)), "unit", measurements[r->measurement].unit, "ns",
-		number_or_null(result_ns(r)), "ns_per", measurements[r->measurement].per,
+	json_t *numbers = json_pack("{s:o, s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+		"value", number_or_null(result_value(r)), "unit", measurements[r->measurement].unit,
+		"ns", number_or_null(result_ns(r)), "ns_per", measurements[r->measurement].per,
 		"spread_percent", number_or_null(spread_percent(r)), "ratio_nft_pcc",
 		number_or_null(pcc_ratio(all, r)), "ratio_nft_pcc_spread_percent",
 		number_or_null(pcc_ratio_spread(all, r)), "ratio_bare",
 		number_or_null(bare_ratio(all, r)), "ratio_fewest_wans",
-		number_or_null(fewest_wans_ratio(all, r)),
-		"fast_share", number_or_null(result_share(r)), "rounds_ns",
-		rounds_json(r->ns, r->rounds));
+		number_or_null(fewest_wans_ratio(all, r)), "fast_share",
+		number_or_null(result_share(r)), "rounds_ns", rounds_json(r->ns, r->rounds));
 
 	json_object_update(row, numbers);
 	json_decref(numbers);
@@ -183,9 +183,10 @@ static json_t *memory_json(const struct memory *m)
 {
 	if (!m)
 		return json_null();
-	return json_pack("{s:i, s:f, s:f, s:f, s:f}", "max_conns", m->max_conns, "pcc_conns_bytes",
-		m->conns, "pcc_flows_bytes", m->flows, "conntrack_entry_bytes", m->conntrack,
-		"other_maps_bytes", m->fixed);
+	return json_pack("{s:i, s:f, s:f, s:f, s:f, s:f}", "max_conns", m->max_conns,
+		"pcc_conns_bytes", m->conns, "pcc_flows_bytes", m->flows, "conntrack_entry_bytes",
+		m->conntrack, "conntrack_growth_bytes", m->conntrack_growth, "other_maps_bytes",
+		m->fixed);
 }
 
 int report_json(const struct options *o, const struct results *all, const struct memory *memory)

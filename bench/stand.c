@@ -14,12 +14,16 @@
 #define WARM_UP_PASSES 3
 #define FAST_SHARE_MIN 0.95
 /* New connections of a turn that are not measured: caches, code, memory of entries. */
-#define LEAD_IN_PART 4
-/* TCP: bytes of a piece, and of the one before it that is not measured. */
-#define BULK_BYTES (48ull << 20)
-#define BULK_LEAD_IN_BYTES (16ull << 20)
-#define EXCHANGES 1500
-#define EXCHANGES_LEAD_IN 200
+#define LEAD_IN_CONNECTIONS 400
+/*
+ * TCP: bytes of a piece, and of the one before it that is not measured. XDP, where each frame goes
+ * by itself, takes several times as long for a byte.
+ */
+#define BULK_BYTES (32ull << 20)
+#define BULK_LEAD_IN_BYTES (8ull << 20)
+#define BULK_XDP_PART 4
+#define EXCHANGES 1000
+#define EXCHANGES_LEAD_IN 100
 
 int stand_open(struct stand *s, const struct options *o, const struct variant *v, int wans,
 	int number, char *why)
@@ -115,8 +119,8 @@ static void rewind_flows(struct stand *s, uint32_t flows)
 }
 
 /*
- * The flows pass once before: what the router knows of them is as fresh as in steady traffic, although
- * the others have had their turns since.
+ * The flows pass once before: what the router knows of them is as fresh as in steady traffic,
+ * although the others have had their turns since.
  */
 double stand_rate_turn(struct stand *s, int flow_count, bool count, double *share, char *why)
 {
@@ -126,7 +130,7 @@ double stand_rate_turn(struct stand *s, int flow_count, bool count, double *shar
 
 	count = count && has_fast_path(s->variant);
 	rewind_flows(s, flows);
-	if (run_piece(s, s->o->burst > 1 ? 2 * flows : flows, &before, why) < 0)
+	if (run_piece(s, flows, &before, why) < 0)
 		return -1;
 	if (count && pccbpf_fast_counts(&s->topo, s->o, &s->setup, &from, why))
 		return -1;
@@ -146,20 +150,21 @@ double stand_rate_turn(struct stand *s, int flow_count, bool count, double *shar
 
 /*
  * Three passes before: the first opens the flows and is answered, the second is what pccbpf learns
- * from, the third finds everything in place.
+ * from, the third finds everything in place. For bursts twice as many flows are opened, so that
+ * each WAN has at least as many as it shall have.
  */
 int stand_warm_up(struct stand *s, int flow_count, char *why)
 {
 	const struct variant *v = s->variant;
 	bool answers = s->o->bidir && !(v->flags & (VAR_BARE | VAR_DROP));
-	uint32_t flows = (uint32_t)flow_count;
+	uint32_t flows = (uint32_t)flow_count, opened = s->o->burst > 1 ? 2 * flows : flows;
 	int err = 0;
 
 	if (!(v->flags & VAR_DROP))
-		err = traffic_warm_up(s->traffic, 0, flows, WARM_UP_PASSES, answers,
+		err = traffic_warm_up(s->traffic, 0, opened, WARM_UP_PASSES, answers,
 			v->flags & (VAR_MASQUERADE | VAR_PCCBPF), why);
 	if (!err && s->o->burst > 1)
-		err = traffic_bursts(s->traffic, flows, s->o->burst,
+		err = traffic_bursts(s->traffic, opened, flows, s->o->burst,
 			!(v->flags & (VAR_BARE | VAR_DROP | VAR_ONE_WAN)), why);
 	return err;
 }
@@ -168,16 +173,14 @@ int stand_warm_up(struct stand *s, int flow_count, char *why)
 
 double stand_connections_turn(struct stand *s, uint32_t connections, char *why)
 {
-	uint32_t lead_in = connections / LEAD_IN_PART;
 	double ns;
 
-	topo_flush_conntrack(&s->topo);
 	/* Numbers that no earlier turn had: pccbpf knows those longer than conntrack does. */
-	traffic_flows(s->traffic, s->next_flow, lead_in + connections);
-	s->next_flow += lead_in + connections;
-	if (traffic_run(s->traffic, lead_in, true, why) < 0)
-		return -1;
-	ns = traffic_run(s->traffic, connections, true, why);
+	traffic_flows(s->traffic, s->next_flow, LEAD_IN_CONNECTIONS + connections);
+	s->next_flow += LEAD_IN_CONNECTIONS + connections;
+	ns = traffic_run(s->traffic, LEAD_IN_CONNECTIONS, true, why);
+	if (ns >= 0)
+		ns = traffic_run(s->traffic, connections, true, why);
 	topo_flush_conntrack(&s->topo);
 	return ns < 0 || check_spread(s, (int)connections, why) ? -1 : ns;
 }
@@ -186,9 +189,12 @@ double stand_connections_turn(struct stand *s, uint32_t connections, char *why)
 
 static double bulk(struct stand *s, int streams, int server_cpu, int client_cpu, char *why)
 {
-	if (streams_bulk(s->streams, streams, BULK_LEAD_IN_BYTES, server_cpu, client_cpu, why) < 0)
+	uint64_t part = s->variant->kind == KIND_XDP ? BULK_XDP_PART : 1;
+
+	if (streams_bulk(s->streams, streams, BULK_LEAD_IN_BYTES / part, server_cpu, client_cpu,
+		    why) < 0)
 		return -1;
-	return streams_bulk(s->streams, streams, BULK_BYTES, server_cpu, client_cpu, why);
+	return streams_bulk(s->streams, streams, BULK_BYTES / part, server_cpu, client_cpu, why);
 }
 
 /* The CPU for the sender where it has one of its own: any other than the client's. */

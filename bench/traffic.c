@@ -122,60 +122,58 @@ static int flow_wan(const struct traffic *tr, uint32_t flow)
 	return -1;
 }
 
-/* The flows sorted by WAN: those of WAN i are flows[from[i]] .. flows[from[i + 1] - 1]. */
-static int sort_by_wan(
-	const struct traffic *tr, uint32_t count, uint32_t *flows, uint32_t *from, char *why)
+/* The first flows of each WAN, so many that all together are count, WAN by WAN. */
+static int choose_by_wan(
+	const struct traffic *tr, uint32_t opened, uint32_t count, uint32_t *flows, char *why)
 {
-	uint32_t n = 0;
+	uint32_t each = count / (uint32_t)tr->topo->wans;
 
 	for (int i = 0; i < tr->topo->wans; i++) {
-		from[i] = n;
-		for (uint32_t flow = 0; flow < count; flow++)
+		uint32_t found = 0;
+
+		for (uint32_t flow = 0; flow < opened && found < each; flow++)
 			if (flow_wan(tr, flow) == i)
-				flows[n++] = flow;
-		if (n == from[i]) {
-			snprintf(why, BENCH_WHY, "no flow through wan%d", i + 1);
+				flows[(uint32_t)i * each + found++] = flow;
+		if (found < each) {
+			snprintf(why, BENCH_WHY, "wan%d has %u flows, %u are needed", i + 1, found,
+				each);
 			return -EINVAL;
 		}
 	}
-	from[tr->topo->wans] = n;
-	if (n == count)
-		return 0;
-	snprintf(why, BENCH_WHY, "%u of %u flows seen at the ISPs", n, count);
-	return -EINVAL;
+	return 0;
 }
 
-/* Bursts of each WAN in turn, until the flows of the one that has the most have all been there. */
-static int order_by_wan(struct traffic *tr, uint32_t count, uint32_t burst, char *why)
+/* Bursts of each WAN in turn. */
+static int order_by_wan(
+	struct traffic *tr, uint32_t opened, uint32_t count, uint32_t burst, char *why)
 {
-	uint32_t from[BENCH_MAX_WANS + 1], most = 0, length = 0;
+	uint32_t wans = (uint32_t)tr->topo->wans, each = count / wans, length = 0;
 	uint32_t *flows = calloc(count, sizeof(*flows)), *order = tr->gen->bss->gen_order;
-	int wans = tr->topo->wans, err = flows ? 0 : -ENOMEM;
+	int err = flows ? 0 : -ENOMEM;
 
 	if (!err)
-		err = sort_by_wan(tr, count, flows, from, why);
-	for (int i = 0; i < wans && !err; i++)
-		most = from[i + 1] - from[i] > most ? from[i + 1] - from[i] : most;
-	for (uint32_t first = 0; first < most && !err; first += burst)
-		for (int i = 0; i < wans && length + burst <= GEN_ORDER_MAX; i++)
-			for (uint32_t j = first; j < first + burst; j++)
-				order[length++] = flows[from[i] + j % (from[i + 1] - from[i])];
-	tr->order_length = length;
+		err = choose_by_wan(tr, opened, count, flows, why);
+	for (uint32_t first = 0; first < each && !err; first += burst)
+		for (uint32_t wan = 0; wan < wans; wan++)
+			for (uint32_t i = first; i < first + burst; i++)
+				order[length++] = flows[wan * each + i];
 	free(flows);
 	return err;
 }
 
-int traffic_bursts(struct traffic *tr, uint32_t count, uint32_t burst, bool wan_known, char *why)
+int traffic_bursts(struct traffic *tr, uint32_t opened, uint32_t count, uint32_t burst,
+	bool wan_known, char *why)
 {
-	if (count > SINK_FLOWS_MAX) {
-		snprintf(why, BENCH_WHY, "bursts: not with more than %u flows", SINK_FLOWS_MAX);
+	if (opened > SINK_FLOWS_MAX || count % ((uint32_t)tr->topo->wans * burst)) {
+		snprintf(why, BENCH_WHY, "%u flows do not make whole bursts of %u for %d WANs",
+			count, burst, tr->topo->wans);
 		return -EINVAL;
 	}
+	tr->order_length = count;
 	if (wan_known)
-		return order_by_wan(tr, count, burst, why);
+		return order_by_wan(tr, opened, count, burst, why);
 	for (uint32_t i = 0; i < count; i++)
 		tr->gen->bss->gen_order[i] = i;
-	tr->order_length = count;
 	return 0;
 }
 

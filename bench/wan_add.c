@@ -9,7 +9,6 @@
 #define WAN_ADD_LIMIT_MS 200.0
 #define CONNTRACK_COUNT "/proc/sys/net/netfilter/nf_conntrack_count"
 
-
 /* words ends with NULL. Wall-clock milliseconds, or -1 with why. */
 static double time_pccbpf(const struct topo *t, const struct options *o, const struct setup *s,
 	const char *const *words, char *why)
