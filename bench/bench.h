@@ -224,6 +224,7 @@ struct options {
 	bool bidir;
 	bool verbose;
 	const char *min_ratio; /* VARIANT=X,...: exit status 1 when one is below; NULL: none */
+	const char *only;      /* sections of the plan; NULL: all */
 	const char *json_path;
 	const char *pccbpf;
 	const char *other;    /* another pccbpf, for comparison; NULL: none */
@@ -294,6 +295,10 @@ int measure_all(const struct options *o, struct results *out);
 int measure_wan_add(const struct options *o);
 /* The plan of "make bench": several measurements, one report. */
 int measure_plan(const struct options *o, struct results *out);
+/* Is this section of the plan, or "memory", to be measured? */
+bool plan_has(const struct options *o, const char *section);
+/* -EINVAL: a word of "NAME,..." is no section. */
+int plan_check_only(const char *only);
 /* Bytes of kernel memory for one connection. */
 struct memory {
 	double conns;	  /* pccbpf: pcc_conns, an entry */

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Benchmark: included by the top Makefile.
-#   make bench         everything in less than 15 minutes; a table, and build/bench/bench.json
+#   make bench         everything in less than 20 minutes; a table, and build/bench/bench.json
 #   make bench-quick   less than a minute; fails when a mode is slower than it may be
 #   make bench-docs    docs/benchmarks.* and the tables of docs/BENCHMARKS.md from build/bench/bench.json
 

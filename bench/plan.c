@@ -63,6 +63,42 @@ static int section_variants(const char *names, struct options *o)
 	return 0;
 }
 
+static bool list_has(const char *list, const char *name)
+{
+	size_t length = strlen(name);
+
+	for (const char *word = list; *word; word += word[0] == ',') {
+		size_t end = strcspn(word, ",");
+
+		if (end == length && strncmp(word, name, length) == 0)
+			return true;
+		word += end;
+	}
+	return false;
+}
+
+bool plan_has(const struct options *o, const char *section)
+{
+	return !o->only || list_has(o->only, section);
+}
+
+int plan_check_only(const char *only)
+{
+	char *save = NULL, *text = strdup(only);
+	int err = text ? 0 : -ENOMEM;
+
+	for (char *word = text ? strtok_r(text, ",", &save) : NULL; word;
+		word = strtok_r(NULL, ",", &save)) {
+		bool known = strcmp(word, "memory") == 0;
+
+		for (size_t i = 0; i < sizeof(plan) / sizeof(plan[0]); i++)
+			known |= strcmp(word, plan[i].name) == 0;
+		err = known ? err : -EINVAL;
+	}
+	free(text);
+	return err;
+}
+
 int measure_plan(const struct options *base, struct results *out)
 {
 	uint64_t start = now_ns(), deadline = start + PLAN_LIMIT_NS;
@@ -72,6 +108,8 @@ int measure_plan(const struct options *base, struct results *out)
 		const struct section *s = &plan[i];
 		struct options o = *base;
 
+		if (!plan_has(base, s->name))
+			continue;
 		o.section = s->name;
 		o.measurement = s->measurement;
 		o.family = s->family;
