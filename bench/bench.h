@@ -14,6 +14,7 @@
 #define BENCH_MAX_WAN_COUNTS 4
 #define BENCH_MAX_ROUNDS 100
 #define BENCH_MAX_VARIANTS 64
+#define BENCH_MAX_STANDS (BENCH_MAX_VARIANTS * BENCH_MAX_WAN_COUNTS)
 #define BENCH_WHY 200
 
 /* ---- util.c: processes, sysctls ---- */
@@ -70,6 +71,8 @@ void topo_gateway(const struct topo *t, int i, char *text, size_t size);
  * stacks. plain_frames: without offloads that XDP in the router cannot see through.
  */
 int topo_add_hosts(const struct topo *t, bool plain_frames, char *why);
+/* Deletes all conntrack entries of the router now, rather than while another one's turn runs. */
+void topo_flush_conntrack(const struct topo *t);
 /* Where the ISPs' host listens. */
 #define TOPO_SERVER_V4 "198.18.0.1"
 #define TOPO_SERVER_V6 "2001:db8::1"
@@ -154,6 +157,15 @@ void traffic_close(struct traffic *tr);
 /* Flows first .. first + count - 1, in a cycle from the first. */
 void traffic_flows(struct traffic *tr, uint32_t first, uint32_t count);
 /*
+ * After a warm-up of the flows 0 .. opened - 1: makes a cycle of count of them in which so many
+ * frames in a row leave by the same WAN, and all WANs have their turn, with as many flows each.
+ * wan_known: a flow has a WAN, the one that the warm-up saw; else the flows come by number.
+ */
+int traffic_bursts(struct traffic *tr, uint32_t opened, uint32_t count, uint32_t burst,
+	bool wan_known, char *why);
+/* Begins that cycle again. */
+void traffic_bursts_rewind(struct traffic *tr);
+/*
  * Sends packets and waits until as many have reached the ISPs. expected < packets: the router keeps
  * the rest. Returns ns per packet, or -1 with why.
  */
@@ -166,12 +178,19 @@ uint64_t traffic_wan_frames(struct traffic *tr, int i);
 
 /* ---- streams.c: TCP through the stacks of both ends ---- */
 
-struct stream_times {
-	double bulk1_ns, bulk32_ns; /* per kilobyte */
-	double p50_ns, p99_ns;	    /* of a request and its response */
+#define STREAMS_MAX 32
+struct streams;
+struct exchange_times {
+	double p50_ns, p99_ns; /* of a request and its response */
 };
-int streams_measure(
-	const struct topo *t, const struct options *o, struct stream_times *out, char *why);
+/* Connects; the topology has hosts. */
+int streams_open(struct streams **out, const struct topo *t, char *why);
+void streams_close(struct streams *s);
+/* Downloads so many bytes in all over the first count streams. ns per kilobyte, or -1 with why. */
+double streams_bulk(
+	struct streams *s, int count, uint64_t bytes, int server_cpu, int client_cpu, char *why);
+int streams_exchanges(struct streams *s, int count, int server_cpu, int client_cpu,
+	struct exchange_times *out, char *why);
 
 /* ---- measure.c, report.c ---- */
 
@@ -179,8 +198,9 @@ int streams_measure(
 enum measurement {
 	MEASURE_RATE,	     /* ns per packet of established flows */
 	MEASURE_CONNECTIONS, /* ns per packet, each a new flow */
-	MEASURE_BULK,	     /* ns per kilobyte; flows: streams */
-	MEASURE_P50,	     /* ns of a request and its response */
+	MEASURE_BULK,	  /* ns per kilobyte; flows: streams; sender and receiver have a CPU each */
+	MEASURE_BULK_CPU, /* the same with everything on one CPU: its time per kilobyte */
+	MEASURE_P50,	  /* ns of a request and its response */
 	MEASURE_P99,
 	MEASURE_COUNT
 };
@@ -195,14 +215,16 @@ struct options {
 	int wan_count;
 	const struct variant *chosen[BENCH_MAX_VARIANTS];
 	int chosen_count;
-	uint32_t packets; /* of a piece, but at least the number of flows */
-	uint32_t connections;
-	int rounds; /* 0: by the number of flows */
+	uint32_t packets;     /* of a piece, but at least the number of flows */
+	uint32_t connections; /* of all turns of a variant */
+	uint32_t burst;	      /* frames in a row that leave by one WAN; 1: as the flows fall */
+	int rounds;	      /* 0: by what is measured */
 	int family;
 	int cpu;
 	bool bidir;
 	bool verbose;
 	const char *min_ratio; /* VARIANT=X,...: exit status 1 when one is below; NULL: none */
+	const char *only;      /* sections of the plan; NULL: all */
 	const char *json_path;
 	const char *pccbpf;
 	const char *other;    /* another pccbpf, for comparison; NULL: none */
@@ -231,18 +253,60 @@ struct results {
 	int count;
 };
 
+/* ---- stand.c: one variant in namespaces of its own ---- */
+
+/* A cycle through so many flows may take longer than the lease of a fast path's entry. */
+#define LONG_CYCLE_FLOWS 200000
+
+struct stand {
+	const struct options *o;
+	const struct variant *variant;
+	struct topo topo;
+	struct setup setup;
+	struct traffic *traffic; /* or streams, by what is measured */
+	struct streams *streams;
+	uint32_t next_flow; /* the first number that no new connection has had */
+	bool ready;
+};
+
+/* 0, or -ENOENT when the variant cannot run here, or another error. stand_close() in any case. */
+int stand_open(struct stand *s, const struct options *o, const struct variant *v, int wans,
+	int number, char *why);
+void stand_close(struct stand *s);
+/* Opens the flows that stand_rate_turn() sends. */
+int stand_warm_up(struct stand *s, int flow_count, char *why);
+/*
+ * ns per packet, or -1 with why. count: share becomes that of the fast path; the turn fails where
+ * that is too small.
+ */
+double stand_rate_turn(struct stand *s, int flow_count, bool count, double *share, char *why);
+/* ns per connection, or -1 with why. */
+double stand_connections_turn(struct stand *s, uint32_t connections, char *why);
+struct tcp_times {
+	double bulk_ns[2], bulk_cpu_ns[2]; /* per kilobyte, 1 stream and STREAMS_MAX */
+	struct exchange_times exchanges;
+};
+int stand_tcp_turn(struct stand *s, struct tcp_times *out, char *why);
+
+/* ---- */
+
 /* Adds the rows of what o asks for. */
 int measure_all(const struct options *o, struct results *out);
 int measure_wan_add(const struct options *o);
 /* The plan of "make bench": several measurements, one report. */
 int measure_plan(const struct options *o, struct results *out);
+/* Is this section of the plan, or "memory", to be measured? */
+bool plan_has(const struct options *o, const char *section);
+/* -EINVAL: a word of "NAME,..." is no section. */
+int plan_check_only(const char *only);
 /* Bytes of kernel memory for one connection. */
 struct memory {
 	double conns;	  /* pccbpf: pcc_conns, an entry */
 	double flows;	  /* pcc_flows, two entries */
 	double conntrack; /* the kernel's own entry, which all variants with NAT need; 0: not known
 			   */
-	double fixed;	  /* all other maps together, once */
+	double conntrack_growth; /* what a connection takes in all without pccbpf */
+	double fixed;		 /* all other maps together, once */
 	int max_conns;
 };
 int measure_memory(const struct options *o, struct memory *out, char *why);
@@ -252,6 +316,10 @@ double result_ratio(const struct result *r, const struct result *base);
 /* The row of another variant that was measured like r; NULL: none. */
 const struct result *results_find(
 	const struct results *all, const char *variant, const struct result *r);
+/* The row of r's own variant with the fewest WANs, but fewer than r's; NULL: none. */
+const struct result *results_find_fewest_wans(const struct results *all, const struct result *r);
+/* Half the distance between the quartiles of what result_ratio() is the median of, in percent. */
+double result_ratio_spread(const struct result *r, const struct result *base);
 double result_share(const struct result *r);
 void report_table(const struct results *all);
 void report_memory(const struct memory *m);

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Benchmark: included by the top Makefile.
-#   make bench         everything in less than 15 minutes; a table, and build/bench/bench.json
+#   make bench         everything in less than 20 minutes; a table, and build/bench/bench.json
 #   make bench-quick   less than a minute; fails when a mode is slower than it may be
 #   make bench-docs    docs/benchmarks.* and the tables of docs/BENCHMARKS.md from build/bench/bench.json
 
@@ -10,7 +10,7 @@ BPFTOOL ?= bpftool
 
 BENCH_OUT := $(BUILD)/bench
 BENCH_BPF := gen sink path
-BENCH_C := bench util topo traffic streams variant measure plan report
+BENCH_C := bench util topo traffic streams variant stand measure wan_add plan report
 BENCH_BIN := $(BENCH_OUT)/pccbench
 BENCH_SKEL := $(BENCH_BPF:%=$(BENCH_OUT)/%.skel.h)
 BENCH_ARGS ?=

@@ -9,6 +9,7 @@ alone. Python's standard library is all that it needs.
 """
 import html
 import json
+import statistics
 import sys
 
 WIDTH = 760
@@ -57,6 +58,16 @@ class Results:
     def ratio(self, *args, **words):
         row = self.row(*args, **words)
         return row["ratio_nft_pcc"] if row else None
+
+    def quotient(self, variant, base, *args, **words):
+        """Median of the quotients of one turn: a variant's rate / another one's."""
+        row = self.row(args[0], variant, *args[1:], **words)
+        other = self.row(args[0], base, *args[1:], **words)
+        if not row or not other:
+            return None
+        pairs = zip(row["rounds_ns"], other["rounds_ns"])
+        quotients = [theirs / ours for ours, theirs in pairs if ours and theirs]
+        return statistics.median(quotients) if quotients else None
 
 
 def colour(variant):
@@ -112,8 +123,8 @@ def panels(results):
         Panel("Packet rate, 64 bytes, 100,000 connections",
               bars(WITH_NAT, "rate", flows=100000)),
         Panel("New connections per second", bars(WITH_NAT, "connections")),
-        Panel("TCP download, 32 streams, GRO on",
-              bars(WITH_NAT, "tcp", flows=32, measurement="bulk")),
+        Panel("TCP download, 32 streams, GRO on, everything on one processor",
+              bars(WITH_NAT, "tcp", flows=32, measurement="bulk-1cpu")),
     ]
 
 
@@ -138,9 +149,13 @@ def number(value, digits=2):
     return "-" if not value else f"{value:.{digits}f}"
 
 
-def cell(results, section, variant, column, **words):
+def cell(results, section, variant, column, spread=False, **words):
+    """A column of a row; spread: with half the distance between the quartiles."""
     row = results.row(section, variant, **words)
-    return number(row[column]) if row else "-"
+    if not row:
+        return "-"
+    value, percent = row.get(column), row.get(f"{column}_spread_percent")
+    return number(value) + (f" ± {value * percent / 100:.2f}" if value and percent and spread else "")
 
 
 def table(head, rows):
@@ -167,15 +182,25 @@ def rate_table(results):
                   "of it by the fast path", "1024: / bare redirect"], rows)
 
 
-def other_table(results):
-    rows = [[NAMES[name], cell(results, "connections", name, "ratio_nft_pcc"),
-             cell(results, "tcp", name, "ratio_nft_pcc", flows=1, measurement="bulk"),
-             cell(results, "tcp", name, "ratio_nft_pcc", flows=32, measurement="bulk"),
-             cell(results, "tcp", name, "ratio_nft_pcc", measurement="latency-p50"),
-             cell(results, "tcp", name, "ratio_nft_pcc", measurement="latency-p99")]
-            for name in ["plain"] + WITH_NAT]
-    return table(["/ nft PCC, more is better", "new connections/s", "TCP, 1 stream",
-                  "TCP, 32 streams", "response p50", "response p99"], rows)
+def other_table(results, section="tcp", connections="connections"):
+    def tcp(name, measurement, flows=None):
+        return cell(results, section, name, "ratio_nft_pcc", spread=True, flows=flows,
+                    measurement=measurement)
+
+    rows = [[NAMES[name],
+             cell(results, connections, name, "ratio_nft_pcc", spread=True,
+                  measurement="connections"),
+             tcp(name, "bulk-1cpu", 1), tcp(name, "bulk-1cpu", 32),
+             tcp(name, "bulk", 1), tcp(name, "bulk", 32),
+             tcp(name, "latency-p50"), tcp(name, "latency-p99")]
+            for name in ORDER]
+    return table(["/ nft PCC, more is better", "new connections/s", "TCP, 1 stream, one CPU",
+                  "32 streams, one CPU", "1 stream, two CPUs", "32 streams, two CPUs",
+                  "response p50", "response p99"], rows)
+
+
+def other_ipv6_table(results):
+    return other_table(results, "ipv6", "ipv6")
 
 
 def wans_quotient(results, name, wans, field):
@@ -193,11 +218,6 @@ def wans_own(results, name, wans):
     return time and 1 / time
 
 
-def wans_change(results, name, wans):
-    """The ratio to the bare redirect with so many WANs / that with two."""
-    return wans_quotient(results, name, wans, "ratio_bare")
-
-
 def wans_table(results):
     rows = [[NAMES[name]]
             + [cell(results, "wans", name, "ratio_nft_pcc", flows=1024, wans=wans)
@@ -210,11 +230,25 @@ def wans_table(results):
                   "64 WANs / 2, own rate"], rows)
 
 
+def bursts_table(results):
+    def counts(name, column, first=2):
+        return [cell(results, "bursts", name, column, flows=2048, wans=wans)
+                for wans in (2, 8, 64) if wans >= first]
+
+    rows = [[NAMES[name]] + counts(name, "ratio_nft_pcc") + counts(name, "ratio_bare")
+            + counts(name, "ratio_fewest_wans", 8)
+            for name in ORDER if name in ("nft-pcc", "bare-tc", "bare-xdp")
+            or name.startswith("pccbpf")]
+    return table(["2048 flows, bursts of 32", "2 WANs / nft PCC", "8", "64", "2 WANs / bare", "8",
+                  "64", "8 WANs / 2, own rate", "64 / 2"], rows)
+
+
 def ipv6_table(results):
-    rows = [[NAMES[name], cell(results, "ipv6", name, "ratio_nft_pcc", flows=1),
-             cell(results, "ipv6", name, "ratio_nft_pcc", flows=1024),
-             cell(results, "ipv6", name, "ratio_bare", flows=1024)]
-            for name in ORDER if results.row("ipv6", name)]
+    rows = [[NAMES[name]]
+            + [cell(results, "ipv6", name, "ratio_nft_pcc", flows=flows, measurement="rate")
+               for flows in (1, 1024)]
+            + [cell(results, "ipv6", name, "ratio_bare", flows=1024, measurement="rate")]
+            for name in ORDER if results.row("ipv6", name, measurement="rate")]
     return table(["IPv6, packet rate / nft PCC", "1 flow", "1024", "1024: / bare redirect"], rows)
 
 
@@ -227,6 +261,8 @@ def memory_table(results):
         ["pcc_flows, a connection (two entries)", f'{memory["pcc_flows_bytes"]:.0f}'],
         ["the kernel's conntrack entry, without extensions",
          f'{memory["conntrack_entry_bytes"]:.0f}'],
+        ["all that the kernel takes for a connection with NAT, without pccbpf",
+         f'{memory.get("conntrack_growth_bytes", 0):.0f}'],
         ["all other maps, once", f'{memory["other_maps_bytes"]:.0f}'],
     ])
 
@@ -245,22 +281,31 @@ def targets_table(results):
     def million(name):
         return results.ratio("million", name, flows=1000000)
 
+    def wans_in_bursts(name):
+        row = results.row("bursts", name, flows=2048, wans=64)
+        return row["ratio_fewest_wans"] if row else None
+
+    def tcp(base, streams):
+        return results.quotient("pccbpf-tc", base, "tcp", flows=streams, measurement="bulk-1cpu")
+
     goals = [
         ("XDP / nft PCC", results.ratio("rate", "pccbpf-xdp", flows=1024), 6),
         ("XDP / bare XDP redirect", bare("pccbpf-xdp"), 0.65),
         ("tc / nft PCC", results.ratio("rate", "pccbpf-tc", flows=1024), 2.4),
         ("mark tier / nft PCC", results.ratio("rate", "pccbpf-off", flows=1024), 0.95),
         ("XDP / nft PCC, 1,000,000 flows", million("pccbpf-xdp"), 3),
-        ("XDP, 64 WANs / 2, own rate", wans_own(results, "pccbpf-xdp", 64), 0.95),
-        ("tc, 64 WANs / 2, own rate", wans_own(results, "pccbpf-tc", 64), 0.95),
-        ("XDP, 64 WANs / 2, each against its bare redirect",
-         wans_change(results, "pccbpf-xdp", 64), 0.95),
-        ("tc, 64 WANs / 2, each against its bare redirect",
-         wans_change(results, "pccbpf-tc", 64), 0.95),
+        ("XDP, 64 WANs / 2, bursts of 32", wans_in_bursts("pccbpf-xdp"), 0.95),
+        ("tc, 64 WANs / 2, bursts of 32", wans_in_bursts("pccbpf-tc"), 0.95),
+        ("mark tier, 64 WANs / 2, bursts of 32", wans_in_bursts("pccbpf-off"), 0.95),
+        ("XDP, 64 WANs / 2, WAN by flow", wans_own(results, "pccbpf-xdp", 64), 0.95),
+        ("tc, 64 WANs / 2, WAN by flow", wans_own(results, "pccbpf-tc", 64), 0.95),
         ("new connections, mark tier", results.ratio("connections", "pccbpf-off"), 0.95),
         ("new connections, tc", results.ratio("connections", "pccbpf-tc"), 0.95),
-        ("TCP download through tc / kernel NAT, 32 streams",
-         results.ratio("tcp", "pccbpf-tc", flows=32, measurement="bulk"), 1),
+        ("new connections, XDP", results.ratio("connections", "pccbpf-xdp"), 0.95),
+        ("TCP through tc / nft PCC, 1 stream", tcp("nft-pcc", 1), 1),
+        ("TCP through tc / nft PCC, 32 streams", tcp("nft-pcc", 32), 1),
+        ("TCP through tc / ECMP + masquerade, 1 stream", tcp("ecmp-masq", 1), 1),
+        ("TCP through tc / ECMP + masquerade, 32 streams", tcp("ecmp-masq", 32), 1),
     ]
     return table(["target", "at least", "measured", ""],
                  [[name, str(least)] + verdict(value, least) for name, value, least in goals])
@@ -270,8 +315,10 @@ TABLES = {
     "targets": targets_table,
     "rate": rate_table,
     "other": other_table,
+    "bursts": bursts_table,
     "wans": wans_table,
     "ipv6": ipv6_table,
+    "other6": other_ipv6_table,
     "memory": memory_table,
 }
 

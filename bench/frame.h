@@ -37,6 +37,10 @@
 
 #define SINK_SLOTS 256 /* one counter per ifindex modulo this */
 
+/* Positions in the generator's order of flows, and flows whose WAN the sink can record. */
+#define GEN_ORDER_MAX 65536u
+#define SINK_FLOWS_MAX 32768u
+
 enum sink_mode { SINK_DROP = 0, SINK_REFLECT = 1 };
 
 /* What path_xdp and path_tc do with a packet. */

@@ -16,9 +16,11 @@
 
 /* Written by the benchmark between runs; only one CPU generates. */
 volatile __u32 gen_family = 4;
-volatile __u32 gen_first = 0; /* flows gen_first .. gen_end - 1, in a cycle */
+volatile __u32 gen_first = 0; /* positions gen_first .. gen_end - 1, in a cycle */
 volatile __u32 gen_end = 1;
 volatile __u32 gen_next = 0;
+volatile __u32 gen_ordered = 0; /* not 0: a position is one in gen_order; else it is the flow */
+__u32 gen_order[GEN_ORDER_MAX];
 
 static __always_inline __sum16 csum_fold(__u32 sum)
 {
@@ -107,11 +109,13 @@ SEC("xdp")
 int gen(struct xdp_md *ctx)
 {
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
-	__u32 flow = gen_next;
+	__u32 position = gen_next, flow = position;
 
 	if (data + FRAME_BYTES > end)
 		return XDP_DROP; /* counted as lost */
-	gen_next = flow + 1 < gen_end ? flow + 1 : gen_first;
+	gen_next = position + 1 < gen_end ? position + 1 : gen_first;
+	if (gen_ordered)
+		flow = gen_order[position % GEN_ORDER_MAX];
 	if (gen_family == 4)
 		write_v4(data, flow);
 	else

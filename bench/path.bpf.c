@@ -23,7 +23,9 @@ const volatile __u32 path_use_map = 0;
 const volatile __u32 path_use_hash =
 	0; /* path_mark steers a multipath route by the packet's hash */
 const volatile __u32 path_ifindexes[PATH_MAX_WANS] = {};
+const volatile __u32 path_burst = 1; /* frames in a row by one WAN */
 volatile __u32 path_turn;
+volatile __u32 path_sent; /* frames of the turn */
 
 /* WAN number -> ifindex; filled by the benchmark before the run. */
 struct {
@@ -51,10 +53,14 @@ struct {
 	__type(value, struct path_value);
 } path_conns SEC(".maps");
 
+/* One CPU generates, so that one at a time is here. */
 static __always_inline __u32 next_wan(void)
 {
 	__u32 wan = path_turn;
 
+	if (path_burst > 1 && ++path_sent < path_burst)
+		return wan;
+	path_sent = 0;
 	path_turn = wan + 1 < path_wans ? wan + 1 : 0;
 	return wan;
 }

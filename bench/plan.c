@@ -11,8 +11,9 @@
 #include "bench.h"
 
 /* Groups of rows begin no later than this after the start. */
-#define PLAN_LIMIT_NS (810 * 1000000000ull)
+#define PLAN_LIMIT_NS (1000 * 1000000000ull)
 #define MEMORY_CONNS 262144
+#define MEMORY_FLOWS 100000
 
 #define ALL "plain,ecmp-masq,nft-pcc,mwan3,bare-tc,bare-xdp,pccbpf-off,pccbpf-tc,pccbpf-xdp"
 #define NAT "ecmp-masq,nft-pcc,mwan3,pccbpf-off,pccbpf-tc,pccbpf-xdp"
@@ -25,15 +26,18 @@ struct section {
 	int family;
 	int wans[BENCH_MAX_WAN_COUNTS];
 	int flows[BENCH_MAX_FLOW_COUNTS];
-	int rounds;
+	uint32_t burst; /* 0: as the flows fall */
 };
 
 static const struct section plan[] = {
 	{"rate", MEASURE_RATE, ALL, 4, {2}, {1, 1024, 100000}, 0},
-	{"connections", MEASURE_CONNECTIONS, NAT, 4, {2}, {0}, 5},
-	{"tcp", MEASURE_BULK, "plain," NAT, 4, {2}, {0}, 3},
+	{"connections", MEASURE_CONNECTIONS, ALL, 4, {2}, {0}, 0},
+	{"tcp", MEASURE_BULK, "plain," NAT, 4, {2}, {0}, 0},
+	{"bursts", MEASURE_RATE, SOME, 4, {2, 8, 64}, {2048}, 32},
 	{"wans", MEASURE_RATE, SOME, 4, {2, 8, 64}, {1024}, 0},
-	{"ipv6", MEASURE_RATE, SOME, 6, {2}, {1, 1024}, 0},
+	{"ipv6", MEASURE_RATE, ALL, 6, {2}, {1, 1024}, 0},
+	{"ipv6", MEASURE_CONNECTIONS, ALL, 6, {2}, {0}, 0},
+	{"ipv6", MEASURE_BULK, "plain," NAT, 6, {2}, {0}, 0},
 	{"million", MEASURE_RATE, ALL, 4, {2}, {1000000}, 0},
 };
 
@@ -59,25 +63,63 @@ static int section_variants(const char *names, struct options *o)
 	return 0;
 }
 
+static bool list_has(const char *list, const char *name)
+{
+	size_t length = strlen(name);
+
+	for (const char *word = list; *word; word += word[0] == ',') {
+		size_t end = strcspn(word, ",");
+
+		if (end == length && strncmp(word, name, length) == 0)
+			return true;
+		word += end;
+	}
+	return false;
+}
+
+bool plan_has(const struct options *o, const char *section)
+{
+	return !o->only || list_has(o->only, section);
+}
+
+int plan_check_only(const char *only)
+{
+	char *save = NULL, *text = strdup(only);
+	int err = text ? 0 : -ENOMEM;
+
+	for (char *word = text ? strtok_r(text, ",", &save) : NULL; word;
+		word = strtok_r(NULL, ",", &save)) {
+		bool known = strcmp(word, "memory") == 0;
+
+		for (size_t i = 0; i < sizeof(plan) / sizeof(plan[0]); i++)
+			known |= strcmp(word, plan[i].name) == 0;
+		err = known ? err : -EINVAL;
+	}
+	free(text);
+	return err;
+}
+
 int measure_plan(const struct options *base, struct results *out)
 {
-	uint64_t deadline = now_ns() + PLAN_LIMIT_NS;
+	uint64_t start = now_ns(), deadline = start + PLAN_LIMIT_NS;
 	int err = 0;
 
 	for (size_t i = 0; i < sizeof(plan) / sizeof(plan[0]) && !err; i++) {
 		const struct section *s = &plan[i];
 		struct options o = *base;
 
+		if (!plan_has(base, s->name))
+			continue;
 		o.section = s->name;
 		o.measurement = s->measurement;
 		o.family = s->family;
-		o.rounds = s->rounds;
+		o.burst = s->burst ? s->burst : 1;
 		o.deadline_ns = deadline;
 		memcpy(o.wan_counts, s->wans, sizeof(o.wan_counts));
 		o.wan_count = count_set(s->wans, BENCH_MAX_WAN_COUNTS);
 		memcpy(o.flow_counts, s->flows, sizeof(o.flow_counts));
 		o.flow_count = count_set(s->flows, BENCH_MAX_FLOW_COUNTS);
-		fprintf(stderr, "%s:\n", s->name);
+		fprintf(stderr, "%3.0f s: %s\n", (double)(now_ns() - start) / 1e9, s->name);
 		err = section_variants(s->variants, &o);
 		if (!err)
 			err = measure_all(&o, out);
@@ -162,24 +204,59 @@ static double conntrack_bytes(void)
 	return bytes;
 }
 
+/* Kernel memory in slabs that it cannot get back; 0: not known. */
+static double slab_bytes(void)
+{
+	FILE *f = fopen("/proc/meminfo", "r");
+	double kilobytes = 0;
+	char line[128];
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "SUnreclaim: %lf", &kilobytes) == 1)
+			break;
+	if (f)
+		fclose(f);
+	return kilobytes * 1024;
+}
+
+/* What the kernel's memory grows by, by connection, with NAT and without pccbpf. */
+static int conntrack_growth(const struct options *o, double *bytes, char *why)
+{
+	struct stand s;
+	int err = stand_open(&s, o, variant_find("nft-pcc"), 2, 0, why);
+	double before = slab_bytes();
+
+	if (!err)
+		err = traffic_warm_up(s.traffic, 0, MEMORY_FLOWS, 1, true, true, why);
+	if (!err)
+		*bytes = (slab_bytes() - before) / MEMORY_FLOWS;
+	stand_close(&s);
+	return err;
+}
+
+static int map_sizes(const struct options *o, struct memory *out, char *why)
+{
+	struct stand s;
+	int err = stand_open(&s, o, variant_find("pccbpf-xdp"), 2, 0, why);
+
+	if (!err) {
+		err = add_maps(s.setup.bpffs, out);
+		if (err)
+			snprintf(
+				why, BENCH_WHY, "maps in %.80s: %s", s.setup.bpffs, strerror(-err));
+	}
+	stand_close(&s);
+	return err;
+}
+
 int measure_memory(const struct options *base, struct memory *out, char *why)
 {
 	struct options o = *base;
-	struct setup setup = {0};
-	struct topo topo;
 	int err;
 
 	*out = (struct memory){.conntrack = conntrack_bytes()};
+	o.measurement = MEASURE_RATE;
 	o.max_conns = MEMORY_CONNS;
-	err = topo_create(&topo, o.owner, 0, 2, 4, why);
-	if (!err)
-		err = variant_setup(variant_find("pccbpf-xdp"), &topo, &o, &setup, why);
-	if (!err) {
-		err = add_maps(setup.bpffs, out);
-		if (err)
-			snprintf(why, BENCH_WHY, "maps in %.80s: %s", setup.bpffs, strerror(-err));
-	}
-	variant_teardown(&topo, &o, &setup);
-	topo_destroy(&topo, o.owner);
-	return err;
+	err = conntrack_growth(&o, &out->conntrack_growth, why);
+	return err ? err : map_sizes(&o, out, why);
 }

@@ -25,6 +25,16 @@ static double pcc_ratio(const struct results *all, const struct result *r)
 	return result_ratio(r, results_find(all, "nft-pcc", r));
 }
 
+static double fewest_wans_ratio(const struct results *all, const struct result *r)
+{
+	return result_ratio(r, results_find_fewest_wans(all, r));
+}
+
+static double pcc_ratio_spread(const struct results *all, const struct result *r)
+{
+	return result_ratio_spread(r, results_find(all, "nft-pcc", r));
+}
+
 /* How a time is shown: value = scale / ns, or, where scale is negative, ns / -scale. */
 static const struct {
 	const char *name, *unit, *per;
@@ -33,6 +43,7 @@ static const struct {
 	[MEASURE_RATE] = {"rate", "Mpps", "packet", 1000},
 	[MEASURE_CONNECTIONS] = {"connections", "kconn/s", "connection", 1000000},
 	[MEASURE_BULK] = {"bulk", "Gbit/s", "kilobyte", 8000},
+	[MEASURE_BULK_CPU] = {"bulk-1cpu", "Gbit/s", "kilobyte", 8000},
 	[MEASURE_P50] = {"latency-p50", "us", "request", -1000},
 	[MEASURE_P99] = {"latency-p99", "us", "request", -1000},
 };
@@ -46,12 +57,12 @@ static double result_value(const struct result *r)
 	return scale > 0 ? scale / ns : ns / -scale;
 }
 
-static void print_ratio(double ratio)
+static void print_or_dash(double value, int width, int digits)
 {
-	if (ratio > 0)
-		printf(" %9.3f", ratio);
+	if (value > 0)
+		printf(" %*.*f", width, digits, value);
 	else
-		printf(" %9s", "-");
+		printf(" %*s", width, "-");
 }
 
 /* Half the distance between the quartiles, in percent of the median. */
@@ -79,10 +90,11 @@ static void print_row(const struct results *all, const struct result *r)
 	}
 	printf(" %9.3f %-7s %5.1f", result_value(r), measurements[r->measurement].unit,
 		spread_percent(r));
-	print_ratio(pcc_ratio(all, r));
-	print_ratio(bare_ratio(all, r));
-	if (share >= 0)
-		printf(" %6.1f", 100 * share);
+	print_or_dash(pcc_ratio(all, r), 9, 3);
+	print_or_dash(pcc_ratio_spread(all, r), 5, 1);
+	print_or_dash(bare_ratio(all, r), 9, 3);
+	print_or_dash(fewest_wans_ratio(all, r), 9, 3);
+	print_or_dash(100 * share, 6, 1);
 	if (r->valid < r->rounds)
 		printf("  %d of %d rounds invalid: %s", r->rounds - r->valid, r->rounds, r->why);
 	printf("\n");
@@ -90,8 +102,9 @@ static void print_row(const struct results *all, const struct result *r)
 
 void report_table(const struct results *all)
 {
-	printf("%-11s %-11s %2s %-12s %4s %7s %9s %-7s %5s %9s %9s %6s\n", "section", "measurement",
-		"IP", "variant", "WANs", "flows", "value", "", "+-%", "/nft-pcc", "/bare", "fast%");
+	printf("%-11s %-11s %2s %-12s %4s %7s %9s %-7s %5s %9s %5s %9s %9s %6s\n", "section",
+		"measurement", "IP", "variant", "WANs", "flows", "value", "", "+-%", "/nft-pcc",
+		"+-%", "/bare", "/2 WANs", "fast%");
 	for (int i = 0; i < all->count; i++)
 		print_row(all, &all->rows[i]);
 }
@@ -100,8 +113,9 @@ void report_memory(const struct memory *m)
 {
 	printf("memory per connection with --max-conns %d: pcc_conns %.0f bytes, pcc_flows %.0f "
 	       "bytes (two entries), other maps %.0f kB once; the kernel's own conntrack entry: "
-	       "%.0f bytes and its extensions\n",
-		m->max_conns, m->conns, m->flows, m->fixed / 1000, m->conntrack);
+	       "%.0f bytes, with extensions and NAT %.0f\n",
+		m->max_conns, m->conns, m->flows, m->fixed / 1000, m->conntrack,
+		m->conntrack_growth);
 }
 
 static json_t *number_or_null(double value)
@@ -124,13 +138,15 @@ static json_t *result_json(const struct results *all, const struct result *r)
 		"measurement", measurements[r->measurement].name, "family", r->family, "variant",
 		r->variant->name, "wans", r->wans, "flows", r->flows, "skipped", r->skipped,
 		"valid", r->valid > 0 && r->valid == r->rounds);
-	json_t *numbers = json_pack("{s:o, s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o}", "value",
-		number_or_null(result_value(r)), "unit", measurements[r->measurement].unit, "ns",
-		number_or_null(result_ns(r)), "ns_per", measurements[r->measurement].per,
+	json_t *numbers = json_pack("{s:o, s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+		"value", number_or_null(result_value(r)), "unit", measurements[r->measurement].unit,
+		"ns", number_or_null(result_ns(r)), "ns_per", measurements[r->measurement].per,
 		"spread_percent", number_or_null(spread_percent(r)), "ratio_nft_pcc",
-		number_or_null(pcc_ratio(all, r)), "ratio_bare", number_or_null(bare_ratio(all, r)),
-		"fast_share", number_or_null(result_share(r)), "rounds_ns",
-		rounds_json(r->ns, r->rounds));
+		number_or_null(pcc_ratio(all, r)), "ratio_nft_pcc_spread_percent",
+		number_or_null(pcc_ratio_spread(all, r)), "ratio_bare",
+		number_or_null(bare_ratio(all, r)), "ratio_fewest_wans",
+		number_or_null(fewest_wans_ratio(all, r)), "fast_share",
+		number_or_null(result_share(r)), "rounds_ns", rounds_json(r->ns, r->rounds));
 
 	json_object_update(row, numbers);
 	json_decref(numbers);
@@ -167,9 +183,10 @@ static json_t *memory_json(const struct memory *m)
 {
 	if (!m)
 		return json_null();
-	return json_pack("{s:i, s:f, s:f, s:f, s:f}", "max_conns", m->max_conns, "pcc_conns_bytes",
-		m->conns, "pcc_flows_bytes", m->flows, "conntrack_entry_bytes", m->conntrack,
-		"other_maps_bytes", m->fixed);
+	return json_pack("{s:i, s:f, s:f, s:f, s:f, s:f}", "max_conns", m->max_conns,
+		"pcc_conns_bytes", m->conns, "pcc_flows_bytes", m->flows, "conntrack_entry_bytes",
+		m->conntrack, "conntrack_growth_bytes", m->conntrack_growth, "other_maps_bytes",
+		m->fixed);
 }
 
 int report_json(const struct options *o, const struct results *all, const struct memory *memory)

@@ -16,6 +16,10 @@
 
 volatile __u32 sink_mode = SINK_DROP; /* written by the benchmark between runs */
 
+/* The ifindex by which a flow came last, by the flow's number, which its source port tells. */
+volatile __u32 sink_record = 0;
+__u32 sink_flow_ifindex[SINK_FLOWS_MAX];
+
 /* Frames that arrived, by ifindex. The programs write, the benchmark reads and clears. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -86,6 +90,18 @@ static __always_inline int is_ours(struct ethhdr *eth)
 	return eth->h_proto == bpf_htons(ETH_P_IPV6) && ip6->nexthdr == IPPROTO_UDP;
 }
 
+static __always_inline void record(const struct ethhdr *eth, __u32 ifindex)
+{
+	const struct ipv6hdr *ip6 = (const void *)(eth + 1);
+	const struct iphdr *ip4 = (const void *)(eth + 1);
+	const struct udphdr *udp = eth->h_proto == bpf_htons(ETH_P_IP) ? (const void *)(ip4 + 1)
+								       : (const void *)(ip6 + 1);
+	__u32 flow = bpf_ntohs(udp->source) - FLOW_FIRST_PORT;
+
+	if (flow < SINK_FLOWS_MAX)
+		sink_flow_ifindex[flow] = ifindex;
+}
+
 SEC("xdp")
 int sink_isp(struct xdp_md *ctx)
 {
@@ -94,6 +110,8 @@ int sink_isp(struct xdp_md *ctx)
 	if (data + FRAME_BYTES > end || !is_ours(data))
 		return XDP_DROP;
 	count(&isp_frames, ctx->ingress_ifindex % SINK_SLOTS);
+	if (sink_record)
+		record(data, ctx->ingress_ifindex);
 	return sink_mode == SINK_REFLECT ? reflect(data, ctx->ingress_ifindex) : XDP_DROP;
 }
 

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * TCP from one host to another through the router: how much a download carries, and how long a
- * request and its response take. The server is a child process on the ISPs' side; the client is
- * this process, on the LAN's side. A connection's first byte says what it wants.
+ * TCP through the stacks of both ends: the server is a process on the ISPs' side; the client is
+ * this process, on the LAN's side. The connections stay open. On each the client sends requests of
+ * one size, and the server answers with as many bytes as the request asks for.
+ *
+ * What makes the rate a stable one: a congestion control that does not pace, fixed socket buffers,
+ * no slow start after a pause, and threads that stay on their CPU.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -16,47 +19,68 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "bench.h"
 
 #define SERVER_PORT 5201
-#define MAX_STREAMS 32
 #define CHUNK (256 * 1024)
-#define REQUEST_BYTES 64
-#define REQUEST_MAX 100000
-/* Slow start and learning are over by then. */
-#define RAMP_UP_NS 300000000ull
-#define BULK_NS 700000000ull
-#define REQUEST_NS 500000000ull
+#define BUFFER_BYTES (512 * 1024)
 #define CONNECT_TIMEOUT_S 5
+/* Nothing comes for so long: the connection does not work. */
+#define STALL_MS 2000
+#define CONGESTION_CONTROL "reno"
+/* Other work on the machine waits. */
+#define PRIORITY (-20)
 
-enum wish { WISH_NONE = 0, WISH_BULK = 'B', WISH_ECHO = 'E' };
+union request {
+	uint64_t answer_bytes;
+	char bytes[64];
+};
+
+struct streams {
+	const struct topo *topo;
+	pid_t server;
+	struct pollfd fds[STREAMS_MAX]; /* connected in the LAN host */
+	int count;
+};
 
 static char chunk[CHUNK];
 
 /* ---- server ---- */
 
 struct server {
-	struct pollfd fds[MAX_STREAMS + 1]; /* the listener, then the connections */
-	char wishes[MAX_STREAMS + 1];
+	struct pollfd fds[STREAMS_MAX + 1]; /* the listener, then the connections */
+	uint64_t left[STREAMS_MAX + 1];	    /* bytes to send */
 	int count;
 };
 
+/* Before connecting and listening, because the buffers decide the window scale. */
+static void socket_prepare(int fd)
+{
+	int one = 1, bytes = BUFFER_BYTES;
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes));
+	setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes));
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, CONGESTION_CONTROL,
+		sizeof(CONGESTION_CONTROL) - 1);
+}
+
 static void server_accept(struct server *s)
 {
-	int one = 1, fd = accept4(s->fds[0].fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	int fd = accept4(s->fds[0].fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 	if (fd < 0)
 		return;
-	if (s->count > MAX_STREAMS) {
+	if (s->count > STREAMS_MAX) {
 		close(fd);
 		return;
 	}
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	s->fds[s->count] = (struct pollfd){.fd = fd, .events = POLLIN};
-	s->wishes[s->count++] = WISH_NONE;
+	s->left[s->count++] = 0;
 }
 
 static void server_close(struct server *s, int i)
@@ -64,34 +88,35 @@ static void server_close(struct server *s, int i)
 	close(s->fds[i].fd);
 	s->count--;
 	s->fds[i] = s->fds[s->count];
-	s->wishes[i] = s->wishes[s->count];
+	s->left[i] = s->left[s->count];
 }
 
 /* Returns 0, or -1 when the connection has ended. */
 static int server_serve(struct server *s, int i)
 {
+	union request request;
 	ssize_t got;
 
-	if (s->wishes[i] == WISH_NONE) {
-		got = read(s->fds[i].fd, &s->wishes[i], 1);
-		if (got == 1 && s->wishes[i] == WISH_BULK)
-			s->fds[i].events = POLLOUT;
-	} else if (s->wishes[i] == WISH_ECHO) {
-		char request[REQUEST_BYTES];
-
-		got = read(s->fds[i].fd, request, sizeof(request));
-		if (got > 0)
-			got = write(s->fds[i].fd, request, (size_t)got);
-	} else {
-		got = write(s->fds[i].fd, chunk, sizeof(chunk));
+	if (s->left[i] == 0) {
+		got = read(s->fds[i].fd, &request, sizeof(request));
+		if (got != sizeof(request))
+			return got < 0 && errno == EAGAIN ? 0 : -1;
+		s->left[i] = request.answer_bytes;
 	}
-	return got > 0 || (got < 0 && errno == EAGAIN) ? 0 : -1;
+	got = write(s->fds[i].fd, chunk, s->left[i] < CHUNK ? s->left[i] : CHUNK);
+	if (got < 0 && errno != EAGAIN)
+		return -1;
+	s->left[i] -= got > 0 ? (uint64_t)got : 0;
+	s->fds[i].events = s->left[i] ? POLLOUT : POLLIN;
+	return 0;
 }
 
 static void server_run(int listener)
 {
-	struct server s = {.fds[0] = {.fd = listener, .events = POLLIN}, .count = 1};
+	static struct server s;
 
+	s.fds[0] = (struct pollfd){.fd = listener, .events = POLLIN};
+	s.count = 1;
 	signal(SIGPIPE, SIG_IGN);
 	for (;;) {
 		if (poll(s.fds, (nfds_t)s.count, -1) < 0)
@@ -135,7 +160,8 @@ static int server_listen(int family)
 	if (fd < 0)
 		return -errno;
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (bind(fd, (struct sockaddr *)&any, length) || listen(fd, MAX_STREAMS)) {
+	socket_prepare(fd);
+	if (bind(fd, (struct sockaddr *)&any, length) || listen(fd, STREAMS_MAX)) {
 		err = -errno;
 		close(fd);
 		return err;
@@ -149,6 +175,8 @@ static pid_t server_start(const struct topo *t, int home)
 	int listener, err = ns_enter(t->isp_fd);
 	pid_t pid;
 
+	if (!err)
+		err = sysctl_write("/proc/sys/net/ipv4/tcp_slow_start_after_idle", "0");
 	if (err)
 		return err;
 	listener = server_listen(t->family);
@@ -158,6 +186,7 @@ static pid_t server_start(const struct topo *t, int home)
 	pid = fork();
 	if (pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		setpriority(PRIO_PROCESS, 0, PRIORITY);
 		server_run(listener);
 	}
 	err = pid < 0 ? -errno : pid;
@@ -168,21 +197,19 @@ static pid_t server_start(const struct topo *t, int home)
 /* ---- client ---- */
 
 /* A connected socket in the namespace of the caller, or -errno. */
-static int client_connect(int family, enum wish wish)
+static int client_connect(int family)
 {
 	struct sockaddr_storage server;
 	socklen_t length = address(family, false, &server);
 	struct timeval timeout = {.tv_sec = CONNECT_TIMEOUT_S};
-	char word = (char)wish;
-	int err, one = 1,
-		 fd = socket(family == 4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int err, fd = socket(family == 4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)
 		return -errno;
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	if (connect(fd, (struct sockaddr *)&server, length) || write(fd, &word, 1) != 1) {
+	socket_prepare(fd);
+	if (connect(fd, (struct sockaddr *)&server, length)) {
 		err = -errno;
 		close(fd);
 		return err;
@@ -190,142 +217,170 @@ static int client_connect(int family, enum wish wish)
 	return fd;
 }
 
-/* Reads what has come on all streams until the time is over. Bytes, or -errno. */
-static int64_t drain(struct pollfd *fds, int count, uint64_t until_ns)
+static int client_ask(int fd, uint64_t answer_bytes)
+{
+	union request request = {.answer_bytes = answer_bytes};
+
+	return write(fd, &request, sizeof(request)) == sizeof(request) ? 0 : -EIO;
+}
+
+/* Bytes read, or -errno. */
+static ssize_t client_read(int fd, uint64_t most)
 {
 	static char sink[CHUNK];
-	int64_t sum = 0;
+	ssize_t got = recv(fd, sink, most < CHUNK ? most : CHUNK, MSG_DONTWAIT);
+
+	if (got > 0)
+		return got;
+	if (got == 0)
+		return -ECONNRESET;
+	return errno == EAGAIN ? 0 : -errno;
+}
+
+/* Reads so many bytes from each of the first streams. */
+static int client_drain(struct streams *s, int count, uint64_t bytes_each)
+{
+	uint64_t left[STREAMS_MAX];
+	int open = count, ready;
 	ssize_t got;
 
-	while (now_ns() < until_ns) {
-		if (poll(fds, (nfds_t)count, 100) < 0)
-			return -errno;
+	for (int i = 0; i < count; i++) {
+		left[i] = bytes_each;
+		s->fds[i].events = POLLIN;
+	}
+	while (open) {
+		ready = poll(s->fds, (nfds_t)count, STALL_MS);
+		if (ready <= 0)
+			return ready ? -errno : -ETIME;
 		for (int i = 0; i < count; i++) {
-			if (!fds[i].revents)
+			if (!s->fds[i].revents || !left[i])
 				continue;
-			got = recv(fds[i].fd, sink, sizeof(sink), MSG_DONTWAIT);
-			if (got == 0 || (got < 0 && errno != EAGAIN))
-				return got ? -errno : -ECONNRESET;
-			sum += got > 0 ? got : 0;
+			got = client_read(s->fds[i].fd, left[i]);
+			if (got < 0)
+				return (int)got;
+			left[i] -= (uint64_t)got;
+			if (!left[i]) {
+				s->fds[i].events = 0;
+				open--;
+			}
 		}
-	}
-	return sum;
-}
-
-/* ns per kilobyte over so many streams, or < 0. */
-static double bulk(int family, int streams)
-{
-	struct pollfd fds[MAX_STREAMS];
-	int64_t bytes = 0;
-	uint64_t start = 0, end = 0;
-	int count = 0, err = 0;
-
-	while (!err && count < streams) {
-		fds[count] =
-			(struct pollfd){.fd = client_connect(family, WISH_BULK), .events = POLLIN};
-		err = fds[count].fd < 0 ? fds[count].fd : 0;
-		count += !err;
-	}
-	if (!err) {
-		bytes = drain(fds, count, now_ns() + RAMP_UP_NS);
-		start = now_ns();
-		if (bytes >= 0)
-			bytes = drain(fds, count, start + BULK_NS);
-		end = now_ns();
-	}
-	for (int i = 0; i < count; i++)
-		close(fds[i].fd);
-	return !err && bytes > 0 ? (double)(end - start) * 1000 / (double)bytes : -1;
-}
-
-static int request(int fd)
-{
-	char data[REQUEST_BYTES] = {0};
-	ssize_t got, have = 0;
-
-	if (write(fd, data, sizeof(data)) != sizeof(data))
-		return -EIO;
-	while (have < REQUEST_BYTES) {
-		got = read(fd, data, sizeof(data));
-		if (got <= 0)
-			return -EIO;
-		have += got;
 	}
 	return 0;
 }
 
-static int requests(int family, struct stream_times *out)
+static void pin(pid_t pid, int cpu)
 {
-	double *times = calloc(REQUEST_MAX, sizeof(*times));
-	int count = 0, fd = client_connect(family, WISH_ECHO), err = fd < 0 ? fd : 0;
-	uint64_t start, end;
+	cpu_set_t set;
 
-	if (!err && !times)
-		err = -ENOMEM;
-	start = now_ns();
-	while (!err && now_ns() - start < RAMP_UP_NS)
-		err = request(fd);
-	start = now_ns();
-	for (end = start; !err && end < start + REQUEST_NS + RAMP_UP_NS && count < REQUEST_MAX;) {
-		uint64_t sent = now_ns();
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	sched_setaffinity(pid, sizeof(set), &set);
+}
 
-		err = request(fd);
-		end = now_ns();
-		times[count++] = (double)(end - sent);
+static void place(const struct streams *s, int server_cpu, int client_cpu)
+{
+	pin(s->server, server_cpu);
+	pin(0, client_cpu);
+}
+
+double streams_bulk(
+	struct streams *s, int count, uint64_t bytes, int server_cpu, int client_cpu, char *why)
+{
+	uint64_t start, end, each = bytes / (uint64_t)count;
+	int err = 0;
+
+	place(s, server_cpu, client_cpu);
+	setpriority(PRIO_PROCESS, 0, PRIORITY);
+	start = now_ns();
+	for (int i = 0; i < count && !err; i++)
+		err = client_ask(s->fds[i].fd, each);
+	if (!err)
+		err = client_drain(s, count, each);
+	end = now_ns();
+	setpriority(PRIO_PROCESS, 0, 0);
+	if (!err)
+		return (double)(end - start) * 1000 / (double)(each * (uint64_t)count);
+	snprintf(why, BENCH_WHY, "TCP, %d streams: %s", count, strerror(-err));
+	return -1;
+}
+
+static int exchange(int fd)
+{
+	union request answer;
+	int err = client_ask(fd, sizeof(answer));
+
+	if (!err && recv(fd, &answer, sizeof(answer), MSG_WAITALL) != sizeof(answer))
+		err = -EIO;
+	return err;
+}
+
+int streams_exchanges(struct streams *s, int count, int server_cpu, int client_cpu,
+	struct exchange_times *out, char *why)
+{
+	double *times = calloc((size_t)count, sizeof(*times));
+	int err = times ? 0 : -ENOMEM;
+
+	place(s, server_cpu, client_cpu);
+	setpriority(PRIO_PROCESS, 0, PRIORITY);
+	for (int i = 0; i < count && !err; i++) {
+		uint64_t start = now_ns();
+
+		err = exchange(s->fds[0].fd);
+		times[i] = (double)(now_ns() - start);
 	}
-	if (!err && count < 100)
-		err = -ETIME;
+	setpriority(PRIO_PROCESS, 0, 0);
 	if (!err) {
 		qsort(times, (size_t)count, sizeof(*times), compare_double);
 		out->p50_ns = times[count / 2];
 		out->p99_ns = times[count - 1 - count / 100];
+	} else {
+		snprintf(why, BENCH_WHY, "TCP, requests: %s", strerror(-err));
 	}
-	if (fd >= 0)
-		close(fd);
 	free(times);
 	return err;
 }
 
-/* The generator's CPU is not theirs. */
-static void unpin(cpu_set_t *old)
+int streams_open(struct streams **out, const struct topo *t, char *why)
 {
-	cpu_set_t all;
+	struct streams *s = calloc(1, sizeof(*s));
+	int fd, err, home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
 
-	sched_getaffinity(0, sizeof(*old), old);
-	memset(&all, 0xff, sizeof(all));
-	sched_setaffinity(0, sizeof(all), &all);
+	*out = NULL;
+	err = home < 0 ? -errno : s ? 0 : -ENOMEM;
+	if (err)
+		goto out;
+	signal(SIGPIPE, SIG_IGN);
+	s->topo = t;
+	s->server = server_start(t, home);
+	err = s->server < 0 ? s->server : ns_enter(t->lan_fd);
+	while (!err && s->count < STREAMS_MAX) {
+		fd = client_connect(t->family);
+		err = fd < 0 ? fd : 0;
+		if (!err)
+			s->fds[s->count++] = (struct pollfd){.fd = fd, .events = POLLIN};
+	}
+	ns_enter(home);
+	if (!err)
+		*out = s;
+out:
+	if (err) {
+		snprintf(why, BENCH_WHY, "TCP: %s", strerror(-err));
+		streams_close(s);
+	}
+	if (home >= 0)
+		close(home);
+	return err;
 }
 
-int streams_measure(
-	const struct topo *t, const struct options *o, struct stream_times *out, char *why)
+void streams_close(struct streams *s)
 {
-	int err, home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-	cpu_set_t old;
-	pid_t server;
-
-	(void)o;
-	*out = (struct stream_times){-1, -1, -1, -1};
-	if (home < 0)
-		return -errno;
-	unpin(&old);
-	signal(SIGPIPE, SIG_IGN);
-	server = server_start(t, home);
-	err = server < 0 ? server : ns_enter(t->lan_fd);
-	if (!err) {
-		out->bulk1_ns = bulk(t->family, 1);
-		out->bulk32_ns = bulk(t->family, MAX_STREAMS);
-		err = requests(t->family, out);
-		if (!err && (out->bulk1_ns < 0 || out->bulk32_ns < 0))
-			err = -EIO;
+	if (!s)
+		return;
+	for (int i = 0; i < s->count; i++)
+		close(s->fds[i].fd);
+	if (s->server > 0) {
+		kill(s->server, SIGKILL);
+		waitpid(s->server, NULL, 0);
 	}
-	if (err)
-		snprintf(why, BENCH_WHY, "TCP: %s", strerror(-err));
-	ns_enter(home);
-	close(home);
-	if (server > 0) {
-		kill(server, SIGKILL);
-		waitpid(server, NULL, 0);
-	}
-	sched_setaffinity(0, sizeof(old), &old);
-	return err;
+	free(s);
 }

@@ -330,8 +330,7 @@ out:
 	return err;
 }
 
-/* Deletes all conntrack entries of the namespace now, rather than while the next variant runs. */
-static void conntrack_flush(int netns_fd)
+void topo_flush_conntrack(const struct topo *t)
 {
 	struct {
 		struct nlmsghdr header;
@@ -347,7 +346,7 @@ static void conntrack_flush(int netns_fd)
 
 	if (home < 0)
 		return;
-	if (ns_enter(netns_fd) == 0) {
+	if (ns_enter(t->router_fd) == 0) {
 		fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
 		if (fd >= 0) {
 			if (send(fd, &request, sizeof(request), 0) > 0)
@@ -374,7 +373,7 @@ static void namespaces_delete(pid_t owner, int number)
 
 void topo_clean(pid_t owner)
 {
-	for (int number = 0; number < BENCH_MAX_VARIANTS; number++)
+	for (int number = 0; number < BENCH_MAX_STANDS; number++)
 		namespaces_delete(owner, number);
 }
 
@@ -383,7 +382,7 @@ void topo_destroy(struct topo *t, pid_t owner)
 	int *fds[] = {&t->lan_fd, &t->router_fd, &t->isp_fd};
 
 	if (t->router_fd >= 0)
-		conntrack_flush(t->router_fd);
+		topo_flush_conntrack(t);
 	for (int i = 0; i < 3; i++) {
 		if (*fds[i] >= 0)
 			close(*fds[i]);

@@ -17,8 +17,19 @@
 
 /* Frames per softirq run: well below the 256 slots of a veth ring. */
 #define GEN_BATCH 64
+#define LOOPBACK_IFINDEX 1 /* in every network namespace */
 #define ARRIVAL_TIMEOUT_NS 500000000ull
 #define WARM_UP_PASSES_MAX 8
+
+/*
+ * Loaded once for all topologies, which send one at a time. Else the stands would not be equal: the
+ * kernel calls the first 48 XDP programs of the machine directly, and the rest through a pointer.
+ */
+static struct programs {
+	struct bench_gen *gen;
+	struct bench_sink *sink;
+	int users;
+} programs;
 
 struct traffic {
 	const struct topo *topo;
@@ -26,9 +37,42 @@ struct traffic {
 	struct bench_sink *sink;
 	int home_fd;
 	int cpus;
+	uint32_t *order; /* of the flows in bursts, order_length of them; NULL: none */
+	uint32_t order_length;
 };
 
-static int attach_sinks(struct traffic *tr)
+static int programs_get(struct traffic *tr)
+{
+	if (programs.users++ == 0) {
+		programs.gen = bench_gen__open_and_load();
+		programs.sink = bench_sink__open_and_load();
+	}
+	tr->gen = programs.gen;
+	tr->sink = programs.sink;
+	return tr->gen && tr->sink ? 0 : -errno;
+}
+
+static void programs_put(void)
+{
+	if (--programs.users)
+		return;
+	bench_gen__destroy(programs.gen);
+	bench_sink__destroy(programs.sink);
+	programs = (struct programs){0};
+}
+
+/*
+ * The generator stands on the loopback device, too, where it meets nothing. There it has a place
+ * among the kernel's XDP programs; without one each test run would take it a place and give it
+ * back, and wait for RCU both times: up to 30 ms within the time that is measured.
+ */
+static int attach_generator(struct traffic *tr)
+{
+	return bpf_xdp_attach(
+		LOOPBACK_IFINDEX, bpf_program__fd(tr->gen->progs.gen), XDP_FLAGS_SKB_MODE, NULL);
+}
+
+static int attach_programs(struct traffic *tr)
 {
 	const struct topo *t = tr->topo;
 	int err = ns_enter(t->isp_fd);
@@ -41,6 +85,8 @@ static int attach_sinks(struct traffic *tr)
 	if (!err)
 		err = bpf_xdp_attach(t->lan_ifindex, bpf_program__fd(tr->sink->progs.sink_lan),
 			XDP_FLAGS_DRV_MODE, NULL);
+	if (!err)
+		err = attach_generator(tr);
 	ns_enter(tr->home_fd);
 	return err;
 }
@@ -65,14 +111,9 @@ int traffic_open(struct traffic **out, const struct topo *t, int cpu, char *why)
 	tr->topo = t;
 	tr->cpus = libbpf_num_possible_cpus();
 	tr->home_fd = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-	tr->gen = bench_gen__open_and_load();
-	tr->sink = bench_sink__open_and_load();
-	err = tr->home_fd < 0 || !tr->gen || !tr->sink ? -errno : 0;
-	if (!err) {
-		tr->gen->bss->gen_next = 0;
-		tr->gen->data->gen_family = (uint32_t)t->family;
-		err = attach_sinks(tr);
-	}
+	err = programs_get(tr);
+	if (!err)
+		err = tr->home_fd < 0 ? -errno : attach_programs(tr);
 	if (!err)
 		err = pin_cpu(cpu);
 	if (!err)
@@ -89,8 +130,8 @@ void traffic_close(struct traffic *tr)
 {
 	if (!tr)
 		return;
-	bench_gen__destroy(tr->gen);
-	bench_sink__destroy(tr->sink);
+	programs_put();
+	free(tr->order);
 	if (tr->home_fd >= 0)
 		close(tr->home_fd);
 	free(tr);
@@ -98,9 +139,87 @@ void traffic_close(struct traffic *tr)
 
 void traffic_flows(struct traffic *tr, uint32_t first, uint32_t count)
 {
+	tr->gen->bss->gen_ordered = 0;
 	tr->gen->bss->gen_first = first;
 	tr->gen->data->gen_end = first + count;
 	tr->gen->bss->gen_next = first;
+}
+
+void traffic_bursts_rewind(struct traffic *tr)
+{
+	memcpy(tr->gen->bss->gen_order, tr->order, tr->order_length * sizeof(*tr->order));
+	tr->gen->bss->gen_ordered = 1;
+	tr->gen->bss->gen_first = 0;
+	tr->gen->data->gen_end = tr->order_length;
+	tr->gen->bss->gen_next = 0;
+}
+
+/* The WAN of a flow, from 0, or -1. */
+static int flow_wan(const struct traffic *tr, uint32_t flow)
+{
+	for (int i = 0; i < tr->topo->wans; i++)
+		if (tr->sink->bss->sink_flow_ifindex[flow] == (uint32_t)tr->topo->isp_ifindex[i])
+			return i;
+	return -1;
+}
+
+/* The first flows of each WAN, so many that all together are count, WAN by WAN. */
+static int choose_by_wan(
+	const struct traffic *tr, uint32_t opened, uint32_t count, uint32_t *flows, char *why)
+{
+	uint32_t each = count / (uint32_t)tr->topo->wans;
+
+	for (int i = 0; i < tr->topo->wans; i++) {
+		uint32_t found = 0;
+
+		for (uint32_t flow = 0; flow < opened && found < each; flow++)
+			if (flow_wan(tr, flow) == i)
+				flows[(uint32_t)i * each + found++] = flow;
+		if (found < each) {
+			snprintf(why, BENCH_WHY, "wan%d has %u flows, %u are needed", i + 1, found,
+				each);
+			return -EINVAL;
+		}
+	}
+	return 0;
+}
+
+/* Bursts of each WAN in turn. */
+static int order_by_wan(
+	struct traffic *tr, uint32_t opened, uint32_t count, uint32_t burst, char *why)
+{
+	uint32_t wans = (uint32_t)tr->topo->wans, each = count / wans, length = 0;
+	uint32_t *flows = calloc(count, sizeof(*flows));
+	int err = flows ? 0 : -ENOMEM;
+
+	if (!err)
+		err = choose_by_wan(tr, opened, count, flows, why);
+	for (uint32_t first = 0; first < each && !err; first += burst)
+		for (uint32_t wan = 0; wan < wans; wan++)
+			for (uint32_t i = first; i < first + burst; i++)
+				tr->order[length++] = flows[wan * each + i];
+	free(flows);
+	return err;
+}
+
+int traffic_bursts(struct traffic *tr, uint32_t opened, uint32_t count, uint32_t burst,
+	bool wan_known, char *why)
+{
+	if (opened > SINK_FLOWS_MAX || count % ((uint32_t)tr->topo->wans * burst)) {
+		snprintf(why, BENCH_WHY, "%u flows do not make whole bursts of %u for %d WANs",
+			count, burst, tr->topo->wans);
+		return -EINVAL;
+	}
+	free(tr->order);
+	tr->order = calloc(count, sizeof(*tr->order));
+	if (!tr->order)
+		return -ENOMEM;
+	tr->order_length = count;
+	if (wan_known)
+		return order_by_wan(tr, opened, count, burst, why);
+	for (uint32_t i = 0; i < count; i++)
+		tr->order[i] = i;
+	return 0;
 }
 
 static uint64_t percpu_sum(const struct traffic *tr, int map_fd, uint32_t slot)
@@ -165,6 +284,7 @@ static int generate(struct traffic *tr, uint32_t packets)
 
 	if (err)
 		return err;
+	tr->gen->data->gen_family = (uint32_t)tr->topo->family;
 	setpriority(PRIO_PROCESS, 0, -20);
 	err = bpf_prog_test_run_opts(bpf_program__fd(tr->gen->progs.gen), &opts);
 	setpriority(PRIO_PROCESS, 0, 0);
@@ -213,6 +333,7 @@ static int warm_up_pass(struct traffic *tr, uint32_t count, bool bidir, bool mas
 	int err;
 
 	tr->sink->bss->sink_mode = bidir ? SINK_REFLECT : SINK_DROP;
+	tr->sink->bss->sink_record = 1;
 	counters_clear(tr);
 	err = generate(tr, count);
 	if (err) {
@@ -222,6 +343,7 @@ static int warm_up_pass(struct traffic *tr, uint32_t count, bool bidir, bool mas
 	out = wait_for(tr, isp_frames, count);
 	back = bidir ? wait_for(tr, lan_frames, count) : count;
 	tr->sink->bss->sink_mode = SINK_DROP;
+	tr->sink->bss->sink_record = 0;
 	unmasked = percpu_sum(tr, bpf_map__fd(tr->sink->maps.isp_unmasked), 0);
 	if (masked && unmasked) {
 		snprintf(why, BENCH_WHY, "%llu frames left untranslated",

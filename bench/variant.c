@@ -391,7 +391,8 @@ static int attach_programs(
 	return err;
 }
 
-static int setup_programs(const struct variant *v, const struct topo *t, struct setup *s, char *why)
+static int setup_programs(const struct variant *v, const struct topo *t, const struct options *o,
+	struct setup *s, char *why)
 {
 	struct bench_path *path;
 	int err = -ENOMEM;
@@ -403,6 +404,7 @@ static int setup_programs(const struct variant *v, const struct topo *t, struct 
 		goto out;
 	s->path = (struct path *)path;
 	path->rodata->path_wans = (uint32_t)t->wans;
+	path->rodata->path_burst = o->burst;
 	if (v->flags & VAR_CONST)
 		path->rodata->path_const_mark = v->flags & VAR_LAST ? (uint32_t)t->wans : 1;
 	path->rodata->path_use_hash = v->flags & VAR_HASH ? 1 : 0;
@@ -571,7 +573,7 @@ int variant_setup(const struct variant *v, const struct topo *t, const struct op
 	if (!err)
 		err = configure(v, t, why);
 	if (!err)
-		err = setup_programs(v, t, s, why);
+		err = setup_programs(v, t, o, s, why);
 	ns_enter(home);
 	close(home);
 	if (!err && v->flags & VAR_PCCBPF)
