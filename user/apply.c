@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "conntrack.h"
+#include "fastpath.h"
 #include "observe.h"
 #include "xdp.h"
 
@@ -383,6 +384,8 @@ static int plan_and_do(struct pcc_session *s, struct pcc_config *cfg, struct pcc
 	ret = carry_out(&w, &plan, err);
 	if (!ret && !w.old)
 		pcc_dp_finish(&s->dp);
+	if (!ret)
+		pcc_fastpath_warn(s, cfg, w.old, opts->warn);
 	if (!ret)
 		pcc_warn_gateways(s, cfg, w.old, opts->warn);
 out:
