@@ -58,8 +58,7 @@ static bool prog_is_pccbpf(uint32_t id, uint32_t map_id)
 	return false;
 }
 
-/* Is the program this instance's: of whatever build, it works on our pcc_meta? */
-static bool prog_is_ours(struct pcc_dp *dp, uint32_t id)
+bool pcc_prog_is_ours(struct pcc_dp *dp, uint32_t id)
 {
 	uint32_t meta = map_id_of(dp->map_fd[PCC_MAP_META]);
 
@@ -111,7 +110,7 @@ static uint32_t filter_find(struct pcc_dp *dp, uint32_t ifindex, enum pcc_hook_d
 	struct bpf_tc_opts opts;
 
 	tc_init(&hook, &opts, ifindex, dir);
-	if (bpf_tc_query(&hook, &opts) || !prog_is_ours(dp, opts.prog_id))
+	if (bpf_tc_query(&hook, &opts) || !pcc_prog_is_ours(dp, opts.prog_id))
 		return 0;
 	return opts.prog_id;
 }
@@ -215,7 +214,7 @@ static int filter_attach(struct pcc_dp *dp, uint32_t ifindex, enum pcc_hook_dir 
 	if (ret && ret != -EEXIST)
 		return ret;
 	tc_init(&hook, &opts, ifindex, dir);
-	if (!bpf_tc_query(&hook, &opts) && !prog_is_ours(dp, opts.prog_id))
+	if (!bpf_tc_query(&hook, &opts) && !pcc_prog_is_ours(dp, opts.prog_id))
 		return -EEXIST;
 	tc_init(&hook, &opts, ifindex, dir);
 	opts.prog_fd = prog_fd;
@@ -369,11 +368,11 @@ bool pcc_hook_is_foreign(struct pcc_dp *dp, uint32_t ifindex, enum pcc_hook_dir 
 
 	tc_init(&hook, &opts, ifindex, dir);
 	if (!bpf_tc_query(&hook, &opts) && prog_is_pccbpf(opts.prog_id, 0) &&
-		!prog_is_ours(dp, opts.prog_id))
+		!pcc_prog_is_ours(dp, opts.prog_id))
 		return true;
 	n = tcx_programs(ifindex, dir, ids);
 	for (int i = 0; i < n; i++)
-		if (prog_is_pccbpf(ids[i], 0) && !prog_is_ours(dp, ids[i]))
+		if (prog_is_pccbpf(ids[i], 0) && !pcc_prog_is_ours(dp, ids[i]))
 			return true;
 	return false;
 }
@@ -388,7 +387,7 @@ static bool other_program(struct pcc_dp *dp, const uint32_t *ids, int n, enum pc
 	int fd;
 
 	for (int i = 0; i < n; i++) {
-		if (prog_is_ours(dp, ids[i])) {
+		if (pcc_prog_is_ours(dp, ids[i])) {
 			counts = true;
 			continue;
 		}

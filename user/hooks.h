@@ -16,6 +16,9 @@ enum pcc_hook_dir { PCC_HOOK_IN = 0, PCC_HOOK_OUT = 1 };
 
 enum pcc_hook_kind { PCC_HOOK_NONE, PCC_HOOK_TCX, PCC_HOOK_CLSACT };
 
+/* Is the program this instance's: of whatever build, it works on our pcc_meta? */
+bool pcc_prog_is_ours(struct pcc_dp *dp, uint32_t id);
+
 /* What of ours sits at a hook; *prog_id (may be NULL) is its program. */
 enum pcc_hook_kind pcc_hook_find(
 	struct pcc_dp *dp, uint32_t ifindex, enum pcc_hook_dir dir, uint32_t *prog_id);

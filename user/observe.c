@@ -13,6 +13,7 @@
 
 #include "conntrack.h"
 #include "gateway.h"
+#include "nexthop.h"
 #include "xdp.h"
 #include "parse.h"
 
@@ -649,6 +650,8 @@ int pcc_observe_rest(struct pcc_session *s, const struct pcc_config *cfg, struct
 		ret = observe_hooks(s, cfg, now);
 	if (!ret)
 		ret = observe_xdp(s, now);
+	now->nexthops_possible = pcc_nexthop_possible();
+	now->nexthops_watched = attached && !s->dp.loaded && pcc_nexthop_watched(&s->dp);
 	if (ret)
 		return pcc_err_set(err, ret, "router", "cannot be read: %s", strerror(-ret));
 	pcc_plan_nat(cfg, NULL, s->dp.no_ct, &nat);
