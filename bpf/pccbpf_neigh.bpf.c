@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A neighbour whose MAC changes ends all leases at once: the fast path would send to the old MAC for
- * up to two seconds more. Hangs on tracepoints of the kernel's neighbour tables. An object of its
- * own, since a kernel may lack or forbid tracing; then the lease has to do.
+ * A neighbour whose MAC changes ends all leases at once: the fast path would send to the old MAC
+ * for up to two seconds more. Hangs on tracepoints of the kernel's neighbour tables. An object of
+ * its own, since a kernel may lack or forbid tracing; then the lease has to do.
  */
 #include "common.bpf.h"
 #include <bpf/bpf_tracing.h>

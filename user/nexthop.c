@@ -32,10 +32,11 @@ bool pcc_nexthop_possible(void)
 	if (known)
 		return possible;
 	vmlinux = btf__load_vmlinux_btf();
-	possible = vmlinux &&
-		   btf__find_by_name_kind(vmlinux, "btf_trace_neigh_update", BTF_KIND_TYPEDEF) > 0 &&
-		   btf__find_by_name_kind(
-			   vmlinux, "btf_trace_neigh_update_done", BTF_KIND_TYPEDEF) > 0;
+	possible =
+		vmlinux &&
+		btf__find_by_name_kind(vmlinux, "btf_trace_neigh_update", BTF_KIND_TYPEDEF) > 0 &&
+		btf__find_by_name_kind(vmlinux, "btf_trace_neigh_update_done", BTF_KIND_TYPEDEF) >
+			0;
 	btf__free(vmlinux);
 	known = true;
 	return possible;

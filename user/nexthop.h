@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Next hops that change their MAC end all leases at once (bpf/pccbpf_neigh.bpf.c). Two links on
- * tracepoints, pinned as link_neigh and link_neigh_done. Where the kernel has no such tracepoints, or
- * refuses, the fast path follows when leases end, within 2.1 s.
+ * tracepoints, pinned as link_neigh and link_neigh_done. Where the kernel has no such tracepoints,
+ * or refuses, the fast path follows when leases end, within 2.1 s.
  */
 #ifndef PCC_NEXTHOP_H
 #define PCC_NEXTHOP_H

@@ -678,8 +678,8 @@ out:
 	return ret;
 }
 
-/* Is a name in the pin directory one of ours? Links are link_in_<ifindex>, link_out_<ifindex> and those
- * of nexthop.c. */
+/* Is a name in the pin directory one of ours? Links are link_in_<ifindex>, link_out_<ifindex> and
+ * those of nexthop.c. */
 static bool is_our_pin(const char *name)
 {
 	size_t len = strlen(name);

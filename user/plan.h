@@ -99,7 +99,7 @@ struct pcc_observed {
 	bool nat_matches;
 	bool nexthops_possible; /* the kernel can tell of next hops that change their MAC */
 	bool nexthops_watched;	/* and our programs listen */
-	bool maps_match; /* the maps hold the new configuration already */
+	bool maps_match;	/* the maps hold the new configuration already */
 	bool has_v6;
 };
 

@@ -41,6 +41,47 @@ while True:
             pass
 END
 
+# One end of a connection that is closed by halves. `server PORT` answers each message; told that no more
+# comes, it sends 200 of 100 bytes and closes. `client PORT SECONDS` plays for that time, says that no more comes, and
+# reads to the end. Both print when no more came, or comes (ms); the client what it got after that, too.
+cat >"$T_DIR/half.py" <<'END'
+import socket, sys, time
+def now():
+    return int(time.time() * 1000)
+def server(port):
+    listener = socket.create_server(("203.0.113.7", port))
+    print("ready", flush=True)
+    c, _ = listener.accept()
+    while data := c.recv(100):
+        c.sendall(data)
+    print(now(), flush=True)
+    for _ in range(200):
+        c.sendall(b"z" * 100)
+        time.sleep(0.005)
+    c.close()
+    time.sleep(3)
+def client(port, seconds):
+    c = socket.create_connection(("203.0.113.7", port))
+    c.settimeout(5)
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        c.sendall(b"x" * 50)
+        got = 0
+        while got < 50:
+            got += len(c.recv(100))
+        time.sleep(0.01)
+    print(now(), flush=True)
+    c.shutdown(socket.SHUT_WR)
+    got = 0
+    while data := c.recv(65536):
+        got += len(data)
+    print(got, flush=True)
+if sys.argv[1] == "server":
+    server(int(sys.argv[2]))
+else:
+    client(int(sys.argv[2]), float(sys.argv[3]))
+END
+
 declare -A STREAM_PID=()
 
 # stream_start NAME DESTINATION PORT SOURCE-PORT
@@ -209,7 +250,7 @@ while True:
 END
 
 mode_tests() {
-	local mode=$1 start own wan t watch before server client what when
+	local mode=$1 start own wan t watch before server client half what when
 	local -A starts=()
 	rt sysctl -qw net.netfilter.nf_conntrack_tcp_timeout_established=4000
 	t_assert_status 0 pcc "${ATTACH[@]}" --fastpath "$mode"
@@ -324,6 +365,16 @@ mode_tests() {
 	spawn_to "$T_DIR/client.$mode" lan1 python3 "$T_DIR/client.py" 203.0.113.7 7301
 	client=$SPAWNED
 
+	spawn_to "$T_DIR/half.s.$mode" inet python3 "$T_DIR/half.py" server 7302
+	poll_until 5 grep -qs ready "$T_DIR/half.s.$mode" || t_fail 'the server does not start'
+	half=("$SPAWNED")
+	spawn_to "$T_DIR/half.c.$mode" lan1 python3 "$T_DIR/half.py" client 7302 4
+	half+=("$SPAWNED")
+	half_is_fast() {
+		[[ $(pcc conns --json | jq -c '[.[] | select(.dport == 7302) | .fastpath]') == '[true]' ]]
+	}
+	t_assert 'fast' poll_until 3 half_is_fast
+
 	t_begin "$mode: conntrack's timeout of a TCP connection stays the established one, and outlives an idle time"
 	rt sysctl -qw net.netfilter.nf_conntrack_tcp_timeout_unacknowledged=2
 	rt sysctl -qw net.netfilter.nf_conntrack_tcp_timeout_max_retrans=2
@@ -354,6 +405,18 @@ mode_tests() {
 	t_assert 'idle, they have no entry after 3 s' poll_until 5 no_udp_entries
 	stop "$watch"
 	rt sysctl -qw net.netfilter.nf_conntrack_udp_timeout_stream=120
+
+	t_begin "$mode: a FIN after seconds of the fast path is there at once, and the other half goes on to its end"
+	half_ended() {
+		(($(wc -l <"$T_DIR/half.c.$mode") == 2))
+	}
+	t_assert 'it ends' poll_until 5 half_ended
+	read -r when <"$T_DIR/half.c.$mode"
+	t_assert_le $(($(tail -n 1 "$T_DIR/half.s.$mode") - when)) 300 'the server was told after (ms)'
+	t_assert_eq "$(tail -n 1 "$T_DIR/half.c.$mode")" 20000 'bytes that came after it'
+	t_assert 'conntrack has closed it' poll_until 2 no_open_entry 7302
+	t_assert_eq "$(pcc conns --json | jq -c '[.[] | select(.dport == 7302) | .fastpath]')" '[false]' 'fast'
+	for t in "${half[@]}"; do stop "$t"; done
 
 	t_begin "$mode: a server that is killed after seconds of the fast path: the client gets ECONNRESET at once"
 	t_assert_eq "$(pcc conns --json | jq -c '[.[] | select(.dport == 7301) | .fastpath]')" '[true]' 'fast'
