@@ -19,6 +19,28 @@ udp_talk() {
 	lan 1 python3 "$ROOT/tests/e2e/talk.py" "$@"
 }
 
+# segments.py COUNT PORT DESTINATION...: that many connections to the echo servers, a hundred messages on each; says how
+# many segments their sockets have sent and received, a line "SOURCE-PORT SENT RECEIVED" each, and waits.
+cat >"$T_DIR/segments.py" <<'END'
+import socket, struct, sys, time
+count, port, where = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
+conns = [socket.create_connection((where[i % len(where)], port), timeout=5) for i in range(count)]
+files = [c.makefile("rb") for c in conns]
+for f in files:
+    f.readline()
+for i in range(100):
+    for c in conns:
+        c.sendall(b"%06d\n" % i)
+    for f in files:
+        assert f.readline() == b"%06d\n" % i
+time.sleep(0.5)  # the last acknowledgements
+for c in conns:
+    info = c.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 192)
+    print(c.getsockname()[1], *struct.unpack_from("=II", info, 136))  # tcpi_segs_out, tcpi_segs_in
+print("done", flush=True)
+time.sleep(60)
+END
+
 # fast_share: percent of the packets of all WANs, since the numbers in FAST_BASE.
 fast_numbers() {
 	# shellcheck disable=SC2016
@@ -127,6 +149,16 @@ mode_tests() {
 	t_begin "$mode: every packet and byte is counted once, by conns, WANs and buckets, as both ends saw it"
 	counts_agree 203.0.113.3 "$mode"
 	counts_agree 2001:db8:ffff::3 "$mode"
+
+	t_begin "$mode: each TCP connection's packets are those that its socket has sent and received"
+	forget_all
+	spawn_to "$T_DIR/segments" lan1 python3 "$T_DIR/segments.py" 20 7004 203.0.113.4 2001:db8:ffff::4
+	poll_until 15 grep -qs 'done' "$T_DIR/segments" || t_fail 'the connections do not come to an end'
+	pcc conns --json >"$T_DIR/conns"
+	t_assert_eq "$(jq -r '.[] | select(.dport == 7004) | "\(.sport) \(.tx_packets) \(.rx_packets)"' "$T_DIR/conns" | sort)" \
+		"$(grep -v 'done' "$T_DIR/segments" | sort)" 'port, packets sent and received, of 20 connections'
+	t_assert_eq "$(jq -c '[.[] | select(.dport == 7004) | .fastpath] | [length, all]' "$T_DIR/conns")" '[20,true]' 'fast'
+	stop "$SPAWNED"
 
 	t_begin "$mode: a connection that the server kills ends at once for the client"
 	spawn inet "$LABTOOL" serve --tcp 7300 --bind 203.0.113.7
