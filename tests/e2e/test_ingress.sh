@@ -174,3 +174,18 @@ assert_no_leak
 t_assert_status 0 pcc detach
 t_assert_eq "$(rt tc filter show dev lan0 parent ffff: | grep -c 'mirred (Egress Redirect to device ifb0)')" 1 \
 	'the filter after detach'
+
+t_begin 'the daemon sees filters come and go, and does the same without being asked'
+shape_off lan0
+printf '%s\n' 'lan: [lan0]' 'fastpath: auto' 'wans:' '  - interface: wan1' '  - interface: wan2' >"$DAEMON_CONF"
+daemon_start
+t_assert_eq "$(says wan1)" "tc|$VETH|" 'status of wan1'
+kept_away() {
+	[[ $(says wan1) == "$1"* ]]
+}
+shape_on wan1
+within_ms 1000 'the filter is seen' kept_away "off|$KEPT"
+shape_off wan1
+within_ms 1000 'that it is gone is seen' kept_away "tc|$VETH"
+stop "$DAEMON_PID"
+t_assert_status 0 pcc detach

@@ -1551,6 +1551,37 @@ static void only_connections_that_both_sides_agreed_to_are_learned(void **state)
 	}
 }
 
+/* Somebody else's filters stand at the ingress of the WAN, or of the LAN: the other way is fast. */
+static void what_arrives_where_others_filter_is_not_learned(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < 2 * ARRAY_LEN(conns_all); i++) {
+		struct link2 *c = &conns_all[i / 2];
+		int dir = c->inbound ? TO_LAN : TO_WAN, kept = i & 1;
+		uint32_t ifindex = near_if(kept);
+		struct pcc_iface iface;
+
+		fresh(mode);
+		assert_int_equal(bpf_map_lookup_elem(FD(pcc_ifaces), &ifindex, &iface), 0);
+		iface.flags |= PCC_IFACE_NO_FAST;
+		assert_int_equal(bpf_map_update_elem(FD(pcc_ifaces), &ifindex, &iface, BPF_ANY), 0);
+		fast_on(true);
+		conn_first(c);
+		kernel_way(c, !dir, TCP_SYN | TCP_ACK);
+		for (int n = 0; n < 6; n++) {
+			if (has_flow(c, !kept)) /* let the kernel see both ways */
+				lease_set(c, !kept, -1, 0);
+			kernel_way(c, dir, TCP_ACK);
+			kernel_way(c, !dir, TCP_ACK);
+		}
+		if (has_flow(c, kept) || !has_flow(c, !kept))
+			fail_msg(
+				"%s: learned to WAN %d, to LAN %d, with filters at the %s's ingress",
+				c->name, has_flow(c, TO_WAN), has_flow(c, TO_LAN),
+				kept == TO_WAN ? "LAN" : "WAN");
+	}
+}
+
 /* Sequence numbers that conntrack shifts are not the fast path's to repeat. */
 static void connections_with_shifted_sequence_numbers_are_not_learned(void **state)
 {
@@ -1723,6 +1754,7 @@ int main(void)
 		T(what_exceeds_the_egress_mtu_is_the_kernels),
 		T(a_tuple_on_another_interface_is_not_the_connection),
 		T(only_connections_that_both_sides_agreed_to_are_learned),
+		T(what_arrives_where_others_filter_is_not_learned),
 		T(connections_with_shifted_sequence_numbers_are_not_learned),
 		T(an_entry_of_another_epoch_is_void),
 		T(the_packet_after_the_lease_renews_it),
