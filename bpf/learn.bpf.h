@@ -158,18 +158,15 @@ static __always_inline void learn_diffs(struct pcc_flow *flow, __u32 v6)
 
 /* The link-layer header that the kernel wrote, and whether there is one on either side. */
 static __always_inline int learn_link(
-	struct __sk_buff *skb, struct pcc_flow *flow, __u32 in_ifindex)
+	struct __sk_buff *skb, struct pcc_flow *flow, const struct pcc_iface *in)
 {
 	__u32 out_ifindex = skb->ifindex;
 	struct pcc_iface *iface;
 	__u8 mac[12];
 
-	iface = bpf_map_lookup_elem(&pcc_ifaces, &in_ifindex);
-	if (!iface)
-		return -1;
-	if (iface->flags & PCC_IFACE_L3)
+	if (in->flags & PCC_IFACE_L3)
 		flow->flags |= PCC_FLOW_IN_L3;
-	__builtin_memcpy(flow->in_mac, iface->mac, 6);
+	__builtin_memcpy(flow->in_mac, in->mac, 6);
 	iface = bpf_map_lookup_elem(&pcc_ifaces, &out_ifindex);
 	if (!iface || iface->flags & PCC_IFACE_PORTS_LEARN)
 		return -1;
@@ -254,6 +251,7 @@ static __noinline int learn(struct __sk_buff *skb, const struct pcc_packet *p,
 {
 	__u32 zero = 0, epoch, generation = 0, mtu = 0, in_ifindex;
 	struct learn_scratch *s = bpf_map_lookup_elem(&pcc_scratch, &zero);
+	struct pcc_iface *in;
 	struct pcc_conn *conn;
 
 	if (!skb || !p || !meta || !s)
@@ -267,7 +265,8 @@ static __noinline int learn(struct __sk_buff *skb, const struct pcc_packet *p,
 		p->tcp_flags & (PCC_TCP_SYN | PCC_TCP_ENDS))
 		return 0;
 	in_ifindex = skb->ingress_ifindex;
-	if (in_ifindex > PCC_FLOW_MAX_IFINDEX)
+	in = bpf_map_lookup_elem(&pcc_ifaces, &in_ifindex);
+	if (!in || in->flags & PCC_IFACE_NO_FAST || in_ifindex > PCC_FLOW_MAX_IFINDEX)
 		return 0;
 	__builtin_memset(s, 0, sizeof(*s));
 	if (learn_ct(skb, &p->tuple, meta, &s->flow.in))
@@ -281,7 +280,7 @@ static __noinline int learn(struct __sk_buff *skb, const struct pcc_packet *p,
 	s->flow.flags = (p->family == PCC_V6 ? PCC_FLOW_V6 : 0) | (to_lan ? PCC_FLOW_TO_LAN : 0);
 	flow_conn_key(&s->conn_key, &s->flow);
 	conn = bpf_map_lookup_elem(&pcc_conns, &s->conn_key);
-	if (!conn || !conn->wan_id || learn_link(skb, &s->flow, in_ifindex))
+	if (!conn || !conn->wan_id || learn_link(skb, &s->flow, in))
 		return 0;
 	learn_diffs(&s->flow, p->family == PCC_V6);
 	bpf_check_mtu(skb, 0, &mtu, 0, 0);

@@ -219,6 +219,7 @@ struct pcc_iface {
 #define PCC_IFACE_DROP_LOCAL_SRC 0x2u /* attach set accept_local: pcc_lan_in drops instead */
 #define PCC_IFACE_L3 0x4u	      /* has no link-layer header: tun, ppp, wireguard */
 #define PCC_IFACE_PORTS_LEARN 0x8u    /* a bridge whose ports run XDP: they learn, it does not */
+#define PCC_IFACE_NO_FAST 0x10u	      /* what arrives is the kernel's: others filter it */
 #define PCC_IFACE_QDISC_MADE                                                                       \
 	0x1u /* attach made the clsact qdisc: detach removes it when it is empty */
 

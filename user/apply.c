@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include "conntrack.h"
+#include "fastpath.h"
+#include "nexthop.h"
 #include "observe.h"
 #include "xdp.h"
 
@@ -120,6 +122,17 @@ static int do_xdp(struct work *w, const struct pcc_op *op)
 	return 0;
 }
 
+/* No failure either: leases end by themselves. */
+static void do_nexthop(struct work *w)
+{
+	struct pcc_err why = {};
+
+	if (!pcc_nexthop_watch(&w->s->dp, &why) || !w->opts->warn)
+		return;
+	pcc_err_hint(&why, 0, "the fast path follows a changed MAC after two seconds");
+	w->opts->warn(&why);
+}
+
 static bool is_gone(int ret)
 {
 	return ret == -ENOENT || ret == -ESRCH || ret == -ENODEV;
@@ -151,6 +164,12 @@ static int do_op(struct work *w, const struct pcc_op *op, struct pcc_err *err)
 		return do_xdp(w, op);
 	case PCC_OP_XDP_OFF:
 		pcc_xdp_detach(&s->dp, op->hook.ifindex);
+		return 0;
+	case PCC_OP_NEXTHOP_ON:
+		do_nexthop(w);
+		return 0;
+	case PCC_OP_NEXTHOP_OFF:
+		pcc_nexthop_unwatch(&s->dp);
 		return 0;
 	case PCC_OP_COMMIT:
 		return pcc_dp_commit(&s->dp, w->cfg, w->locals, w->nlocals, err);
@@ -222,6 +241,13 @@ static void undo_op(struct work *w, const struct pcc_op *op)
 		break;
 	case PCC_OP_XDP_OFF:
 		pcc_xdp_attach(&s->dp, op->hook.ifindex, op->hook.ifname, NULL);
+		break;
+	case PCC_OP_NEXTHOP_ON:
+		if (!w->old)
+			pcc_nexthop_unwatch(&s->dp);
+		break;
+	case PCC_OP_NEXTHOP_OFF:
+		pcc_nexthop_watch(&s->dp, NULL);
 		break;
 	case PCC_OP_SYSCTL_BACK:
 		pcc_dp_sysctl_remember(&s->dp, op->sysctl.path, op->sysctl.value);
@@ -383,6 +409,8 @@ static int plan_and_do(struct pcc_session *s, struct pcc_config *cfg, struct pcc
 	ret = carry_out(&w, &plan, err);
 	if (!ret && !w.old)
 		pcc_dp_finish(&s->dp);
+	if (!ret)
+		pcc_fastpath_warn(s, cfg, w.old, opts->warn);
 	if (!ret)
 		pcc_warn_gateways(s, cfg, w.old, opts->warn);
 out:

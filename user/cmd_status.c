@@ -7,11 +7,11 @@
 #include <string.h>
 
 #include "cmds.h"
+#include "fastpath.h"
 #include "observe.h"
 #include "run.h"
 #include "status.h"
 #include "wanstate.h"
-#include "xdp.h"
 
 /* A WAN's share of the buckets. */
 struct share {
@@ -47,37 +47,6 @@ static const char *hook_text(struct pcc_session *s, uint32_t ifindex, bool both)
 	enum pcc_hook_kind out = pcc_hook_find(&s->dp, ifindex, PCC_HOOK_OUT, NULL);
 
 	return pcc_hook_name(in == out || !both ? in : PCC_HOOK_NONE);
-}
-
-/* Where the fast path of an interface runs now, and why not further down. */
-static const char *fastpath_text(struct pcc_session *s, uint32_t ifindex, char why[PCC_XDP_WHY])
-{
-	struct pcc_link_list links = {};
-	bool xdp = false, bridge = false;
-
-	why[0] = '\0';
-	if (!(s->dp.meta->flags & PCC_META_FASTPATH)) {
-		snprintf(why, PCC_XDP_WHY, "%s",
-			s->cfg.fastpath == PCC_FP_OFF
-				? "--fastpath off"
-				: "the kernel lacks the conntrack functions for BPF");
-		return "off";
-	}
-	for (uint32_t i = 0; i < s->cfg.nports; i++)
-		if (s->cfg.ports[i].bridge_ifindex == ifindex) {
-			xdp = (!bridge || xdp) && pcc_xdp_present(s->cfg.ports[i].ifindex);
-			bridge = true;
-		}
-	if (!bridge)
-		xdp = pcc_xdp_present(ifindex);
-	if (xdp || pcc_link_dump(&s->nl, &links, NULL))
-		return xdp ? "xdp" : "tc";
-	for (size_t i = 0; i < links.n; i++)
-		if (links.v[i].ifindex == ifindex &&
-			pcc_xdp_wanted(&links.v[i], s->cfg.fastpath, why))
-			snprintf(why, PCC_XDP_WHY, "the driver refused native XDP");
-	pcc_link_list_free(&links);
-	return "tc";
 }
 
 static json_t *gateway_json(const struct pcc_gateway *gw, enum pcc_family f)
@@ -159,20 +128,22 @@ static json_t *wan_json(
 	struct pcc_session *s, const struct pcc_wan_cfg *wan, const struct reasons *reasons)
 {
 	struct share share = share_of(s, wan->id);
-	char mark[16], why[PCC_XDP_WHY];
-	const char *fastpath = fastpath_text(s, wan->ifindex, why);
+	struct pcc_fastpath_now fp;
+	char mark[16];
 
+	pcc_fastpath_look(s, &s->cfg, wan->ifindex, &fp);
 	snprintf(mark, sizeof(mark), "0x%x", wan->id << pcc_mark_shift(s->cfg.mark_mask));
 	return json_pack(
-		"{s:s, s:i, s:s, s:s, s:i, s:s, s:I, s:o, s:o, s:i, s:i, s:f, s:s, s:s, s:s, s:s}",
+		"{s:s, s:i, s:s, s:s, s:i, s:s, s:I, s:o, s:o, s:i, s:i, s:f, s:s, s:s, s:s, s:s, s:s}",
 		"name", wan->name, "id", wan->id, "state", state_of(wan), "reason",
 		reason_of(reasons, wan), "weight", wan->weight, "mark", mark, "table",
 		(json_int_t)s->cfg.table_base + wan->id, "gateway",
 		gateway_json(&wan->gw[PCC_V4], PCC_V4), "gateway6",
 		gateway_json(&wan->gw[PCC_V6], PCC_V6), "buckets", share.buckets[PCC_V4],
 		"buckets6", share.buckets[PCC_V6], "share", share_value(&share), "hook",
-		hook_text(s, wan->ifindex, s->cfg.fastpath != PCC_FP_OFF), "fastpath", fastpath,
-		"fastpath_reason", why, "link", link_trouble(s, wan) ? link_trouble(s, wan) : "up");
+		hook_text(s, wan->ifindex, s->cfg.fastpath != PCC_FP_OFF), "fastpath", fp.mode,
+		"fastpath_reason", fp.why, "fastpath_passes_by", fp.passes, "link",
+		link_trouble(s, wan) ? link_trouble(s, wan) : "up");
 }
 
 json_t *pcc_status_wans_json(struct pcc_session *s)
@@ -189,16 +160,16 @@ json_t *pcc_status_wans_json(struct pcc_session *s)
 static json_t *status_json(struct pcc_session *s)
 {
 	json_t *lans = json_array();
-	char mask[16], why[PCC_XDP_WHY];
+	struct pcc_fastpath_now fp;
+	char mask[16];
 
 	snprintf(mask, sizeof(mask), "0x%x", s->cfg.mark_mask);
 	for (uint32_t i = 0; i < s->cfg.nlans; i++) {
-		const char *fastpath = fastpath_text(s, s->cfg.lans[i].ifindex, why);
-
-		json_array_append_new(
-			lans, json_pack("{s:s, s:s, s:s, s:s}", "name", s->cfg.lans[i].name, "hook",
-				      hook_text(s, s->cfg.lans[i].ifindex, true), "fastpath",
-				      fastpath, "fastpath_reason", why));
+		pcc_fastpath_look(s, &s->cfg, s->cfg.lans[i].ifindex, &fp);
+		json_array_append_new(lans,
+			json_pack("{s:s, s:s, s:s, s:s, s:s}", "name", s->cfg.lans[i].name, "hook",
+				hook_text(s, s->cfg.lans[i].ifindex, true), "fastpath", fp.mode,
+				"fastpath_reason", fp.why, "fastpath_passes_by", fp.passes));
 	}
 	return json_pack("{s:b, s:s, s:s, s:s, s:I, s:I, s:s, s:I, s:s, s:s, s:b, s:b, s:o, s:o}",
 		"attached", 1, "version", PCC_VERSION, "classifier",
@@ -229,7 +200,8 @@ static void hint_routes(struct pcc_session *s, FILE *out)
 
 void pcc_status_wans_print(struct pcc_session *s, FILE *out)
 {
-	char gw4[PCC_ADDR_TEXT], gw6[PCC_ADDR_TEXT], why[PCC_XDP_WHY];
+	char gw4[PCC_ADDR_TEXT], gw6[PCC_ADDR_TEXT];
+	struct pcc_fastpath_now fp;
 	struct reasons *reasons;
 
 	fprintf(out, "%-15s %3s %-8s %6s %7s %8s %6s %-8s %-4s %-10s %s\n", "WAN", "ID", "STATE",
@@ -239,12 +211,12 @@ void pcc_status_wans_print(struct pcc_session *s, FILE *out)
 		struct share share = share_of(s, wan->id);
 		const char *trouble = link_trouble(s, wan);
 
+		pcc_fastpath_look(s, &s->cfg, wan->ifindex, &fp);
 		fprintf(out, "%-15s %3u %-8s %6u %6.1f%% %#8x %6u %-8s %-4s %-10s %s %s\n",
 			wan->name, wan->id, state_of(wan), wan->weight, 100 * share_value(&share),
 			wan->id << pcc_mark_shift(s->cfg.mark_mask), s->cfg.table_base + wan->id,
-			hook_text(s, wan->ifindex, s->cfg.fastpath != PCC_FP_OFF),
-			fastpath_text(s, wan->ifindex, why), trouble ? trouble : "up",
-			pcc_gateway_text(&wan->gw[PCC_V4], PCC_V4, gw4),
+			hook_text(s, wan->ifindex, s->cfg.fastpath != PCC_FP_OFF), fp.mode,
+			trouble ? trouble : "up", pcc_gateway_text(&wan->gw[PCC_V4], PCC_V4, gw4),
 			pcc_gateway_text(&wan->gw[PCC_V6], PCC_V6, gw6));
 	}
 	reasons = reasons_read(s);
@@ -258,25 +230,33 @@ void pcc_status_wans_print(struct pcc_session *s, FILE *out)
 	free(reasons);
 }
 
+/* What somebody else's program or filter does not see. */
+static void passes_print(const char *name, const struct pcc_fastpath_now *fp)
+{
+	if (fp->passes[0])
+		printf("%s: the %s does not see what the fast path forwards (%s)\n", name,
+			fp->passes, fp->hint);
+}
+
 /* Why the fast path of a WAN is not further down; nothing where that is what was asked for. */
 static void fastpath_why_print(struct pcc_session *s)
 {
-	char why[PCC_XDP_WHY];
+	bool asked = s->cfg.fastpath == PCC_FP_OFF || s->cfg.fastpath == PCC_FP_TC;
 
-	if (s->cfg.fastpath == PCC_FP_OFF || s->cfg.fastpath == PCC_FP_TC)
-		return;
 	for (uint32_t i = 0; i < s->cfg.nwans; i++) {
-		const char *fastpath = fastpath_text(s, s->cfg.wans[i].ifindex, why);
+		struct pcc_fastpath_now fp;
 
-		if (why[0])
-			printf("WAN %s: fast path %s: %s\n", s->cfg.wans[i].name, fastpath, why);
+		pcc_fastpath_look(s, &s->cfg, s->cfg.wans[i].ifindex, &fp);
+		if (fp.why[0] && !asked)
+			printf("WAN %s: fast path %s: %s\n", s->cfg.wans[i].name, fp.mode, fp.why);
+		passes_print(s->cfg.wans[i].name, &fp);
 	}
 }
 
 static void status_print(struct pcc_session *s)
 {
 	const char *daemon = "";
-	char why[PCC_XDP_WHY];
+	struct pcc_fastpath_now fp;
 
 	if (pcc_run_alive(s->dp.dir))
 		daemon = ", daemon running";
@@ -286,10 +266,11 @@ static void status_print(struct pcc_session *s)
 		s->cfg.nat6 ? "masquerade" : "none", daemon);
 	for (uint32_t i = 0; i < s->cfg.nlans; i++) {
 		uint32_t ifindex = s->cfg.lans[i].ifindex;
-		const char *fastpath = fastpath_text(s, ifindex, why);
 
+		pcc_fastpath_look(s, &s->cfg, ifindex, &fp);
 		printf("LAN %s: hook %s, fast path %s%s%s\n", s->cfg.lans[i].name,
-			hook_text(s, ifindex, true), fastpath, why[0] ? ": " : "", why);
+			hook_text(s, ifindex, true), fp.mode, fp.why[0] ? ": " : "", fp.why);
+		passes_print(s->cfg.lans[i].name, &fp);
 	}
 	pcc_status_wans_print(s, stdout);
 	fastpath_why_print(s);

@@ -131,6 +131,8 @@ static void on_step(struct pcc_session *s, const struct pcc_op *op, void *arg)
 	case PCC_OP_HOOK_OFF:
 	case PCC_OP_XDP_ON:
 	case PCC_OP_XDP_OFF:
+	case PCC_OP_NEXTHOP_ON:
+	case PCC_OP_NEXTHOP_OFF:
 		d->did.hooks++;
 		break;
 	case PCC_OP_SYSCTL:

@@ -161,6 +161,7 @@ static void read_settled(struct pcc_dp *dp, struct pcc_config *cfg)
 			continue;
 		memcpy(cfg->lans[i].mac, iface.mac, sizeof(iface.mac));
 		cfg->lans[i].l3 = iface.flags & PCC_IFACE_L3;
+		cfg->lans[i].no_fast = iface.flags & PCC_IFACE_NO_FAST;
 		cfg->lans[i].accept_local = iface.flags & PCC_IFACE_DROP_LOCAL_SRC;
 	}
 	for (uint32_t i = 0; i < cfg->nwans; i++) {
@@ -168,6 +169,7 @@ static void read_settled(struct pcc_dp *dp, struct pcc_config *cfg)
 			continue;
 		memcpy(cfg->wans[i].mac, iface.mac, sizeof(iface.mac));
 		cfg->wans[i].l3 = iface.flags & PCC_IFACE_L3;
+		cfg->wans[i].no_fast = iface.flags & PCC_IFACE_NO_FAST;
 	}
 	while (cfg->nports < PCC_MAX_PORTS &&
 		!bpf_map_get_next_key(dp->map_fd[PCC_MAP_IFACES], prev, &key)) {
@@ -356,6 +358,8 @@ static int commit_ifaces(struct pcc_dp *dp, const struct pcc_config *cfg)
 			continue;
 		if (cfg->lans[i].l3)
 			iface.flags |= PCC_IFACE_L3;
+		if (cfg->lans[i].no_fast)
+			iface.flags |= PCC_IFACE_NO_FAST;
 		if (has_ports(cfg, cfg->lans[i].ifindex))
 			iface.flags |= PCC_IFACE_PORTS_LEARN;
 		iface.master_ifindex = cfg->lans[i].ifindex;
@@ -375,6 +379,8 @@ static int commit_ifaces(struct pcc_dp *dp, const struct pcc_config *cfg)
 			continue;
 		if (cfg->wans[i].l3)
 			iface.flags |= PCC_IFACE_L3;
+		if (cfg->wans[i].no_fast)
+			iface.flags |= PCC_IFACE_NO_FAST;
 		iface.master_ifindex = cfg->wans[i].ifindex;
 		memcpy(iface.mac, cfg->wans[i].mac, sizeof(iface.mac));
 		memcpy(iface.name, cfg->wans[i].name, sizeof(iface.name));

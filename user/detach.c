@@ -7,6 +7,7 @@
 
 #include "apply.h"
 #include "conntrack.h"
+#include "nexthop.h"
 #include "observe.h"
 #include "xdp.h"
 
@@ -139,6 +140,7 @@ static int take_back(
 		pcc_hook_detach(&s->dp, r->links.v[i].ifindex, PCC_HOOK_IN);
 		pcc_hook_detach(&s->dp, r->links.v[i].ifindex, PCC_HOOK_OUT);
 	}
+	pcc_nexthop_unwatch(&s->dp);
 	if (r->nat)
 		note(pcc_nat_remove(&w), &w, &first, err);
 	for (size_t i = 0; i < r->rules.n; i++)

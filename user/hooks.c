@@ -22,6 +22,8 @@
 #define FILTER_PRIORITY 28771 /* "pc" */
 #define FILTER_HANDLE 1
 
+#define TCX_MAX 64 /* BPF_MPROG_MAX */
+
 static void link_path(
 	const struct pcc_dp *dp, uint32_t ifindex, enum pcc_hook_dir dir, char *buf, size_t len)
 {
@@ -56,8 +58,7 @@ static bool prog_is_pccbpf(uint32_t id, uint32_t map_id)
 	return false;
 }
 
-/* Is the program this instance's: of whatever build, it works on our pcc_meta? */
-static bool prog_is_ours(struct pcc_dp *dp, uint32_t id)
+bool pcc_prog_is_ours(struct pcc_dp *dp, uint32_t id)
 {
 	uint32_t meta = map_id_of(dp->map_fd[PCC_MAP_META]);
 
@@ -109,7 +110,7 @@ static uint32_t filter_find(struct pcc_dp *dp, uint32_t ifindex, enum pcc_hook_d
 	struct bpf_tc_opts opts;
 
 	tc_init(&hook, &opts, ifindex, dir);
-	if (bpf_tc_query(&hook, &opts) || !prog_is_ours(dp, opts.prog_id))
+	if (bpf_tc_query(&hook, &opts) || !pcc_prog_is_ours(dp, opts.prog_id))
 		return 0;
 	return opts.prog_id;
 }
@@ -155,12 +156,56 @@ static int link_attach(struct pcc_dp *dp, uint32_t ifindex, enum pcc_hook_dir di
 	return ret;
 }
 
+struct qdisc_at {
+	uint32_t ifindex, parent;
+	char *kind;
+};
+
+static int get_qdisc(const struct nlmsghdr *nlh, void *arg)
+{
+	const struct qdisc_at *at = arg;
+	const struct tcmsg *tcm;
+	struct nlattr *attr;
+
+	if (!nlh)
+		return 0;
+	tcm = mnl_nlmsg_get_payload(nlh);
+	if ((uint32_t)tcm->tcm_ifindex != at->ifindex || tcm->tcm_parent != at->parent)
+		return 0;
+	mnl_attr_for_each(attr, nlh, sizeof(*tcm)) if (mnl_attr_get_type(attr) == TCA_KIND)
+		snprintf(at->kind, PCC_QDISC_KIND, "%s", mnl_attr_get_str(attr));
+	return 0;
+}
+
+void pcc_qdisc_kind(uint32_t ifindex, uint32_t parent, char kind[PCC_QDISC_KIND])
+{
+	struct qdisc_at at = {.ifindex = ifindex, .parent = parent, .kind = kind};
+	char buf[PCC_NL_REQUEST_BYTES] = {0};
+	struct pcc_nl nl = {};
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+	struct tcmsg *tcm;
+
+	kind[0] = '\0';
+	if (pcc_nl_open(&nl, NETLINK_ROUTE))
+		return;
+	nlh->nlmsg_type = RTM_GETQDISC;
+	tcm = mnl_nlmsg_put_extra_header(nlh, sizeof(*tcm));
+	tcm->tcm_ifindex = ifindex;
+	pcc_nl_dump(&nl, nlh, get_qdisc, &at);
+	pcc_nl_close(&nl);
+}
+
 static int filter_attach(struct pcc_dp *dp, uint32_t ifindex, enum pcc_hook_dir dir, int prog_fd)
 {
 	struct bpf_tc_hook hook;
+	char kind[PCC_QDISC_KIND];
 	struct bpf_tc_opts opts;
 	int ret;
 
+	/* It takes filters of the egress side, too, and runs them at ingress. */
+	pcc_qdisc_kind(ifindex, TC_H_INGRESS, kind);
+	if (!strcmp(kind, "ingress"))
+		return -EOPNOTSUPP;
 	tc_init(&hook, &opts, ifindex, dir);
 	hook.attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS;
 	ret = bpf_tc_hook_create(&hook);
@@ -169,7 +214,7 @@ static int filter_attach(struct pcc_dp *dp, uint32_t ifindex, enum pcc_hook_dir 
 	if (ret && ret != -EEXIST)
 		return ret;
 	tc_init(&hook, &opts, ifindex, dir);
-	if (!bpf_tc_query(&hook, &opts) && !prog_is_ours(dp, opts.prog_id))
+	if (!bpf_tc_query(&hook, &opts) && !pcc_prog_is_ours(dp, opts.prog_id))
 		return -EEXIST;
 	tc_init(&hook, &opts, ifindex, dir);
 	opts.prog_fd = prog_fd;
@@ -199,6 +244,11 @@ static int attach_error(int ret, const char *ifname, struct pcc_err *err)
 		return pcc_err_hint(err, ret, "tc filter del dev %s ingress pref %d (or egress)",
 			ifname, FILTER_PRIORITY);
 	}
+	if (ret == -EOPNOTSUPP) {
+		pcc_err_set(err, ret, ifname, "its qdisc 'ingress' has no egress side");
+		return pcc_err_hint(err, ret,
+			"before Linux 6.6: tc qdisc add dev %s clsact in its stead", ifname);
+	}
 	return pcc_err_set(err, ret, ifname, "the program cannot be attached: %s", strerror(-ret));
 }
 
@@ -227,6 +277,30 @@ int pcc_hook_attach(struct pcc_dp *dp, uint32_t ifindex, const char *ifname, enu
 	return 0;
 }
 
+/* Every filter message of one side of an interface's clsact or ingress qdisc to cb. */
+static int filters_dump(uint32_t ifindex, enum pcc_hook_dir dir, pcc_nl_cb cb, void *arg)
+{
+	char buf[PCC_NL_REQUEST_BYTES] = {0};
+	struct pcc_nl nl = {};
+	struct nlmsghdr *nlh;
+	struct tcmsg *tcm;
+	int ret;
+
+	ret = pcc_nl_open(&nl, NETLINK_ROUTE);
+	if (ret)
+		return ret;
+	nlh = mnl_nlmsg_put_header(buf);
+	nlh->nlmsg_type = RTM_GETTFILTER;
+	tcm = mnl_nlmsg_put_extra_header(nlh, sizeof(*tcm));
+	tcm->tcm_family = AF_UNSPEC;
+	tcm->tcm_ifindex = ifindex;
+	tcm->tcm_parent =
+		TC_H_MAKE(TC_H_CLSACT, dir == PCC_HOOK_IN ? TC_H_MIN_INGRESS : TC_H_MIN_EGRESS);
+	ret = pcc_nl_dump(&nl, nlh, cb, arg);
+	pcc_nl_close(&nl);
+	return ret;
+}
+
 static int count_filter(const struct nlmsghdr *nlh, void *arg)
 {
 	if (nlh)
@@ -236,27 +310,12 @@ static int count_filter(const struct nlmsghdr *nlh, void *arg)
 	return 0;
 }
 
-/* Number of filter messages at one side of an interface's clsact qdisc. */
-static int filters(uint32_t ifindex, uint32_t parent)
+/* Number of filter messages at one side. */
+static int filters(uint32_t ifindex, enum pcc_hook_dir dir)
 {
-	char buf[PCC_NL_REQUEST_BYTES];
-	struct pcc_nl nl = {};
-	struct nlmsghdr *nlh;
-	struct tcmsg *tcm;
 	int n = 0;
 
-	if (pcc_nl_open(&nl, NETLINK_ROUTE))
-		return -1;
-	nlh = mnl_nlmsg_put_header(buf);
-	nlh->nlmsg_type = RTM_GETTFILTER;
-	tcm = mnl_nlmsg_put_extra_header(nlh, sizeof(*tcm));
-	tcm->tcm_family = AF_UNSPEC;
-	tcm->tcm_ifindex = ifindex;
-	tcm->tcm_parent = parent;
-	if (pcc_nl_dump(&nl, nlh, count_filter, &n))
-		n = -1;
-	pcc_nl_close(&nl);
-	return n;
+	return filters_dump(ifindex, dir, count_filter, &n) ? -1 : n;
 }
 
 static void qdisc_remove_if_ours(struct pcc_dp *dp, uint32_t ifindex)
@@ -264,9 +323,8 @@ static void qdisc_remove_if_ours(struct pcc_dp *dp, uint32_t ifindex)
 	struct bpf_tc_hook hook;
 	struct bpf_tc_opts opts;
 
-	if (!pcc_dp_iface_has(dp, ifindex, PCC_IFACE_QDISC_MADE) ||
-		filters(ifindex, TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS)) ||
-		filters(ifindex, TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_EGRESS)))
+	if (!pcc_dp_iface_has(dp, ifindex, PCC_IFACE_QDISC_MADE) || filters(ifindex, PCC_HOOK_IN) ||
+		filters(ifindex, PCC_HOOK_OUT))
 		return;
 	tc_init(&hook, &opts, ifindex, PCC_HOOK_IN);
 	hook.attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS;
@@ -290,23 +348,108 @@ int pcc_hook_detach(struct pcc_dp *dp, uint32_t ifindex, enum pcc_hook_dir dir)
 	return ret == -ENOENT ? 0 : ret;
 }
 
+/* The programs at a tcx hook in the order in which they run; their number, -1 before Linux 6.6. */
+static int tcx_programs(uint32_t ifindex, enum pcc_hook_dir dir, uint32_t ids[TCX_MAX])
+{
+	uint32_t n = TCX_MAX, flags = 0;
+
+	if (bpf_prog_query(
+		    ifindex, dir == PCC_HOOK_IN ? TCX_INGRESS : TCX_EGRESS, 0, &flags, ids, &n))
+		return -1;
+	return (int)n;
+}
+
 bool pcc_hook_is_foreign(struct pcc_dp *dp, uint32_t ifindex, enum pcc_hook_dir dir)
 {
-	uint32_t ids[64], n = 64, flags = 0;
 	struct bpf_tc_hook hook;
 	struct bpf_tc_opts opts;
+	uint32_t ids[TCX_MAX];
+	int n;
 
 	tc_init(&hook, &opts, ifindex, dir);
 	if (!bpf_tc_query(&hook, &opts) && prog_is_pccbpf(opts.prog_id, 0) &&
-		!prog_is_ours(dp, opts.prog_id))
+		!pcc_prog_is_ours(dp, opts.prog_id))
 		return true;
-	if (bpf_prog_query(
-		    ifindex, dir == PCC_HOOK_IN ? TCX_INGRESS : TCX_EGRESS, 0, &flags, ids, &n))
-		return false;
-	for (uint32_t i = 0; i < n; i++)
-		if (prog_is_pccbpf(ids[i], 0) && !prog_is_ours(dp, ids[i]))
+	n = tcx_programs(ifindex, dir, ids);
+	for (int i = 0; i < n; i++)
+		if (prog_is_pccbpf(ids[i], 0) && !pcc_prog_is_ours(dp, ids[i]))
 			return true;
 	return false;
+}
+
+/* The first tcx program that is not ours: anywhere, or behind ours. */
+static bool other_program(struct pcc_dp *dp, const uint32_t *ids, int n, enum pcc_hook_others which,
+	char what[PCC_OTHERS_TEXT])
+{
+	struct bpf_prog_info info = {};
+	uint32_t len = sizeof(info);
+	bool counts = which == PCC_OTHERS_ALL;
+	int fd;
+
+	for (int i = 0; i < n; i++) {
+		if (pcc_prog_is_ours(dp, ids[i])) {
+			counts = true;
+			continue;
+		}
+		if (!counts)
+			continue;
+		fd = bpf_prog_get_fd_by_id(ids[i]);
+		if (fd < 0)
+			continue; /* gone just now */
+		bpf_obj_get_info_by_fd(fd, &info, &len);
+		close(fd);
+		snprintf(what, PCC_OTHERS_TEXT, "program %s", info.name);
+		return true;
+	}
+	return false;
+}
+
+struct other_filter {
+	char kind[16];	     /* "": none found */
+	uint32_t prio;	     /* its own */
+	uint32_t least_prio; /* those before are passed by nobody */
+	bool ours;	     /* ours is among them */
+};
+
+static int get_other_filter(const struct nlmsghdr *nlh, void *arg)
+{
+	struct other_filter *f = arg;
+	const struct tcmsg *tcm;
+	struct nlattr *attr;
+	uint32_t prio;
+
+	if (!nlh) {
+		f->kind[0] = '\0';
+		return 0;
+	}
+	tcm = mnl_nlmsg_get_payload(nlh);
+	prio = tcm->tcm_info >> 16;
+	if (f->kind[0] || prio < f->least_prio ||
+		(f->ours && prio == FILTER_PRIORITY &&
+			(!tcm->tcm_handle || tcm->tcm_handle == FILTER_HANDLE)))
+		return 0;
+	mnl_attr_for_each(attr, nlh, sizeof(*tcm)) if (mnl_attr_get_type(attr) == TCA_KIND)
+		snprintf(f->kind, sizeof(f->kind), "%s", mnl_attr_get_str(attr));
+	f->prio = prio;
+	return 0;
+}
+
+bool pcc_hook_others(struct pcc_dp *dp, uint32_t ifindex, enum pcc_hook_dir dir,
+	enum pcc_hook_others which, char what[PCC_OTHERS_TEXT])
+{
+	struct other_filter f = {.ours = filter_find(dp, ifindex, dir) != 0};
+	uint32_t ids[TCX_MAX];
+	int n = tcx_programs(ifindex, dir, ids);
+
+	if (other_program(dp, ids, n, which, what))
+		return true;
+	/* All filters come after all tcx programs. */
+	if (which == PCC_OTHERS_BEHIND && (f.ours || n < 0 || dp->no_tcx))
+		f.least_prio = FILTER_PRIORITY;
+	if (filters_dump(ifindex, dir, get_other_filter, &f) || !f.kind[0])
+		return false;
+	snprintf(what, PCC_OTHERS_TEXT, "filter %s, pref %u", f.kind, f.prio);
+	return true;
 }
 
 void pcc_hook_pins(struct pcc_dp *dp,

@@ -47,6 +47,7 @@ struct pcc_wan_cfg {
 	bool degraded;	/* half the weight counts */
 	bool standby;	/* owns no buckets */
 	bool xdp;	/* settled: the fast path is to be in XDP */
+	bool no_fast;	/* settled: what arrives is the kernel's, others' programs want it */
 	uint8_t mac[6]; /* settled */
 	bool l3;	/* settled: has no link-layer header */
 };
@@ -55,6 +56,7 @@ struct pcc_lan_cfg {
 	char name[PCC_IFNAMSIZ];
 	uint32_t ifindex;
 	bool xdp;	   /* settled: the fast path is to be in XDP */
+	bool no_fast;	   /* settled: what arrives is the kernel's, others' programs want it */
 	uint8_t mac[6];	   /* settled */
 	bool l3;	   /* settled: has no link-layer header */
 	bool accept_local; /* settled: worth setting, as nothing else validates sources here */

@@ -13,6 +13,7 @@
 
 #include "conntrack.h"
 #include "gateway.h"
+#include "nexthop.h"
 #include "xdp.h"
 #include "parse.h"
 
@@ -272,28 +273,40 @@ static void settle_ports(
 	}
 }
 
-/* Where the fast path of each interface runs. */
+/*
+ * Where the fast path of an interface runs. With auto it takes nothing from where somebody else's
+ * program or filter would then not see it: a shaper of downloads (ifb), a policer.
+ */
+static void settle_fast_iface(struct pcc_session *s, struct pcc_config *cfg,
+	const struct pcc_link *link, bool *xdp, bool *no_fast)
+{
+	bool on = link && cfg->fastpath != PCC_FP_OFF && !s->dp.no_ct;
+	char why[PCC_XDP_WHY], what[PCC_OTHERS_TEXT];
+
+	*no_fast = on && cfg->fastpath == PCC_FP_AUTO &&
+		   pcc_hook_others(&s->dp, link->ifindex, PCC_HOOK_IN, PCC_OTHERS_BEHIND, what);
+	*xdp = on && pcc_xdp_wanted(&s->dp, link, cfg->fastpath, why);
+	cfg->xdp = cfg->xdp || *xdp;
+}
+
 static void settle_fastpath(
 	struct pcc_session *s, struct pcc_config *cfg, const struct pcc_observed *now)
 {
-	bool on = cfg->fastpath != PCC_FP_OFF && !s->dp.no_ct;
-	char why[PCC_XDP_WHY];
-
 	cfg->nports = 0;
 	cfg->xdp = false;
 	for (uint32_t i = 0; i < cfg->nlans; i++) {
-		const struct pcc_link *link = link_numbered(now, cfg->lans[i].ifindex);
+		struct pcc_lan_cfg *lan = &cfg->lans[i];
+		const struct pcc_link *link = link_numbered(now, lan->ifindex);
 
-		cfg->lans[i].xdp = on && link && pcc_xdp_wanted(link, cfg->fastpath, why);
-		cfg->xdp = cfg->xdp || cfg->lans[i].xdp;
-		if (cfg->lans[i].xdp && !strcmp(link->kind, "bridge"))
+		settle_fast_iface(s, cfg, link, &lan->xdp, &lan->no_fast);
+		if (lan->xdp && !strcmp(link->kind, "bridge"))
 			settle_ports(cfg, link->ifindex, now);
 	}
 	for (uint32_t i = 0; i < cfg->nwans; i++) {
-		const struct pcc_link *link = link_numbered(now, cfg->wans[i].ifindex);
+		struct pcc_wan_cfg *wan = &cfg->wans[i];
 
-		cfg->wans[i].xdp = on && link && pcc_xdp_wanted(link, cfg->fastpath, why);
-		cfg->xdp = cfg->xdp || cfg->wans[i].xdp;
+		settle_fast_iface(
+			s, cfg, link_numbered(now, wan->ifindex), &wan->xdp, &wan->no_fast);
 	}
 }
 
@@ -579,7 +592,7 @@ static bool wan_equal(const struct pcc_wan_cfg *a, const struct pcc_wan_cfg *b)
 			memcmp(&a->gw[f].addr, &b->gw[f].addr, f == PCC_V4 ? 4 : 16))
 			return false;
 	}
-	if (memcmp(a->mac, b->mac, sizeof(a->mac)) || a->l3 != b->l3)
+	if (memcmp(a->mac, b->mac, sizeof(a->mac)) || a->l3 != b->l3 || a->no_fast != b->no_fast)
 		return false;
 	return !strcmp(a->name, b->name) && a->id == b->id && a->ifindex == b->ifindex &&
 	       a->weight == b->weight && a->state == b->state && a->order == b->order &&
@@ -600,6 +613,7 @@ static bool config_equal(const struct pcc_config *a, const struct pcc_config *b)
 		if (strcmp(a->lans[i].name, b->lans[i].name) ||
 			a->lans[i].ifindex != b->lans[i].ifindex ||
 			a->lans[i].l3 != b->lans[i].l3 ||
+			a->lans[i].no_fast != b->lans[i].no_fast ||
 			memcmp(a->lans[i].mac, b->lans[i].mac, sizeof(a->lans[i].mac)))
 			return false;
 	for (uint32_t i = 0; i < a->nwans; i++)
@@ -636,6 +650,8 @@ int pcc_observe_rest(struct pcc_session *s, const struct pcc_config *cfg, struct
 		ret = observe_hooks(s, cfg, now);
 	if (!ret)
 		ret = observe_xdp(s, now);
+	now->nexthops_possible = pcc_nexthop_possible();
+	now->nexthops_watched = attached && !s->dp.loaded && pcc_nexthop_watched(&s->dp);
 	if (ret)
 		return pcc_err_set(err, ret, "router", "cannot be read: %s", strerror(-ret));
 	pcc_plan_nat(cfg, NULL, s->dp.no_ct, &nat);

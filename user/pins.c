@@ -678,8 +678,8 @@ out:
 	return ret;
 }
 
-/* Is a name in the pin directory one of ours? Links are link_in_<ifindex> and link_out_<ifindex>.
- */
+/* Is a name in the pin directory one of ours? Links are link_in_<ifindex>, link_out_<ifindex> and
+ * those of nexthop.c. */
 static bool is_our_pin(const char *name)
 {
 	size_t len = strlen(name);
@@ -695,7 +695,8 @@ static bool is_our_pin(const char *name)
 	for (int i = 0; i < PCC_PROG_MAX; i++)
 		if (strlen(prog_names[i]) == len && !strncmp(name, prog_names[i], len))
 			return true;
-	return !strncmp(name, "link_in_", 8) || !strncmp(name, "link_out_", 9);
+	return !strncmp(name, "link_in_", 8) || !strncmp(name, "link_out_", 9) ||
+	       !strncmp(name, "link_neigh", 10);
 }
 
 void pcc_dp_remove(struct pcc_dp *dp)

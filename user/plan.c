@@ -682,6 +682,17 @@ static int op_simple(struct pcc_plan *plan, enum pcc_op_kind kind)
 	return op_new(plan, kind) ? 0 : -ENOMEM;
 }
 
+/* Leases end when a next hop changes its MAC, where there are leases. */
+static int plan_nexthops(
+	struct pcc_plan *plan, const struct pcc_config *cfg, const struct pcc_observed *now)
+{
+	bool wanted = cfg->fastpath != PCC_FP_OFF && now->nexthops_possible;
+
+	if (wanted == now->nexthops_watched)
+		return 0;
+	return op_simple(plan, wanted ? PCC_OP_NEXTHOP_ON : PCC_OP_NEXTHOP_OFF);
+}
+
 int pcc_plan_make(struct pcc_plan *plan, const struct pcc_config *cfg, const struct pcc_config *old,
 	const struct pcc_observed *now)
 {
@@ -702,6 +713,8 @@ int pcc_plan_make(struct pcc_plan *plan, const struct pcc_config *cfg, const str
 		ret = op_simple(plan, PCC_OP_COMMIT);
 	if (!ret)
 		ret = plan_xdp(plan, cfg, now);
+	if (!ret)
+		ret = plan_nexthops(plan, cfg, now);
 	if (!ret)
 		ret = plan_hooks_off(plan, cfg, old, now);
 	if (!ret)
@@ -769,6 +782,12 @@ static void op_print(const struct pcc_op *op, FILE *out)
 		break;
 	case PCC_OP_XDP_OFF:
 		fprintf(out, "xdp detach dev %s pcc_fast\n", op->hook.ifname);
+		break;
+	case PCC_OP_NEXTHOP_ON:
+		fprintf(out, "bpf: watch neighbours that change their MAC\n");
+		break;
+	case PCC_OP_NEXTHOP_OFF:
+		fprintf(out, "bpf: watch neighbours no longer\n");
 		break;
 	case PCC_OP_COMMIT:
 		fprintf(out, "maps: write WANs, interfaces and bucket tables, switch to them\n");

@@ -26,6 +26,8 @@ enum pcc_op_kind {
 	PCC_OP_COMMIT, /* the maps: from here on new connections follow the new configuration */
 	PCC_OP_XDP_ON, /* or, where the driver refuses, a warning: the fast path stays in tc */
 	PCC_OP_XDP_OFF,
+	PCC_OP_NEXTHOP_ON, /* or, where the kernel refuses, a warning */
+	PCC_OP_NEXTHOP_OFF,
 	PCC_OP_HOOK_OFF,
 	PCC_OP_RULE_DEL,
 	PCC_OP_ROUTE_DEL,
@@ -95,7 +97,9 @@ struct pcc_observed {
 	struct pcc_xdp_now *xdps;
 	size_t nxdps;
 	bool nat_matches;
-	bool maps_match; /* the maps hold the new configuration already */
+	bool nexthops_possible; /* the kernel can tell of next hops that change their MAC */
+	bool nexthops_watched;	/* and our programs listen */
+	bool maps_match;	/* the maps hold the new configuration already */
 	bool has_v6;
 };
 

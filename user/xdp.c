@@ -6,7 +6,6 @@
 #include <libmnl/libmnl.h>
 #include <linux/genetlink.h>
 #include <linux/pkt_sched.h>
-#include <linux/rtnetlink.h>
 #include <stdio.h>
 #include <string.h>
 #include <xdp/libxdp.h>
@@ -85,81 +84,19 @@ static uint64_t xdp_features(uint32_t ifindex)
 	return features;
 }
 
-struct root_qdisc {
-	uint32_t ifindex;
-	char kind[32];
-};
-
-static int get_qdisc(const struct nlmsghdr *nlh, void *arg)
-{
-	struct root_qdisc *q = arg;
-	const struct tcmsg *tcm;
-	struct nlattr *attr;
-
-	if (!nlh)
-		return 0;
-	tcm = mnl_nlmsg_get_payload(nlh);
-	if ((uint32_t)tcm->tcm_ifindex != q->ifindex || tcm->tcm_parent != TC_H_ROOT)
-		return 0;
-	mnl_attr_for_each(attr, nlh, sizeof(*tcm)) if (mnl_attr_get_type(attr) == TCA_KIND)
-		snprintf(q->kind, sizeof(q->kind), "%s", mnl_attr_get_str(attr));
-	return 0;
-}
-
 /* The root qdisc, if it is one that shapes or schedules; else "". */
-static void shaping_qdisc(uint32_t ifindex, struct root_qdisc *q)
+static void shaping_qdisc(uint32_t ifindex, char kind[PCC_QDISC_KIND])
 {
-	char buf[PCC_NL_REQUEST_BYTES] = {0};
-	struct pcc_nl nl = {};
-	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
-	struct tcmsg *tcm;
-
-	memset(q, 0, sizeof(*q));
-	q->ifindex = ifindex;
-	if (pcc_nl_open(&nl, NETLINK_ROUTE))
-		return;
-	nlh->nlmsg_type = RTM_GETQDISC;
-	tcm = mnl_nlmsg_put_extra_header(nlh, sizeof(*tcm));
-	tcm->tcm_ifindex = ifindex;
-	pcc_nl_dump(&nl, nlh, get_qdisc, q);
-	pcc_nl_close(&nl);
+	pcc_qdisc_kind(ifindex, TC_H_ROOT, kind);
 	for (size_t i = 0; i < sizeof(plain_qdiscs) / sizeof(plain_qdiscs[0]); i++)
-		if (!strcmp(q->kind, plain_qdiscs[i]))
-			q->kind[0] = '\0';
+		if (!strcmp(kind, plain_qdiscs[i]))
+			kind[0] = '\0';
 }
 
 static bool no(char why[PCC_XDP_WHY], const char *text, const char *word)
 {
 	snprintf(why, PCC_XDP_WHY, "%s%s", text, word);
 	return false;
-}
-
-bool pcc_xdp_wanted(const struct pcc_link *link, enum pcc_fastpath asked, char why[PCC_XDP_WHY])
-{
-	const uint64_t both = NETDEV_XDP_REDIRECT | NETDEV_XDP_NDO_XMIT;
-	struct root_qdisc q;
-
-	why[0] = '\0';
-	if (asked == PCC_FP_OFF || asked == PCC_FP_TC)
-		return no(why, "--fastpath ", asked == PCC_FP_OFF ? "off" : "tc");
-	if (!link->mac_bytes)
-		return no(why, "a device without link-layer header has no XDP here", "");
-	if (!strcmp(link->kind, "bridge") && asked == PCC_FP_XDP)
-		return true; /* on its ports */
-	if (!strcmp(link->kind, "bridge") || !strcmp(link->kind, "vlan") ||
-		!strcmp(link->kind, "bond") || !strcmp(link->kind, "macvlan"))
-		return no(why, "no native XDP on a device of kind ", link->kind);
-	if (asked == PCC_FP_XDP)
-		return true;
-	shaping_qdisc(link->ifindex, &q);
-	if (q.kind[0])
-		return no(why, "XDP would pass by the qdisc ", q.kind);
-	if (link->kind[0]) /* a peer on this machine leaves checksums to be completed: XDP cannot
-			      see that */
-		return no(why, "auto takes XDP for hardware only, this is of kind ", link->kind);
-	if ((xdp_features(link->ifindex) & both) != both)
-		return no(why, "the driver does not say that it can redirect in native XDP", "");
-	return true;
 }
 
 static struct xdp_program *find_ours(struct xdp_multiprog *mp)
@@ -203,6 +140,60 @@ bool pcc_xdp_present(uint32_t ifindex)
 	present = find_ours(mp);
 	xdp_multiprog__close(mp);
 	return present;
+}
+
+/* The program that libxdp's dispatcher runs after ours. */
+static bool behind_ours(uint32_t ifindex, char what[PCC_OTHERS_TEXT])
+{
+	struct xdp_multiprog *mp;
+	struct xdp_program *next = NULL;
+
+	libxdp_set_print(quiet);
+	mp = multiprog(ifindex);
+	if (mp && !xdp_multiprog__is_legacy(mp) && find_ours(mp))
+		next = xdp_multiprog__next_prog(find_ours(mp), mp);
+	if (next)
+		snprintf(what, PCC_OTHERS_TEXT, "XDP program %s", xdp_program__name(next));
+	xdp_multiprog__close(mp);
+	return next;
+}
+
+bool pcc_xdp_others(struct pcc_dp *dp, uint32_t ifindex, char what[PCC_OTHERS_TEXT])
+{
+	return behind_ours(ifindex, what) ||
+	       pcc_hook_others(dp, ifindex, PCC_HOOK_IN, PCC_OTHERS_ALL, what) ||
+	       pcc_hook_others(dp, ifindex, PCC_HOOK_OUT, PCC_OTHERS_ALL, what);
+}
+
+bool pcc_xdp_wanted(struct pcc_dp *dp, const struct pcc_link *link, enum pcc_fastpath asked,
+	char why[PCC_XDP_WHY])
+{
+	const uint64_t both = NETDEV_XDP_REDIRECT | NETDEV_XDP_NDO_XMIT;
+	char what[PCC_OTHERS_TEXT], qdisc[PCC_QDISC_KIND];
+
+	why[0] = '\0';
+	if (asked == PCC_FP_OFF || asked == PCC_FP_TC)
+		return no(why, "--fastpath ", asked == PCC_FP_OFF ? "off" : "tc");
+	if (!link->mac_bytes)
+		return no(why, "a device without link-layer header has no XDP here", "");
+	if (!strcmp(link->kind, "bridge") && asked == PCC_FP_XDP)
+		return true; /* on its ports */
+	if (!strcmp(link->kind, "bridge") || !strcmp(link->kind, "vlan") ||
+		!strcmp(link->kind, "bond") || !strcmp(link->kind, "macvlan"))
+		return no(why, "no native XDP on a device of kind ", link->kind);
+	if (asked == PCC_FP_XDP)
+		return true;
+	shaping_qdisc(link->ifindex, qdisc);
+	if (qdisc[0])
+		return no(why, "XDP would pass by the qdisc ", qdisc);
+	if (pcc_xdp_others(dp, link->ifindex, what))
+		return no(why, "XDP would pass by the ", what);
+	if (link->kind[0]) /* a peer on this machine leaves checksums to be completed: XDP cannot
+			      see that */
+		return no(why, "auto takes XDP for hardware only, this is of kind ", link->kind);
+	if ((xdp_features(link->ifindex) & both) != both)
+		return no(why, "the driver does not say that it can redirect in native XDP", "");
+	return true;
 }
 
 /* Opens the object on the pinned maps. */

@@ -4,16 +4,24 @@
 #define PCC_XDP_H
 
 #include "dataplane.h"
+#include "hooks.h"
 #include "route.h"
 
 #define PCC_XDP_WHY 96
 
 /*
  * Shall the fast path of an interface be in XDP? asked is --fastpath. Fills why with the reason
- * where not. auto takes it only where the driver says that it can redirect and no shaping qdisc
- * would be passed by.
+ * where not. auto takes it only where the driver says that it can redirect and nobody's qdisc,
+ * filter or program would be passed by.
  */
-bool pcc_xdp_wanted(const struct pcc_link *link, enum pcc_fastpath asked, char why[PCC_XDP_WHY]);
+bool pcc_xdp_wanted(struct pcc_dp *dp, const struct pcc_link *link, enum pcc_fastpath asked,
+	char why[PCC_XDP_WHY]);
+
+/*
+ * What of somebody else's does not see the packets that XDP takes from the interface, or sends by
+ * it: programs behind ours in XDP, and all of tc. Fills what with the first one.
+ */
+bool pcc_xdp_others(struct pcc_dp *dp, uint32_t ifindex, char what[PCC_OTHERS_TEXT]);
 
 /*
  * Attaches pcc_fast in native mode, beside other people's programs where the kernel can do that,

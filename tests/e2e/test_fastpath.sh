@@ -14,30 +14,32 @@ require_tools ip nft nsenter jq curl python3 conntrack clang bpftool ethtool
 COUNT=200
 ATTACH=(attach --lan lan0 --wan 'wan1,wan2')
 
-# udp_talk DESTINATION PORT SOURCE-PORT COUNT SIZE: that many datagrams, each waits for its answer
-# (16 under way). Prints SENT RECEIVED SENT-BYTES RECEIVED-BYTES, of payload.
-cat >"$T_DIR/talk.py" <<'END'
-import socket, sys
-dst, port, sport, count, size = sys.argv[1], *map(int, sys.argv[2:6])
-s = socket.socket(socket.AF_INET6 if ":" in dst else socket.AF_INET, socket.SOCK_DGRAM)
-s.bind(("", sport))
-s.connect((dst, port))
-s.settimeout(2)
-sent = got = rx = 0
-try:
-    while got < count:
-        while sent < count and sent - got < 16:
-            s.send(b"x" * size)
-            sent += 1
-        rx += len(s.recv(65536))
-        got += 1
-except socket.timeout:
-    pass
-print(sent, got, sent * size, rx)
-END
+# udp_talk DESTINATION PORT SOURCE-PORT COUNT SIZE: see talk.py.
 udp_talk() {
-	lan 1 python3 "$T_DIR/talk.py" "$@"
+	lan 1 python3 "$ROOT/tests/e2e/talk.py" "$@"
 }
+
+# segments.py COUNT PORT DESTINATION...: that many connections to the echo servers, a hundred messages on each; says how
+# many segments their sockets have sent and received, a line "SOURCE-PORT SENT RECEIVED" each, and waits.
+cat >"$T_DIR/segments.py" <<'END'
+import socket, struct, sys, time
+count, port, where = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
+conns = [socket.create_connection((where[i % len(where)], port), timeout=5) for i in range(count)]
+files = [c.makefile("rb") for c in conns]
+for f in files:
+    f.readline()
+for i in range(100):
+    for c in conns:
+        c.sendall(b"%06d\n" % i)
+    for f in files:
+        assert f.readline() == b"%06d\n" % i
+time.sleep(0.5)  # the last acknowledgements
+for c in conns:
+    info = c.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 192)
+    print(c.getsockname()[1], *struct.unpack_from("=II", info, 136))  # tcpi_segs_out, tcpi_segs_in
+print("done", flush=True)
+time.sleep(60)
+END
 
 # fast_share: percent of the packets of all WANs, since the numbers in FAST_BASE.
 fast_numbers() {
@@ -148,6 +150,16 @@ mode_tests() {
 	counts_agree 203.0.113.3 "$mode"
 	counts_agree 2001:db8:ffff::3 "$mode"
 
+	t_begin "$mode: each TCP connection's packets are those that its socket has sent and received"
+	forget_all
+	spawn_to "$T_DIR/segments" lan1 python3 "$T_DIR/segments.py" 20 7004 203.0.113.4 2001:db8:ffff::4
+	poll_until 15 grep -qs 'done' "$T_DIR/segments" || t_fail 'the connections do not come to an end'
+	pcc conns --json >"$T_DIR/conns"
+	t_assert_eq "$(jq -r '.[] | select(.dport == 7004) | "\(.sport) \(.tx_packets) \(.rx_packets)"' "$T_DIR/conns" | sort)" \
+		"$(grep -v 'done' "$T_DIR/segments" | sort)" 'port, packets sent and received, of 20 connections'
+	t_assert_eq "$(jq -c '[.[] | select(.dport == 7004) | .fastpath] | [length, all]' "$T_DIR/conns")" '[20,true]' 'fast'
+	stop "$SPAWNED"
+
 	t_begin "$mode: a connection that the server kills ends at once for the client"
 	spawn inet "$LABTOOL" serve --tcp 7300 --bind 203.0.113.7
 	local server=$SPAWNED
@@ -244,6 +256,28 @@ speed=$(download 30000000)
 ((speed > 5000000)) || t_fail "$speed bytes/s"
 share=$(fast_share)
 ((share > 90)) || t_fail "only $share % of the download's packets took the fast path"
+
+t_begin 'xdp: frames of 9000 bytes, which lie in more than one buffer, take the fast path, whole'
+mtu_everywhere() {
+	local ns dev
+	for ns in rt lan1 isp1 isp2 inet; do
+		for dev in $(in_lab $ns ip -o link show type veth | sed 's/^[0-9]*: \([^@:]*\).*/\1/'); do
+			in_lab $ns ip link set "$dev" mtu "$1"
+		done
+	done
+}
+mtu_everywhere 9000
+t_assert_status 0 pcc "${ATTACH[@]}" --fastpath tc
+attached_as xdp
+for dst in 203.0.113.4 2001:db8:ffff::4; do
+	fast=$(fast_numbers)
+	t_assert_eq "$(udp_talk $dst 7003 41010 300 8900 | cut -d' ' -f1-3)" "300 300 $((300 * 8900))" \
+		"$dst: datagrams of 8900 bytes sent, answered, bytes"
+	fast=$(($(cut -d' ' -f2 <<<"$(fast_numbers)") - ${fast#* }))
+	((fast > 500)) || t_fail "$dst: only $fast of 600 packets took the fast path"
+done
+# And with a lower MTU on the way out they are the kernel's.
+mtu_everywhere 1500
 
 t_begin 'the mode changes under 100 open connections, nothing breaks'
 hold_start lan1 --dst "$SERVERS4,$SERVERS6" --port "$TCP_PORTS" --count 100 --interval-ms 50

@@ -93,6 +93,24 @@ all_see() {
 	done
 }
 
+# seen_at IF: what the foreign programs at the ingress of IF have counted, in one line.
+seen_at() {
+	printf 'map dump pinned %s\n' "$BPFFS/foreign/$1"_in_*_seen | bpftool batch file - |
+		sed -n 's/.*"value": *\([0-9]*\).*/\1/p' | paste -sd' '
+}
+
+# see_the_same IF BEFORE: since then all of them have counted as many packets, and not few.
+see_the_same() {
+	SEEN=$(seen_at "$1")
+	awk -v a="$2" -v b="$SEEN" 'BEGIN {
+		n = split(a, x); split(b, y)
+		for (i = 1; i <= n; i++)
+			if (y[i] - x[i] != y[1] - x[1])
+				exit 1
+		exit !(n == 4 && y[1] - x[1] > 300)
+	}'
+}
+
 lab_up --isps 3 --hosts 2
 ATTACH=(attach --lan br0 --wan 'wan1,wan2')
 plain_masquerade
@@ -129,6 +147,19 @@ for mode in tcx clsact; do
 		rt tc filter show dev wan1 $side
 	done | grep -c 'pref [0-9]* bpf chain 0 handle .* direct-action .*name count')
 	t_assert_eq "$filters" 8 'foreign filters'
+
+	t_begin "$mode: those behind ours see each packet of established connections, too: auto leaves what arrives to the kernel"
+	behind='program count'
+	[[ $mode == tcx ]] || behind='filter bpf, pref 40000'
+	t_assert_eq "$(pcc status --json | jq -c '[.lan[0], .wans[0] | [.fastpath, .fastpath_reason]] | unique')" \
+		"[[\"off\",\"the ingress $behind would not see what it takes\"]]" 'status of br0, wan1'
+	t_assert_eq "$(pcc status --json | jq -r '.wans[1].fastpath')" tc 'status of wan2'
+	was=$(seen_at br0)
+	hold_start lan1 --dst "$SERVERS4,$SERVERS6" --port 7001-7003 --count 20 --interval-ms 20
+	hold_unharmed 20
+	poll_until 5 see_the_same br0 "$was"
+	hold_stop >/dev/null
+	t_assert "programs at the ingress of br0: was $was, now $SEEN" poll_until 3 see_the_same br0 "$was"
 	t_assert_status 0 pcc detach
 	all_see 'after detach' 16
 
@@ -155,6 +186,17 @@ t_assert "it says: $(<"$T_DIR/err")" grep -qE '^pccbpf: br0: .*28771.* \(.*tc fi
 same_as "$T_DIR/clean" rt_state
 rt tc qdisc del dev br0 clsact
 rm -r "$BPFFS/foreign"
+
+t_begin 'the qdisc "ingress" would run our egress programs at ingress: without tcx attach refuses, with a hint'
+rt tc qdisc add dev wan1 ingress
+rt_state >"$T_DIR/clean"
+PCCBPF_DISABLE=tcx t_assert_status 1 pcc "${ATTACH[@]}"
+t_assert "it says: $(<"$T_DIR/err")" grep -qE '^pccbpf: wan1: .*no egress side \(.*tc qdisc add dev wan1 clsact.*\)$' "$T_DIR/err"
+same_as "$T_DIR/clean" rt_state
+t_assert_status 0 pcc "${ATTACH[@]}"
+t_assert_status 0 pcc detach
+same_as "$T_DIR/clean" rt_state
+rt tc qdisc del dev wan1 ingress
 
 t_begin "other people's tables, rules, routes and sysctls stay, through a whole life"
 rt nft -f - <<-'END'

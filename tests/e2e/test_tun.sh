@@ -14,6 +14,10 @@ require_tools ip nsenter jq curl
 
 HERE=$(dirname "${BASH_SOURCE[0]}")
 
+fast_packets() {
+	stat_of '.wans[] | select(.name == "tun0") | .fastpath_packets'
+}
+
 lab_up --isps 1 --host-addrs 10
 # Started in the namespace of the lab, so that `down` ends it; it enters the two of the devices itself.
 spawn_to "$T_DIR/tunlink" inet /usr/bin/python3 "$HERE/tunlink.py" "$LAB-rt" tun0 "$LAB-inet" tun1
@@ -32,6 +36,12 @@ t_assert_eq "$(rt ip -4 route show table 102 | grep -c 'default dev tun0')" 1 'I
 t_assert_eq "$(rt ip -6 route show table 102 | grep -c 'default dev tun0')" 1 'IPv6 default of table 102'
 t_assert_eq "$(pcc status --json | jq -c '[.wans[] | .gateway]')" '["198.18.1.1",null]' gateways
 
+t_begin 'status says of each kind of device why the fast path is in tc'
+t_assert_eq "$(pcc status --json | jq -r '.lan[], .wans[] | "\(.name) \(.fastpath): \(.fastpath_reason)"')" \
+	'br0 tc: no native XDP on a device of kind bridge
+wan1 tc: auto takes XDP for hardware only, this is of kind veth
+tun0 tc: a device without link-layer header has no XDP here' 'status'
+
 t_begin 'connections are spread over Ethernet and tun, each with the right source'
 lan 1 "$LABTOOL" connect --dst "$SERVERS4,$SERVERS6" --port "$TCP_PORT" --count 1000 >"$T_DIR/seen"
 t_assert_eq "$(awk '{ print $5 }' "$T_DIR/seen" | sort -u | paste -sd' ')" \
@@ -47,6 +57,21 @@ t_assert 'hundreds of packets of tun0 on the fast path' poll_until 10 busy
 t_assert 'connections of tun0 are marked fast, in both directions' poll_until 5 eval \
 	"pcc conns --json --wan tun0 | jq -e '[.[] | select(.fastpath and .tx_packets > 50 and .rx_packets > 50)] | length >= 10' >/dev/null"
 t_assert_eq "$(hold_stop | jq -c '[.alive, .broken]')" '[40,0]' 'alive, broken'
+
+t_begin 'UDP too: every datagram is answered, most take the fast path, both families'
+over_tun=0
+for dst in 203.0.113.1 2001:db8:ffff::1; do
+	fast=$(fast_packets)
+	for port in 45001 45002 45003 45004 45005 45006; do
+		talk=$(lan 1 python3 "$HERE/talk.py" $dst 7003 $port 200 300 | cut -d' ' -f1-3)
+		t_assert_eq "$talk" '200 200 60000' "$dst, port $port: datagrams sent, answered, bytes"
+	done
+	n=$(pcc conns --json --wan tun0 --proto udp --dst $dst | jq length)
+	fast=$(($(fast_packets) - fast))
+	((fast >= n * 300)) || t_fail "$dst: $fast of $((n * 400)) packets took the fast path"
+	over_tun=$((over_tun + n))
+done
+t_assert "some of the 12 are on tun0: $over_tun" test $over_tun -gt 0
 
 t_begin 'bulk data arrives whole over the tun device'
 for i in 1 2 3 4 5 6; do

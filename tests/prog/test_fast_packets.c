@@ -53,6 +53,7 @@ struct link2 {
 /* What a packet is like besides its tuple. */
 struct look {
 	uint8_t tos, ttl, flags, opt_len; /* opt_len: bytes of TCP options */
+	uint8_t reserved;		  /* the bits beside the length of TCP's header */
 	uint16_t id, frag;
 	uint32_t label, seq, ack, payload;
 	enum sum sum;
@@ -185,7 +186,7 @@ static struct buf pkt_make(
 	if (tcp) {
 		memcpy(l4 + 4, &k->seq, 4);
 		memcpy(l4 + 8, &k->ack, 4);
-		l4[12] = (head / 4) << 4;
+		l4[12] = (head / 4) << 4 | k->reserved;
 		l4[13] = k->flags;
 		put16(l4 + 14, k->id ^ 0x1234);
 		memset(l4 + 20, 1 /* NOP */, k->opt_len);
@@ -213,6 +214,7 @@ static struct look look_random(uint8_t proto, bool v6)
 	if (proto == IPPROTO_TCP) {
 		k.flags = TCP_ACK | (rnd() & (PSH | ECE | CWR)) | (rnd_of(8) ? 0 : URG);
 		k.opt_len = rnd_of(3) ? 12 : rnd_of(11) * 4;
+		k.reserved = rnd_of(4) ? 0 : rnd_of(16);
 		head += 20 + k.opt_len;
 	} else {
 		head += 8;
@@ -817,6 +819,53 @@ static void the_same_bytes_as_the_kernel(void **state)
 	/* The rest renewed leases. */
 	if (taken < RANDOM_PACKETS / 100 * 98 || odd < taken / 4 || zeros < taken / 10)
 		fail_msg("only %u of %u packets took the fast path", taken, RANDOM_PACKETS);
+}
+
+/* flags on a fast connection; whether it is still one. */
+static bool flags_are_treated_right(const struct link2 *c, int dir, uint8_t flags)
+{
+	bool ends = flags & (TCP_SYN | FIN | RST), came, taken;
+	struct look k = look_plain();
+	struct buf p, kernel, out;
+
+	k.flags = flags;
+	p = pkt(c, dir, &k);
+	if (ends) { /* the kernel would not do the same with it twice */
+		taken = by_fast(dir, near_if(dir), far_if[!dir], &p, &out, &came, 2);
+		if (taken)
+			fail_msg("%s: flags 0x%02x took the fast path", c->name, flags);
+		return false;
+	}
+	drain();
+	came = by_kernel(dir, &p, &kernel, flags & TCP_ACK ? 300 : 5);
+	assert_true(came || !(flags & TCP_ACK));
+	taken = by_fast(dir, near_if(dir), far_if[!dir], &p, &out, &came, came ? 300 : 2);
+	if (flags & TCP_ACK && !taken)
+		fail_msg("%s: flags 0x%02x do not take the fast path", c->name, flags);
+	if (came)
+		must_be_same(c->name, &p, &kernel, &out);
+	return true;
+}
+
+static void all_256_combinations_of_flags(void **state)
+{
+	static const size_t which[] = {
+		0, 6, 8, 14}; /* masquerade and port forward, both families */
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(which); i++) {
+		struct link2 *c = &conns_all[which[i]];
+		bool fresh_one = false;
+
+		assert_int_equal(c->proto, IPPROTO_TCP);
+		for (int n = 0; n < 512; n++) {
+			if (!fresh_one) {
+				fresh(mode);
+				conn_open(c);
+			}
+			fresh_one = flags_are_treated_right(c, n & 1, n >> 1);
+		}
+	}
 }
 
 /* A packet that was damaged on the way is not made good. */
@@ -1502,6 +1551,37 @@ static void only_connections_that_both_sides_agreed_to_are_learned(void **state)
 	}
 }
 
+/* Somebody else's filters stand at the ingress of the WAN, or of the LAN: the other way is fast. */
+static void what_arrives_where_others_filter_is_not_learned(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < 2 * ARRAY_LEN(conns_all); i++) {
+		struct link2 *c = &conns_all[i / 2];
+		int dir = c->inbound ? TO_LAN : TO_WAN, kept = i & 1;
+		uint32_t ifindex = near_if(kept);
+		struct pcc_iface iface;
+
+		fresh(mode);
+		assert_int_equal(bpf_map_lookup_elem(FD(pcc_ifaces), &ifindex, &iface), 0);
+		iface.flags |= PCC_IFACE_NO_FAST;
+		assert_int_equal(bpf_map_update_elem(FD(pcc_ifaces), &ifindex, &iface, BPF_ANY), 0);
+		fast_on(true);
+		conn_first(c);
+		kernel_way(c, !dir, TCP_SYN | TCP_ACK);
+		for (int n = 0; n < 6; n++) {
+			if (has_flow(c, !kept)) /* let the kernel see both ways */
+				lease_set(c, !kept, -1, 0);
+			kernel_way(c, dir, TCP_ACK);
+			kernel_way(c, !dir, TCP_ACK);
+		}
+		if (has_flow(c, kept) || !has_flow(c, !kept))
+			fail_msg(
+				"%s: learned to WAN %d, to LAN %d, with filters at the %s's ingress",
+				c->name, has_flow(c, TO_WAN), has_flow(c, TO_LAN),
+				kept == TO_WAN ? "LAN" : "WAN");
+	}
+}
+
 /* Sequence numbers that conntrack shifts are not the fast path's to repeat. */
 static void connections_with_shifted_sequence_numbers_are_not_learned(void **state)
 {
@@ -1732,6 +1812,7 @@ int main(void)
 	}
 	const struct CMUnitTest tests[] = {
 		T(the_same_bytes_as_the_kernel),
+		T(all_256_combinations_of_flags),
 		T(a_wrong_checksum_stays_wrong),
 		T(ethernet_padding_does_not_matter),
 		T(what_is_not_plain_is_left_to_the_kernel),
@@ -1743,6 +1824,7 @@ int main(void)
 		T(what_exceeds_the_egress_mtu_is_the_kernels),
 		T(a_tuple_on_another_interface_is_not_the_connection),
 		T(only_connections_that_both_sides_agreed_to_are_learned),
+		T(what_arrives_where_others_filter_is_not_learned),
 		T(connections_with_shifted_sequence_numbers_are_not_learned),
 		T(an_entry_of_another_epoch_is_void),
 		T(the_packet_after_the_lease_renews_it),
