@@ -11,6 +11,7 @@ BUILD    := build
 PREFIX   ?= /usr/local
 SBINDIR  ?= $(PREFIX)/sbin
 MANDIR   ?= $(PREFIX)/share/man
+DOCDIR   ?= $(PREFIX)/share/doc/pccbpf
 UNITDIR  ?= $(PREFIX)/lib/systemd/system
 
 CC       ?= gcc
@@ -49,7 +50,7 @@ endif
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-all: $(BUILD)/pccbpf $(BUILD)/pccbpf.8 $(BUILD)/pccbpf.service
+all: $(BUILD)/pccbpf $(BUILD)/pccbpf.8 $(BUILD)/pccbpf.yaml.5 $(BUILD)/pccbpf.service
 
 $(BUILD)/pccbpf: $(BUILD)/user/main.o $(USER_OBJ)
 	$(say) LINK $@
@@ -80,7 +81,7 @@ $(BUILD)/bpf/%.skel.h: $(BUILD)/bpf/%.bpf.o
 	$(say) SKEL $@
 	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf > $@
 
-$(BUILD)/pccbpf.8: docs/pccbpf.8.in $(BUILD)/pccbpf
+$(BUILD)/pccbpf.8 $(BUILD)/pccbpf.yaml.5: $(BUILD)/%: docs/%.in $(BUILD)/pccbpf
 	$(say) MAN $@
 	$(Q)sed 's/@VERSION@/$(VERSION)/' $< > $@
 
@@ -114,10 +115,13 @@ $(BUILD)/tests/%: tests/prog/%.c $(USER_OBJ)
 install: all
 	install -D -m 0755 $(BUILD)/pccbpf $(DESTDIR)$(SBINDIR)/pccbpf
 	install -D -m 0644 $(BUILD)/pccbpf.8 $(DESTDIR)$(MANDIR)/man8/pccbpf.8
+	install -D -m 0644 $(BUILD)/pccbpf.yaml.5 $(DESTDIR)$(MANDIR)/man5/pccbpf.yaml.5
+	install -D -m 0644 docs/examples/pccbpf.yaml $(DESTDIR)$(DOCDIR)/examples/pccbpf.yaml
 	install -D -m 0644 $(BUILD)/pccbpf.service $(DESTDIR)$(UNITDIR)/pccbpf.service
 
 uninstall:
-	rm -f $(DESTDIR)$(SBINDIR)/pccbpf $(DESTDIR)$(MANDIR)/man8/pccbpf.8 $(DESTDIR)$(UNITDIR)/pccbpf.service
+	rm -f $(DESTDIR)$(SBINDIR)/pccbpf $(DESTDIR)$(MANDIR)/man8/pccbpf.8 $(DESTDIR)$(MANDIR)/man5/pccbpf.yaml.5 \
+		$(DESTDIR)$(DOCDIR)/examples/pccbpf.yaml $(DESTDIR)$(UNITDIR)/pccbpf.service
 
 deps:
 	@scripts/install-deps.sh

@@ -15,7 +15,7 @@
 #endif
 
 #define PCC_MAGIC 0x70636362u /* "pccb" */
-#define PCC_ABI_VERSION 2u
+#define PCC_ABI_VERSION 3u
 
 #define PCC_MAX_WANS 64u  /* WAN ids are 1..64; id 0 means "no WAN" everywhere */
 #define PCC_MAX_LANS 64u  /* LAN interfaces */

@@ -12,6 +12,7 @@ export LC_ALL=C
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 PCCBPF=build/pccbpf
 MAN=build/pccbpf.8
+MAN5=build/pccbpf.yaml.5
 ABI=docs/ABI.md
 HEADER=include/pccbpf.h
 PASSED=0
@@ -152,11 +153,27 @@ check_man() {
 	MANWIDTH=80 man -l --warnings=w "$MAN" 2>&1 >/dev/null | none_of 'pccbpf(8) has no error of markup'
 }
 
+# Keys of the configuration file.
+keys() {
+	tr -d '\n' <user/conf_raw.c | grep -oE '(TEXT|LIST|MAPPING)\("[a-z0-9-]+"' | cut -d'"' -f2 | sort -u
+}
+
+check_yaml() {
+	local text
+	text=$(MANWIDTH=200 man -l "$MAN5" 2>/dev/null | sed 's/.\x08//g')
+	keys | while read -r name; do
+		grep -qE -- "(^|[^a-z-])$name([^a-z-]|\$)" <<<"$text" || echo "$name"
+	done | none_of 'pccbpf.yaml(5) has every key'
+	MANWIDTH=80 man -l --warnings=w "$MAN5" 2>&1 >/dev/null | none_of 'pccbpf.yaml(5) has no error of markup'
+	sed -n '/^\.SH EXAMPLE/,/^\.EE/p' "$MAN5" | grep -v '^\.' | "$PCCBPF" check - 2>&1 |
+		grep -v '^-: fine: ' | none_of 'its example is fine'
+}
+
 check_readme() {
 	grep -hE 'pccbpf [a-z]' README.md docs/*.md | grep -oE 'pccbpf [a-z]+[^`]*' |
 		grep -oE -- '(^| )--[a-z][a-z0-9-]+' | tr -d ' ' | sort -u | comm -23 - <(options | sort -u) |
 		none_of 'the documents use no option that is not there'
-	grep -ohE '`pccbpf (wan|lan|conns) [a-z]+|`pccbpf [a-z]+' README.md docs/*.md | cut -c9- | sort -u |
+	grep -ohE '`pccbpf (wan|lan|conns|show) [a-z]+|`pccbpf [a-z]+' README.md docs/*.md | cut -c9- | sort -u |
 		while read -r name; do
 			commands | grep -qxF -e "$name" -e "${name%% *}" || echo "$name"
 		done | none_of 'the documents use no command that is not there'
@@ -175,12 +192,13 @@ check_words() {
 		README.md docs/* scripts/* Makefile 2>/dev/null | none_of 'no word that does not belong'
 }
 
-if [[ ! -x $PCCBPF || ! -r $MAN ]]; then
-	echo "skip the documents: build/pccbpf and build/pccbpf.8 are missing (make)"
+if [[ ! -x $PCCBPF || ! -r $MAN || ! -r $MAN5 ]]; then
+	echo "skip the documents: build/pccbpf and its manual pages are missing (make)"
 	SKIPPED=1
 else
 	check_abi
 	check_man
+	check_yaml
 	check_readme
 	check_words
 fi

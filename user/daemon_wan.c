@@ -155,7 +155,8 @@ static void look_at_link(struct pcc_daemon_wan *w, struct pcc_wan_cfg *wan,
 	const char *wrong = link_trouble(wan, link, now, trouble);
 
 	w->link.present = link;
-	snprintf(w->link.reason, sizeof(w->link.reason), "%s", wrong ? wrong : "");
+	snprintf(w->link.reason, sizeof(w->link.reason), "%.*s", PCC_REASON_BYTES - 1,
+		wrong ? wrong : "");
 	if (link)
 		tell_health(w, link);
 }

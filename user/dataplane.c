@@ -447,25 +447,34 @@ static uint32_t weight_now(const struct pcc_config *cfg, const struct pcc_wan_cf
 	return wan->degraded ? wan->weight : 2 * wan->weight;
 }
 
+uint32_t pcc_dp_members(const struct pcc_config *cfg, enum pcc_family family, uint64_t among,
+	bool standby, struct pcc_bucket_member members[PCC_MAX_WANS])
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < cfg->nwans; i++) {
+		const struct pcc_wan_cfg *wan = &cfg->wans[i];
+
+		if (!(among >> (wan->id - 1) & 1) || wan->state != PCC_WAN_UP ||
+			(wan->standby && !standby) || !pcc_wan_serves(wan, family))
+			continue;
+		memset(&members[n], 0, sizeof(members[n]));
+		memcpy(members[n].name, wan->name, sizeof(members[n].name));
+		members[n].id = wan->id;
+		members[n].weight = weight_now(cfg, wan);
+		members[n].order = wan->order;
+		n++;
+	}
+	return n;
+}
+
 /* The bucket table of one family over the WANs that are up and serve it. */
 static int family_table(
 	const struct pcc_config *cfg, enum pcc_family family, uint8_t *table, uint32_t *n)
 {
 	struct pcc_bucket_member members[PCC_MAX_WANS];
-	uint32_t count = 0;
+	uint32_t count = pcc_dp_members(cfg, family, UINT64_MAX, false, members);
 
-	for (uint32_t i = 0; i < cfg->nwans; i++) {
-		const struct pcc_wan_cfg *wan = &cfg->wans[i];
-
-		if (wan->state != PCC_WAN_UP || wan->standby || !pcc_wan_serves(wan, family))
-			continue;
-		memset(&members[count], 0, sizeof(members[0]));
-		memcpy(members[count].name, wan->name, sizeof(members[0].name));
-		members[count].id = wan->id;
-		members[count].weight = weight_now(cfg, wan);
-		members[count].order = wan->order;
-		count++;
-	}
 	return pcc_bucket_table(members, count, cfg->scheme, cfg->buckets, table, n);
 }
 

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "buckets.h"
 #include "err.h"
 #include "model.h"
 #include "pccbpf.h"
@@ -144,6 +145,13 @@ int pcc_dp_commit(struct pcc_dp *dp, const struct pcc_config *cfg,
 
 /* The last part of pcc_dp_commit(): bucket tables and policies, and the store that switches. */
 int pcc_dp_commit_tables(struct pcc_dp *dp, const struct pcc_config *cfg);
+
+/*
+ * The WANs of `among` (bit id-1) that get new connections of a family, as pcc_bucket_table() takes
+ * them; those that stand by only where `standby` says so. Returns their number. Pure.
+ */
+uint32_t pcc_dp_members(const struct pcc_config *cfg, enum pcc_family family, uint64_t among,
+	bool standby, struct pcc_bucket_member members[PCC_MAX_WANS]);
 
 /* Owner table and number of buckets now in force for a family. table has PCC_MAX_BUCKETS entries.
  */

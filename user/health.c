@@ -537,6 +537,15 @@ static enum pcc_health_reason judge(struct pcc_health *h, enum pcc_health_state 
 	return cause;
 }
 
+/*
+ * Without targets the gateway is all that can be asked; one that has failed is asked in any case:
+ * who is back need not say so by himself.
+ */
+static bool gateway_is_watched(const struct pcc_health *h)
+{
+	return gateways_where(h, true) || (!h->cfg.ntargets && gateways_where(h, false));
+}
+
 static void sooner(uint64_t *deadline_ms, uint64_t ms)
 {
 	if (ms < *deadline_ms)
@@ -551,7 +560,7 @@ static uint64_t deadline(const struct pcc_health *h)
 		sooner(&d, h->hold_until_ms);
 	if (h->works && h->reason == PCC_HEALTH_R_QUIET_TARGETS && is_live(h))
 		sooner(&d, h->flow.live_ms + live_window_ms(h));
-	if (!h->cfg.ntargets && h->link_up && gateways_where(h, false))
+	if (h->link_up && gateway_is_watched(h))
 		sooner(&d, h->gateway_asked_ms + max_u32(h->cfg.interval_ms, GATEWAY_ASK_MS));
 	return d;
 }
@@ -567,8 +576,7 @@ struct pcc_health_verdict pcc_health_step(struct pcc_health *h, uint64_t now_ms)
 		h->since_ms = h->now_ms;
 	h->state = v.state;
 	v.reason = h->reason;
-	/* Without targets the gateway is all that can be asked. */
-	if (!h->cfg.ntargets && h->now_ms - h->gateway_asked_ms >= h->cfg.interval_ms)
+	if (gateway_is_watched(h) && h->now_ms - h->gateway_asked_ms >= h->cfg.interval_ms)
 		ask_gateway(h);
 	v.probe_now = h->probe_now;
 	v.ask_gateway = h->ask_gateway;

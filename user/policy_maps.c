@@ -71,26 +71,13 @@ static int read_active(
 
 /* ---------------------------------------------------------------- groups */
 
-/* The group's WANs that may get new connections of a family, as pcc_bucket_table() takes them. */
+/* The group's WANs that get new connections of a family; its backups where no other one does. */
 static uint32_t group_members(const struct pcc_config *cfg, const struct pcc_group *g,
 	enum pcc_family family, struct pcc_bucket_member *members)
 {
-	uint32_t n = 0;
+	uint32_t n = pcc_dp_members(cfg, family, g->members, false, members);
 
-	for (uint32_t i = 0; i < cfg->nwans; i++) {
-		const struct pcc_wan_cfg *wan = &cfg->wans[i];
-
-		if (!(g->members >> (wan->id - 1) & 1) || wan->state != PCC_WAN_UP ||
-			!pcc_wan_serves(wan, family))
-			continue;
-		memset(&members[n], 0, sizeof(members[n]));
-		memcpy(members[n].name, wan->name, sizeof(members[n].name));
-		members[n].id = wan->id;
-		members[n].weight = wan->weight;
-		members[n].order = wan->order;
-		n++;
-	}
-	return n;
+	return n ? n : pcc_dp_members(cfg, family, g->members, true, members);
 }
 
 /* The bucket table of a group in one family, from block *next on. */

@@ -202,10 +202,9 @@ times_broken() {
 	hold_report | jq '[.connections[].reconnects // 0] | max'
 }
 
-# One broke, and none of them often. They notice with their next packet.
-broke_once() {
-	BROKEN=$(times_broken)
-	((BROKEN >= 1 && BROKEN <= 2))
+broke_once_or_twice() {
+	BROKE=$(times_broken)
+	((BROKE >= 1 && BROKE <= 2))
 }
 
 t_begin 'wan del and --state down that fail at any step are undone, and harm no connection'
@@ -215,14 +214,14 @@ t_assert 'connections on every WAN' hold_is \
 fail_everywhere wan set wan1 --state down
 t_assert_eq "$(hold_report | jq '[.connections[] | select(.reconnects and (.seen | test("18.1.2|db8:1:") | not))] |
 	length')" 0 "connections of other WANs that broke with wan1"
-poll_until 2 broke_once || t_fail "times that one broke: $BROKEN"
+poll_until 5 broke_once_or_twice || t_fail "times that one broke: $BROKE"
 t_assert_status 0 pcc wan set wan1 --state up
 hold_stop >/dev/null
 hold_start lan1 --dst "$SERVERS4,$SERVERS6" --port "$TCP_PORTS" --count 60 --interval-ms 100 --reconnect
 fail_everywhere wan del wan3
 # Those of wan3 itself may break when a step fails after the maps were switched: undoing brings the WAN back,
 # not what was sent by another one meanwhile.
-poll_until 2 broke_once || t_fail "times that one broke: $BROKEN"
+poll_until 5 broke_once_or_twice || t_fail "times that one broke: $BROKE"
 t_assert_eq "$(hold_report | jq '[.connections[] | select(.reconnects and (.seen | test("18.3.2|db8:3:") | not))] |
 	length')" 0 "connections of other WANs that broke with wan3"
 hold_stop >/dev/null

@@ -393,23 +393,50 @@ static void one_wan_falls_back_unless_it_is_strict(void **state)
 	}
 }
 
+/* Of 2000 connections, how many each WAN gets. */
+static void shares(int n[4])
+{
+	memset(n, 0, 4 * sizeof(*n));
+	for (int i = 0; i < 2000; i++) {
+		struct spec s = conn_of(i & 1);
+
+		n[lan_sends(&s)]++;
+	}
+}
+
 static void a_group_uses_its_wans_by_weight(void **state)
 {
-	int n[4] = {0};
+	int n[4];
 
 	(void)state;
 	group("fast", 1 << 0 | 1 << 2);
 	cfg.wans[2].weight = 3;
 	rule("all")->action = PCC_POLICY_GROUP;
 	commit();
-	for (int i = 0; i < 2000; i++) {
-		struct spec s = conn_of(i & 1);
-
-		n[lan_sends(&s)]++;
-	}
+	shares(n);
 	assert_int_equal(n[0] + n[2], 0);
 	assert_in_range(n[1], 400, 600);
 	assert_int_equal(n[1] + n[3], 2000);
+}
+
+static void a_group_uses_its_backups_last_and_a_poor_wan_by_half(void **state)
+{
+	int n[4];
+
+	(void)state;
+	group("three", 1 << 0 | 1 << 1 | 1 << 2);
+	rule("all")->action = PCC_POLICY_GROUP;
+	cfg.wans[2].standby = true;
+	cfg.wans[0].degraded = true;
+	commit();
+	shares(n);
+	assert_int_equal(n[0] + n[3], 0);
+	assert_in_range(n[1], 570, 770);
+	assert_int_equal(n[1] + n[2], 2000);
+	cfg.wans[0].state = cfg.wans[1].state = PCC_WAN_DOWN;
+	assert_int_equal(pcc_dp_commit_tables(&dp, &cfg), 0);
+	shares(n);
+	assert_int_equal(n[3], 2000);
 }
 
 static void a_group_gives_the_next_of_its_wans(void **state)
@@ -917,6 +944,7 @@ int main(void)
 		POLICY_TEST(of_1024_rules_the_last_is_found),
 		POLICY_TEST(one_wan_falls_back_unless_it_is_strict),
 		POLICY_TEST(a_group_uses_its_wans_by_weight),
+		POLICY_TEST(a_group_uses_its_backups_last_and_a_poor_wan_by_half),
 		POLICY_TEST(a_group_gives_the_next_of_its_wans),
 		POLICY_TEST(groups_follow_the_wans),
 		POLICY_TEST(a_bypass_is_left_alone_and_remembered),
