@@ -212,9 +212,9 @@ static inline void routes_usual(void)
 {
 #define FLUSH "rule flush protocol 99\nroute flush table main proto 99\n"
 	ip4(FLUSH "route replace default via 10.0.1.1 dev wan1\n"
-		  "route replace default via 10.0.1.1 dev wan1 table 101\n"
-		  "route replace default via 10.0.2.1 dev wan2 table 102\n"
-		  "route replace default via 10.0.3.1 dev wan3 table 103\n");
+		  "route replace default via 10.0.1.1 dev wan1 table 101 metric 172\n"
+		  "route replace default via 10.0.2.1 dev wan2 table 102 metric 172\n"
+		  "route replace default via 10.0.3.1 dev wan3 table 103 metric 172\n");
 	ip6(FLUSH "route replace default via 2001:db8:1::1 dev wan1\n"
 		  "route replace default via 2001:db8:1::1 dev wan1 table 101\n"
 		  "route replace default via 2001:db8:2::1 dev wan2 table 102\n"
