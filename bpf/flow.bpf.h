@@ -14,13 +14,13 @@
 #define PCC_RENEW_NS (100ull * 1000 * 1000)
 
 /*
- * Renewals that a CPU sends to the kernel in a slice of time: about 100,000 a second. Where more
- * leases than that end, the others are stretched, for at most PCC_STRETCH_UNITS, while nothing in
- * the kernel's tables and rules has changed.
+ * Renewals that a CPU sends to the kernel in a slice of time: about 50,000 a second. Where more
+ * leases than that end, the others are stretched, to 20 s in all, while nothing in the kernel's
+ * tables and rules has changed.
  */
 #define PCC_SLICE_SHIFT 24 /* 2^24 ns, 16.8 ms */
-#define PCC_RENEWALS_PER_SLICE 1678u
-#define PCC_STRETCH_UNITS (4 * PCC_LEASE_UNITS)
+#define PCC_RENEWALS_PER_SLICE 839u
+#define PCC_STRETCH_UNITS (9 * PCC_LEASE_UNITS)
 
 struct renewals {
 	__u32 slice;

@@ -217,15 +217,11 @@ static __noinline int decide_plain(struct __sk_buff *skb, const struct pcc_packe
 {
 	__u32 base, n, key, id, *owner;
 	struct pcc_ct_info info;
-	struct pcc_addr addr;
 	struct pcc_wan *wan;
 
 	if (!skb || !p || !meta || !d || p->family != PCC_V4 || p->flags ||
 		policies_stand(meta->active_half & 1) ||
 		(p->tuple.proto == IPPROTO_TCP && !packet_is_syn(p)))
-		return 0;
-	addr_copy6(addr.a, p->dst.in6_u.u6_addr32);
-	if (bpf_map_lookup_elem(&pcc_local, &addr))
 		return 0;
 	if (p->tuple.proto == IPPROTO_UDP && (ct_lookup(skb, &p->tuple, &info, 0, 0), info.found))
 		return 0;
