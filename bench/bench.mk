@@ -28,9 +28,12 @@ bench: all $(BENCH_BIN)
 # The bounds are well below what is reached: a busy machine is no regression.
 bench-quick: all $(BENCH_BIN)
 	$(BENCH_BIN) rate --flows 1024 \
-		--min-ratio pccbpf-off=0.80,pccbpf-tc=1.7,pccbpf-xdp=3.5 \
+		--min-ratio pccbpf-off=0.85,pccbpf-tc=2.0,pccbpf-xdp=5 \
 		--variants nft-pcc,bare-tc,bare-xdp,pccbpf-off,pccbpf-tc,pccbpf-xdp \
 		--json $(BENCH_OUT)/quick.json $(BENCH_ARGS)
+	$(BENCH_BIN) connections --min-ratio pccbpf-off=0.6,pccbpf-tc=0.55,pccbpf-xdp=0.55 \
+		--variants nft-pcc,pccbpf-off,pccbpf-tc,pccbpf-xdp \
+		--json $(BENCH_OUT)/quick-connections.json $(BENCH_ARGS)
 
 # The chart and the tables from the last run of "make bench".
 bench-docs:

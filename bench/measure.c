@@ -180,7 +180,7 @@ static int rounds_for(const struct options *o, int flows)
 	if (o->measurement == MEASURE_BULK)
 		return 30;
 	if (flows <= MANY_FLOWS)
-		return 25;
+		return o->burst > 1 ? 50 : 25;
 	return flows > LONG_CYCLE_FLOWS ? 1 : 3;
 }
 
