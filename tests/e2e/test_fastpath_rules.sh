@@ -370,7 +370,7 @@ mode_tests() {
 	half=("$SPAWNED")
 	spawn_to "$T_DIR/half.ct.$mode" rt conntrack -E -e UPDATES -p tcp --orig-port-dst 7302
 	half+=("$SPAWNED")
-	spawn_to "$T_DIR/half.c.$mode" lan1 python3 "$T_DIR/half.py" client 7302 4
+	spawn_to "$T_DIR/half.c.$mode" lan1 python3 "$T_DIR/half.py" client 7302 4.7
 	half+=("$SPAWNED")
 	half_is_fast() {
 		[[ $(pcc conns --json | jq -c '[.[] | select(.dport == 7302) | .fastpath]') == '[true]' ]]
