@@ -4,7 +4,8 @@
 # What can go wrong with an ISP, one after the other, under traffic: how soon the daemon knows, which
 # connections end, and that the other WANs lose no packet. docs/FAILOVER.md has the table of a long run.
 #
-# SCENARIOS_LONG=1: flapping for 3 minutes and a quiet run of 10 under load, instead of seconds.
+# SCENARIOS_FLAP_S, SCENARIOS_QUIET_S: how long links flap, and how long it is quiet under load (16, 12;
+# 180 and 600 for a real run).
 # SCENARIOS_TABLE=FILE: the rows of the table, too.
 
 # shellcheck source=tests/lib.sh
@@ -13,9 +14,8 @@
 require_root
 require_tools ip nft nsenter jq python3 ethtool
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-LONG=${SCENARIOS_LONG:-0}
-FLAP_S=$((LONG ? 180 : 16))
-QUIET_S=$((LONG ? 600 : 12))
+FLAP_S=${SCENARIOS_FLAP_S:-16}
+QUIET_S=${SCENARIOS_QUIET_S:-12}
 COUNT=60
 
 # Frames as on a wire: what forwards them in user space cannot send larger ones.
