@@ -24,6 +24,8 @@ enum pcc_op_kind {
 	PCC_OP_NAT_FIRST, /* the table with old and new WANs */
 	PCC_OP_HOOK_ON,
 	PCC_OP_COMMIT, /* the maps: from here on new connections follow the new configuration */
+	PCC_OP_OWN_ON, /* the programs at connect() */
+	PCC_OP_OWN_OFF,
 	PCC_OP_XDP_ON, /* or, where the driver refuses, a warning: the fast path stays in tc */
 	PCC_OP_XDP_OFF,
 	PCC_OP_HOOK_OFF,
@@ -94,6 +96,7 @@ struct pcc_observed {
 	size_t nhooks;
 	struct pcc_xdp_now *xdps;
 	size_t nxdps;
+	bool own, own_current; /* the programs at connect(); of this build */
 	bool nat_matches;
 	bool maps_match; /* the maps hold the new configuration already */
 	bool has_v6;

@@ -326,7 +326,8 @@ traffic_start 100
 : >"$DAEMON_LOG"
 before=$(awk '{ printf "%d", $1 / 1000000 }' "/proc/$DAEMON_PID/schedstat")
 # As many new connections as there is CPU for.
-spawn lan1 bash -c "while :; do $LABTOOL connect --dst '$SERVERS4' --port '$TCP_PORTS' --count 2000 --parallel 50 >/dev/null 2>&1; done"
+spawn lan1 bash -c "trap 'kill \$!; wait; exit' TERM
+	while :; do $LABTOOL connect --dst '$SERVERS4' --port '$TCP_PORTS' --count 2000 --parallel 50 >/dev/null 2>&1 & wait; done"
 LOAD_PID=$SPAWNED
 sleep "$QUIET_S"
 cpu=$(awk -v s="$QUIET_S" -v b="$before" '{ printf "%.1f", ($1 / 1000000 - b) / s / 10 }' "/proc/$DAEMON_PID/schedstat")

@@ -749,7 +749,8 @@ static void gateways_of_both_families(void **state)
 	r.started_ms = r.ended_ms = 3200;
 	pcc_health_probe(&s.h, &r);
 	assert_int_equal(pcc_health_step(&s.h, 3200).reason, R(RISING));
-	/* With targets, too, one that has failed is asked until it is back; one that is fine is not. */
+	/* With targets, too, one that has failed is asked until it is back; one that is fine is
+	 * not. */
 	sim_init(&s, &one, 1);
 	assert_false(gateways(&s, PCC_NEIGH_GOOD, PCC_NEIGH_GOOD, 5 * S).ask_gateway);
 	v = gateways(&s, PCC_NEIGH_GOOD, PCC_NEIGH_FAILED, 6 * S);
