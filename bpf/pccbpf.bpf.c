@@ -139,7 +139,7 @@ int pcc_explain(struct __sk_buff *skb)
 		d.wan_id = conn->wan_id;
 		bucket = conn->bucket;
 		skb->cb[4] = 1;
-		d.policy = policy_find(skb, &p, meta->active_half & 1);
+		d.policy = policy_find(skb->ifindex, &p, meta->active_half & 1);
 	} else {
 		decide(skb, &p, meta, &d);
 		if (d.reason == PCC_R_POLICY || d.reason == PCC_R_POLICY_NEXT)

@@ -86,15 +86,18 @@ static __noinline __u64 sets_of(const struct pcc_packet *p, __u32 set_half)
 	return sets ? *sets : 0;
 }
 
-/* Entry in pcc_policies of the first rule that matches, + 1; 0 for none. */
-static __noinline __u32 policy_find(struct __sk_buff *skb, const struct pcc_packet *p, __u32 half)
+/*
+ * Entry in pcc_policies of the first rule that matches, + 1; 0 for none. ifindex: of the LAN, 0 for
+ * the router itself.
+ */
+static __noinline __u32 policy_find(__u32 ifindex, const struct pcc_packet *p, __u32 half)
 {
 	const struct pcc_policy_head *head = policy_head(half);
 	struct policy_search s = {.p = p, .first = half * PCC_POLICY_SLOTS};
 
-	if (!skb || !p || !head)
+	if (!p || !head)
 		return 0;
-	s.ifindex = skb->ifindex;
+	s.ifindex = ifindex;
 	s.sport = bpf_ntohs(p->tuple.sport);
 	s.dport = bpf_ntohs(p->tuple.dport);
 	if (head->nsets)
@@ -286,7 +289,7 @@ __noinline int policy_decide(struct __sk_buff *skb, const struct pcc_packet *p,
 	if (!skb || !p || !meta || !d)
 		return 0;
 	half &= 1;
-	found = policy_find(skb, p, half);
+	found = policy_find(skb->ifindex, p, half);
 	key = found - 1;
 	r = found ? bpf_map_lookup_elem(&pcc_policies, &key) : NULL;
 	if (!r)

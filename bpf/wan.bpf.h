@@ -57,14 +57,17 @@ static __always_inline int wan_in(struct __sk_buff *skb, const struct pcc_meta *
 
 /*
  * A mark of another WAN: a leak, but for what the router itself tells its neighbours. In its own
- * IGMP and MLD reports the kernel keeps a length where the mark is (skb->reserved_tailroom).
+ * IGMP and MLD reports the kernel keeps a length where the mark is (skb->reserved_tailroom). Where
+ * its own connections are marked, connected nets win over the mark.
  */
-static __noinline int wan_out_stray(struct __sk_buff *skb)
+static __noinline int wan_out_stray(struct __sk_buff *skb, __u32 own)
 {
 	__u8 dst = 0;
 
 	if (!skb || skb->ingress_ifindex)
 		return PCC_R_LEAK;
+	if (own)
+		return PCC_R_WAN_OUT_OTHER;
 	if (skb->protocol == bpf_htons(PCC_ETH_P_IPV6))
 		return load_net(skb, 24, &dst, 1) || dst != 0xff ? PCC_R_LEAK : PCC_R_WAN_OUT_OTHER;
 	return load_net(skb, 16, &dst, 1) || dst < 0xe0 ? PCC_R_LEAK : PCC_R_WAN_OUT_OTHER;
@@ -84,7 +87,7 @@ static __always_inline int wan_out(struct __sk_buff *skb, const struct pcc_meta 
 		return PCC_R_WAN_OUT_OTHER;
 	wan = bpf_map_lookup_elem(&pcc_wans, &id);
 	if (!wan || wan->ifindex != skb->ifindex)
-		return wan_out_stray(skb);
+		return wan_out_stray(skb, meta->flags & PCC_META_OWN);
 	if (!skb->ingress_ifindex)
 		return PCC_R_WAN_OUT_OTHER; /* the router's own answer */
 	count_wan_tx(id, skb->len);

@@ -10,6 +10,7 @@
 #include "fastpath.h"
 #include "nexthop.h"
 #include "observe.h"
+#include "own.h"
 #include "xdp.h"
 
 int pcc_session_open(struct pcc_session *s, const char *dir, enum pcc_session_mode mode,
@@ -160,6 +161,11 @@ static int do_op(struct work *w, const struct pcc_op *op, struct pcc_err *err)
 			op->hook.prog, err);
 	case PCC_OP_HOOK_OFF:
 		return pcc_hook_detach(&s->dp, op->hook.ifindex, op->hook.dir);
+	case PCC_OP_OWN_ON:
+		return pcc_own_attach(&s->dp, err);
+	case PCC_OP_OWN_OFF:
+		pcc_own_detach(&s->dp);
+		return 0;
 	case PCC_OP_XDP_ON:
 		return do_xdp(w, op);
 	case PCC_OP_XDP_OFF:
@@ -235,6 +241,13 @@ static void undo_op(struct work *w, const struct pcc_op *op)
 	case PCC_OP_HOOK_OFF:
 		pcc_hook_attach(&s->dp, op->hook.ifindex, op->hook.ifname, op->hook.dir,
 			op->hook.prog, NULL);
+		break;
+	case PCC_OP_OWN_ON:
+		if (!w->old || !w->old->own)
+			pcc_own_detach(&s->dp);
+		break;
+	case PCC_OP_OWN_OFF:
+		pcc_own_attach(&s->dp, NULL);
 		break;
 	case PCC_OP_XDP_ON:
 		pcc_xdp_detach(&s->dp, op->hook.ifindex);

@@ -59,41 +59,50 @@ static int read_proc(const char *path, char *buf, size_t size)
 	return n < 0 ? -EIO : 0;
 }
 
+#define PROC_BYTES (1u << 18)
+
+static int no_cgroup(int ret, struct pcc_err *err)
+{
+	if (ret != -ENOENT)
+		return pcc_err_set(err, ret, "cgroup", "%s", strerror(-ret));
+	pcc_err_set(err, ret, "cgroup", "version 2 is not mounted");
+	return pcc_err_hint(err, ret, "mount -t cgroup2 none /sys/fs/cgroup");
+}
+
+int pcc_cgroup_root(char *path, size_t size, struct pcc_err *err)
+{
+	char *text = calloc(1, PROC_BYTES);
+	int ret = text ? read_proc("/proc/self/mounts", text, PROC_BYTES) : -ENOMEM;
+
+	if (!ret)
+		ret = pcc_cgroup_mount_point(text, path, size);
+	free(text);
+	return ret ? no_cgroup(ret, err) : 0;
+}
+
 /* The directory of the caller's own group. */
 static int own_group(char *path, size_t size, struct pcc_err *err)
 {
-	char *text = calloc(1, 1 << 18), *line;
+	char text[4096], *line;
 	size_t used, len;
-	int ret = text ? 0 : -ENOMEM;
+	int ret = pcc_cgroup_root(path, size, err);
 
-	if (!ret)
-		ret = read_proc("/proc/self/mounts", text, 1 << 18);
-	if (!ret)
-		ret = pcc_cgroup_mount_point(text, path, size);
-	if (ret == -ENOENT) {
-		pcc_err_set(err, ret, "cgroup", "version 2 is not mounted");
-		pcc_err_hint(err, ret, "mount -t cgroup2 none /sys/fs/cgroup");
-		goto out;
-	}
-	if (!ret)
-		ret = read_proc("/proc/self/cgroup", text, 1 << 18);
-	if (ret) {
-		pcc_err_set(err, ret, "cgroup", "%s", strerror(-ret));
-		goto out;
-	}
+	if (ret)
+		return ret;
+	ret = read_proc("/proc/self/cgroup", text, sizeof(text));
+	if (ret)
+		return no_cgroup(ret, err);
 	/* "0::/path"; "/" is the root. */
 	for (line = text; *line && strncmp(line, "0::/", 4) != 0; line += *line == '\n')
 		line += strcspn(line, "\n");
 	len = *line ? strcspn(line + 4, "\n") : 0;
 	used = strlen(path);
 	if (used + len + 2 > size)
-		ret = pcc_err_set(
+		return pcc_err_set(
 			err, -ENAMETOOLONG, "cgroup", "the path of its group is too long");
-	else if (len)
+	if (len)
 		snprintf(path + used, size - used, "/%.*s", (int)len, line + 4);
-out:
-	free(text);
-	return ret;
+	return 0;
 }
 
 /* Groups of commands that were killed: empty, and their process is gone. */

@@ -31,6 +31,9 @@ int pcc_cgroup_enter(const struct pcc_cgroup *cg);
  */
 void pcc_cgroup_remove(const struct pcc_cgroup *cg);
 
+/* Where the control groups are mounted. 0 or a negative errno with err filled. */
+int pcc_cgroup_root(char *path, size_t size, struct pcc_err *err);
+
 /* Where /proc/self/mounts (text) has cgroup2 mounted; -ENOENT. Pure. */
 int pcc_cgroup_mount_point(const char *mounts, char *path, size_t size);
 

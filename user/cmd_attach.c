@@ -66,6 +66,7 @@ static int parse_config(const struct pcc_args *args, struct pcc_config *cfg, str
 	word = pcc_args_value(args, PCC_OPT_NAT6, NULL);
 	if (!ret && word)
 		ret = pcc_parse_nat6(word, &cfg->nat6, err);
+	cfg->own = args->opt[PCC_OPT_OWN].set;
 	if (args->opt[PCC_OPT_NO_NAT].set)
 		cfg->nat4 = cfg->nat6 = false;
 	return ret ? ret : pcc_config_validate(cfg, err);

@@ -178,6 +178,14 @@ static int read_nat(struct reader *r)
 			return ret;
 		cfg->nat6 = cfg->nat4;
 	}
+	if (r->raw->router_connections) {
+		ret = at(r,
+			pcc_parse_bool(r->raw->router_connections, "router-connections", &cfg->own,
+				r->err),
+			"router-connections");
+		if (ret)
+			return ret;
+	}
 	if (!r->raw->nat6)
 		return 0;
 	ret = read_keyword(r, r->raw->nat6, "nat6", pcc_nat6_names, 2, &nat6, "");

@@ -103,6 +103,7 @@ static void merge_base(struct pcc_conf *out, const struct pcc_conf *file,
 	cfg->rule_pref = running->rule_pref;
 	cfg->nat4 = running->nat4;
 	cfg->nat6 = running->nat6;
+	cfg->own = running->own;
 	if (running->max_conns == file->base.max_conns || running->max_conns != usual_conns)
 		cfg->max_conns = running->max_conns;
 }

@@ -104,6 +104,7 @@ static const cyaml_schema_field_t conf_fields[] = {
 	TEXT("fastpath", raw_conf, fastpath),
 	TEXT("nat", raw_conf, nat),
 	TEXT("nat6", raw_conf, nat6),
+	TEXT("router-connections", raw_conf, router_connections),
 	TEXT("mark-mask", raw_conf, mark_mask),
 	TEXT("table-base", raw_conf, table_base),
 	TEXT("rule-pref", raw_conf, rule_pref),

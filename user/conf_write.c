@@ -96,6 +96,8 @@ static void write_base(struct writer *w, struct raw_conf *raw)
 		raw->nat = text(w, "false");
 	if (cfg->nat6 != cfg->nat4)
 		raw->nat6 = text(w, "%s", pcc_nat6_names[cfg->nat6]);
+	if (cfg->own)
+		raw->router_connections = text(w, "true");
 	if (cfg->mark_mask != usual.mark_mask)
 		raw->mark_mask = text(w, "0x%" PRIx32, cfg->mark_mask);
 	usual.seed = cfg->seed_given ? ~cfg->seed : cfg->seed; /* written if it was given */

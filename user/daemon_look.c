@@ -10,6 +10,7 @@
 #include "conf_apply.h"
 #include "daemon.h"
 #include "hooks.h"
+#include "own.h"
 #include "run.h"
 
 static int failed(struct pcc_daemon *d, int ret, const struct pcc_err *err)
@@ -133,6 +134,8 @@ static void on_step(struct pcc_session *s, const struct pcc_op *op, void *arg)
 	case PCC_OP_XDP_OFF:
 	case PCC_OP_NEXTHOP_ON:
 	case PCC_OP_NEXTHOP_OFF:
+	case PCC_OP_OWN_ON:
+	case PCC_OP_OWN_OFF:
 		d->did.hooks++;
 		break;
 	case PCC_OP_SYSCTL:
@@ -332,6 +335,8 @@ bool pcc_daemon_needs_look(struct pcc_daemon *d)
 	}
 	if (d->s.dp.meta->magic != PCC_MAGIC || d->s.dp.meta->epoch != d->epoch ||
 		kept_id(d) != d->kept_id)
+		return true;
+	if (d->s.cfg.own && !pcc_own_present(&d->s.dp))
 		return true;
 	for (uint32_t i = 0; i < d->s.cfg.nlans; i++)
 		if (!hooks_there(d, d->s.cfg.lans[i].ifindex, true))

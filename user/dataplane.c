@@ -203,6 +203,7 @@ int pcc_dp_config(struct pcc_dp *dp, struct pcc_config *cfg, struct pcc_err *err
 	cfg->rule_pref = m->rule_pref;
 	cfg->nat4 = m->flags & PCC_META_NAT4;
 	cfg->nat6 = m->flags & PCC_META_NAT6;
+	cfg->own = m->flags & PCC_META_OWN;
 	cfg->max_conns = m->max_conns;
 	cfg->tcp_timeout_ms = m->tcp_timeout_ms;
 	cfg->xdp = m->flags & PCC_META_XDP;
@@ -578,8 +579,8 @@ static void commit_meta(struct pcc_dp *dp, const struct pcc_config *cfg, uint32_
 		   (cfg->seed_given ? PCC_META_SEED_GIVEN : 0) |
 		   (cfg->fastpath == PCC_FP_OFF ? PCC_META_NO_WAN_OUT : 0) |
 		   (cfg->fastpath != PCC_FP_OFF && !dp->no_ct ? PCC_META_FASTPATH : 0) |
-		   (cfg->xdp ? PCC_META_XDP : 0) | (dp->no_tcx ? PCC_META_NO_TCX : 0) |
-		   (dp->no_ct ? PCC_META_NO_CT : 0);
+		   (cfg->own ? PCC_META_OWN : 0) | (cfg->xdp ? PCC_META_XDP : 0) |
+		   (dp->no_tcx ? PCC_META_NO_TCX : 0) | (dp->no_ct ? PCC_META_NO_CT : 0);
 	snprintf(m->version, sizeof(m->version), "%s", PCC_VERSION);
 }
 

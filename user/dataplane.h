@@ -121,6 +121,13 @@ int pcc_dp_load(struct pcc_dp *dp, const struct pcc_config *cfg, struct pcc_err 
  */
 bool pcc_dp_wants_load(struct pcc_dp *dp, const struct pcc_config *cfg);
 
+/*
+ * Has another object (struct bpf_object) use the pinned maps that it names: before it is loaded. 0
+ * or a negative errno.
+ */
+struct bpf_object;
+int pcc_dp_reuse_maps(const struct pcc_dp *dp, struct bpf_object *obj);
+
 /* Writes the rest of pcc_meta for the first time: from here on it counts as attached. */
 void pcc_dp_finish(struct pcc_dp *dp);
 

@@ -14,6 +14,7 @@
 #include "conntrack.h"
 #include "gateway.h"
 #include "nexthop.h"
+#include "own.h"
 #include "xdp.h"
 #include "parse.h"
 
@@ -607,7 +608,7 @@ static bool config_equal(const struct pcc_config *a, const struct pcc_config *b)
 		a->seed_given != b->seed_given || a->fastpath != b->fastpath ||
 		a->nports != b->nports || a->xdp != b->xdp ||
 		a->tcp_timeout_ms != b->tcp_timeout_ms || a->nat4 != b->nat4 ||
-		a->nat6 != b->nat6 || a->max_conns != b->max_conns)
+		a->nat6 != b->nat6 || a->own != b->own || a->max_conns != b->max_conns)
 		return false;
 	for (uint32_t i = 0; i < a->nlans; i++)
 		if (strcmp(a->lans[i].name, b->lans[i].name) ||
@@ -654,6 +655,8 @@ int pcc_observe_rest(struct pcc_session *s, const struct pcc_config *cfg, struct
 	now->nexthops_watched = attached && !s->dp.loaded && pcc_nexthop_watched(&s->dp);
 	if (ret)
 		return pcc_err_set(err, ret, "router", "cannot be read: %s", strerror(-ret));
+	now->own = attached && pcc_own_present(&s->dp);
+	now->own_current = now->own && !s->dp.loaded;
 	pcc_plan_nat(cfg, NULL, s->dp.no_ct, &nat);
 	ret = pcc_nat_matches(&nat, err);
 	if (ret < 0)

@@ -52,6 +52,8 @@ const struct pcc_option pcc_options[PCC_OPT_MAX] = {
 		.help = "the bits of packet and connection marks to use, all next to each other",
 		.def = "0xff00"},
 	[PCC_OPT_NO_NAT] = {.name = "--no-nat", .help = "no masquerade rules: you have your own"},
+	[PCC_OPT_OWN] = {.name = "--router-connections",
+		.help = "spread the connections that the router itself opens, too"},
 	[PCC_OPT_NAT6] = {.name = "--nat6",
 		.arg = "MODE",
 		.value = PCC_VALUE_CHOICE,
@@ -164,7 +166,7 @@ const struct pcc_command pcc_commands[PCC_CMD_MAX] = {
 		.kind = PCC_CMD_CHANGES,
 		.options = CONFIGURES | BIT(LAN) | BIT(WAN) | BIT(CLASSIFIER) | BIT(SCHEME) |
 			   BIT(BUCKETS) | BIT(SEED) | BIT(FASTPATH) | BIT(MARK_MASK) | BIT(NO_NAT) |
-			   BIT(NAT6) | BIT(MAX_CONNS) | BIT(TABLE_BASE) | BIT(RULE_PREF),
+			   BIT(NAT6) | BIT(OWN) | BIT(MAX_CONNS) | BIT(TABLE_BASE) | BIT(RULE_PREF),
 		.required = BIT(LAN) | BIT(WAN),
 		.summary = "spread the LAN's connections over the WANs",
 		.text = "Loads the data plane, gives every WAN its routing table, rules and masquerade, "

@@ -460,6 +460,17 @@ static int reuse_maps(struct pcc_dp *dp, struct pccbpf_bpf *skel, bool reuse[PCC
 	return 0;
 }
 
+int pcc_dp_reuse_maps(const struct pcc_dp *dp, struct bpf_object *obj)
+{
+	for (int i = 0; i < PCC_MAP_MAX; i++) {
+		struct bpf_map *map = bpf_object__find_map_by_name(obj, map_names[i]);
+
+		if (map && bpf_map__reuse_fd(map, dp->map_fd[i]))
+			return -errno;
+	}
+	return 0;
+}
+
 static int pin_as(const struct pcc_dp *dp, int fd, const char *name)
 {
 	char path[320], fresh[340];
@@ -687,7 +698,7 @@ static bool is_our_pin(const char *name)
 	if (len > 4 && !strcmp(name + len - 4, "_new"))
 		len -= 4;
 	if ((len == strlen(PCC_CONF_PIN) && !strncmp(name, PCC_CONF_PIN, len)) ||
-		!strcmp(name, PCC_CONFIRM_PIN))
+		!strcmp(name, PCC_CONFIRM_PIN) || !strncmp(name, "link_connect", 12))
 		return true;
 	for (int i = 0; i < PCC_MAP_MAX; i++)
 		if (strlen(map_names[i]) == len && !strncmp(name, map_names[i], len))

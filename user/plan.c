@@ -711,6 +711,10 @@ int pcc_plan_make(struct pcc_plan *plan, const struct pcc_config *cfg, const str
 		ret = plan_hooks_on(plan, cfg, now);
 	if (!ret && !now->maps_match)
 		ret = op_simple(plan, PCC_OP_COMMIT);
+	if (!ret && cfg->own && !now->own_current)
+		ret = op_simple(plan, PCC_OP_OWN_ON);
+	if (!ret && !cfg->own && now->own)
+		ret = op_simple(plan, PCC_OP_OWN_OFF);
 	if (!ret)
 		ret = plan_xdp(plan, cfg, now);
 	if (!ret)
@@ -788,6 +792,11 @@ static void op_print(const struct pcc_op *op, FILE *out)
 		break;
 	case PCC_OP_NEXTHOP_OFF:
 		fprintf(out, "bpf: watch neighbours no longer\n");
+		break;
+	case PCC_OP_OWN_ON:
+	case PCC_OP_OWN_OFF:
+		fprintf(out, "cgroup %s pcc_connect4, pcc_connect6\n",
+			op->kind == PCC_OP_OWN_ON ? "attach" : "detach");
 		break;
 	case PCC_OP_COMMIT:
 		fprintf(out, "maps: write WANs, interfaces and bucket tables, switch to them\n");

@@ -24,6 +24,8 @@ enum pcc_op_kind {
 	PCC_OP_NAT_FIRST, /* the table with old and new WANs */
 	PCC_OP_HOOK_ON,
 	PCC_OP_COMMIT, /* the maps: from here on new connections follow the new configuration */
+	PCC_OP_OWN_ON, /* the programs at connect() */
+	PCC_OP_OWN_OFF,
 	PCC_OP_XDP_ON, /* or, where the driver refuses, a warning: the fast path stays in tc */
 	PCC_OP_XDP_OFF,
 	PCC_OP_NEXTHOP_ON, /* or, where the kernel refuses, a warning */
@@ -96,6 +98,7 @@ struct pcc_observed {
 	size_t nhooks;
 	struct pcc_xdp_now *xdps;
 	size_t nxdps;
+	bool own, own_current; /* the programs at connect(); of this build */
 	bool nat_matches;
 	bool nexthops_possible; /* the kernel can tell of next hops that change their MAC */
 	bool nexthops_watched;	/* and our programs listen */

@@ -199,25 +199,12 @@ bool pcc_xdp_wanted(struct pcc_dp *dp, const struct pcc_link *link, enum pcc_fas
 /* Opens the object on the pinned maps. */
 static struct pccbpf_xdp_bpf *open_object(struct pcc_dp *dp)
 {
-	const struct {
-		const char *name;
-		enum pcc_map map;
-	} used[] = {
-#define X(sym, name) {#name, PCC_MAP_##sym},
-		PCC_MAPS(X)
-#undef X
-	};
 	struct pccbpf_xdp_bpf *skel = pccbpf_xdp_bpf__open();
 
-	for (size_t i = 0; skel && i < sizeof(used) / sizeof(used[0]); i++) {
-		struct bpf_map *map = bpf_object__find_map_by_name(skel->obj, used[i].name);
-
-		if (map && bpf_map__reuse_fd(map, dp->map_fd[used[i].map])) {
-			pccbpf_xdp_bpf__destroy(skel);
-			return NULL;
-		}
-	}
-	return skel;
+	if (!skel || !pcc_dp_reuse_maps(dp, skel->obj))
+		return skel;
+	pccbpf_xdp_bpf__destroy(skel);
+	return NULL;
 }
 
 int pcc_xdp_attach(struct pcc_dp *dp, uint32_t ifindex, const char *ifname, struct pcc_err *err)

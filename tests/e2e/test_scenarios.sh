@@ -4,7 +4,8 @@
 # What can go wrong with an ISP, one after the other, under traffic: how soon the daemon knows, which
 # connections end, and that the other WANs lose no packet. docs/FAILOVER.md has the table of a long run.
 #
-# SCENARIOS_LONG=1: flapping for 3 minutes and a quiet run of 10 under load, instead of seconds.
+# SCENARIOS_FLAP_S, SCENARIOS_QUIET_S: how long links flap, and how long it is quiet under load (16, 12;
+# 180 and 600 for a real run).
 # SCENARIOS_TABLE=FILE: the rows of the table, too.
 
 # shellcheck source=tests/lib.sh
@@ -13,9 +14,8 @@
 require_root
 require_tools ip nft nsenter jq python3 ethtool
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-LONG=${SCENARIOS_LONG:-0}
-FLAP_S=$((LONG ? 180 : 16))
-QUIET_S=$((LONG ? 600 : 12))
+FLAP_S=${SCENARIOS_FLAP_S:-16}
+QUIET_S=${SCENARIOS_QUIET_S:-12}
 COUNT=60
 
 # Frames as on a wire: what forwards them in user space cannot send larger ones.
@@ -126,9 +126,9 @@ holds_out() {
 	eval "$break_it"
 	took "$limit" "$what" daemon_said "^pccbpf: $wan up -> $state: "
 	sleep 2
+	t_assert_eq "$(grep -- '-> down' "$DAEMON_LOG")" '' 'changes to down'
 	traffic_stop "$wan"
 	t_assert_eq "$BROKEN_THERE" 0 'connections of that WAN that ended'
-	t_assert "it is not down: $(grep -- '-> down' "$DAEMON_LOG")" test "$(grep -c -- '-> down' "$DAEMON_LOG")" == 0
 	row "$what" "$state after $TOOK_MS ms"
 	eval "$mend_it"
 	t_assert 'it is well again' poll_until 40 all_up
@@ -241,8 +241,9 @@ renumbered() {
 		$(rt ip rule show pref 10103) == *'from 198.18.203.2 lookup 103'* ]]
 }
 took 1000 renumbering renumbered
+sleep 1.5 # each connection says something
+t_assert_eq "$(grep -- '-> down' "$DAEMON_LOG")" '' 'changes to down'
 traffic_stop wan3
-t_assert_eq "$(grep -c -- '-> down: too few' "$DAEMON_LOG")" 0 'probes that are lost'
 row 'renumbering (address and gateway)' "$TOOK_MS ms"
 rt ip addr flush dev wan3 scope global
 rt ip addr add 198.18.3.2/24 dev wan3
@@ -325,7 +326,8 @@ traffic_start 100
 : >"$DAEMON_LOG"
 before=$(awk '{ printf "%d", $1 / 1000000 }' "/proc/$DAEMON_PID/schedstat")
 # As many new connections as there is CPU for.
-spawn lan1 bash -c "while :; do $LABTOOL connect --dst '$SERVERS4' --port '$TCP_PORTS' --count 2000 --parallel 50 >/dev/null 2>&1; done"
+spawn lan1 bash -c "trap 'kill \$!; wait; exit' TERM
+	while :; do $LABTOOL connect --dst '$SERVERS4' --port '$TCP_PORTS' --count 2000 --parallel 50 >/dev/null 2>&1 & wait; done"
 LOAD_PID=$SPAWNED
 sleep "$QUIET_S"
 cpu=$(awk -v s="$QUIET_S" -v b="$before" '{ printf "%.1f", ($1 / 1000000 - b) / s / 10 }' "/proc/$DAEMON_PID/schedstat")
