@@ -87,7 +87,7 @@ struct pcc_config {
 	uint32_t table_base;
 	uint32_t rule_pref;
 	bool nat4, nat6;
-	bool own; /* the router's own connections are spread, too */
+	bool own;		 /* the router's own connections are spread, too */
 	uint32_t tcp_timeout_ms; /* settled: conntrack's for established TCP */
 	uint32_t max_conns;	 /* 0: the kernel's nf_conntrack_max */
 };
