@@ -276,6 +276,11 @@ void stand_close(struct stand *s);
 /* Opens the flows that stand_rate_turn() sends. */
 int stand_warm_up(struct stand *s, int flow_count, char *why);
 /*
+ * Each flow passes once: what the router knows of them is as fresh as in steady traffic, although
+ * others have had their turns since.
+ */
+int stand_refresh(struct stand *s, int flow_count, char *why);
+/*
  * ns per packet, or -1 with why. count: share becomes that of the fast path; the turn fails where
  * that is too small.
  */

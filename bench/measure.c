@@ -15,6 +15,7 @@
 
 #define MANY_FLOWS 10000
 #define ALONE_TURNS 3
+#define ALONE_LONG_TURNS 2
 #define TCP_ROWS 6
 
 double result_ns(const struct result *r)
@@ -191,8 +192,10 @@ typedef void (*turn_fn)(struct stand *s, struct result *rows, bool last);
 
 static void rate_turn(struct stand *s, struct result *r, bool last)
 {
-	double share = -1, ns = stand_rate_turn(s, r->flows, last, &share, r->why);
+	double share = -1, ns = -1;
 
+	if (!stand_refresh(s, r->flows, r->why))
+		ns = stand_rate_turn(s, r->flows, last, &share, r->why);
 	round_add(r, ns, share);
 }
 
@@ -294,16 +297,17 @@ static void measure_alone(const struct options *o, struct result *r)
 {
 	double ns[ALONE_TURNS], share = -1;
 	struct stand s;
-	int turns = 0, err = stand_open(&s, o, r->variant, r->wans, 0, r->why);
+	int turns = 0, most = r->flows > LONG_CYCLE_FLOWS ? ALONE_LONG_TURNS : ALONE_TURNS;
+	int err = stand_open(&s, o, r->variant, r->wans, 0, r->why);
 
 	if (!err)
 		err = stand_warm_up(&s, r->flows, r->why) ? -EIO : 0;
 	if (err) {
 		rows_fail(r, 1, r->why, err == -ENOENT);
 	} else {
-		for (; turns < ALONE_TURNS; turns++)
-			ns[turns] = stand_rate_turn(
-				&s, r->flows, turns == ALONE_TURNS - 1, &share, r->why);
+		for (; turns < most; turns++)
+			ns[turns] =
+				stand_rate_turn(&s, r->flows, turns == most - 1, &share, r->why);
 		round_add(r, ns[turns - 1] < 0 ? -1 : lowest_decile(ns, turns), share);
 	}
 	stand_close(&s);

@@ -118,20 +118,21 @@ static void rewind_flows(struct stand *s, uint32_t flows)
 		traffic_flows(s->traffic, 0, flows);
 }
 
-/*
- * The flows pass once before: what the router knows of them is as fresh as in steady traffic,
- * although the others have had their turns since.
- */
+int stand_refresh(struct stand *s, int flow_count, char *why)
+{
+	uint32_t sent = 0;
+
+	rewind_flows(s, (uint32_t)flow_count);
+	return run_piece(s, (uint32_t)flow_count, &sent, why) < 0 ? -EIO : 0;
+}
+
 double stand_rate_turn(struct stand *s, int flow_count, bool count, double *share, char *why)
 {
-	uint32_t flows = (uint32_t)flow_count, piece = s->o->packets, sent = 0, before = 0;
+	uint32_t flows = (uint32_t)flow_count, piece = s->o->packets, sent = 0;
 	struct fast_counts from = {0}, to = {0};
 	double ns;
 
 	count = count && has_fast_path(s->variant);
-	rewind_flows(s, flows);
-	if (run_piece(s, flows, &before, why) < 0)
-		return -1;
 	if (count && pccbpf_fast_counts(&s->topo, s->o, &s->setup, &from, why))
 		return -1;
 	rewind_flows(s, flows);

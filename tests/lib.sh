@@ -571,15 +571,11 @@ run_dir() {
 	printf '/run/pccbpf/%s-%08x' "${1##*/}" "$hash"
 }
 
-# daemon_start: with the configuration in $DAEMON_CONF, its log in $DAEMON_LOG; sets DAEMON_PID. A file that does not
-# say where the fast path is to be gets what PCC_TEST_FASTPATH says.
+# daemon_start: with the configuration in $DAEMON_CONF, its log in $DAEMON_LOG; sets DAEMON_PID.
 DAEMON_CONF=$T_DIR/pccbpf.yaml
 DAEMON_LOG=$T_DIR/daemon.log
 daemon_start() {
 	: >"$DAEMON_LOG"
-	if [[ -n ${PCC_TEST_FASTPATH:-} ]] && ! grep -q '^fastpath:' "$DAEMON_CONF"; then
-		echo "fastpath: $PCC_TEST_FASTPATH" >>"$DAEMON_CONF"
-	fi
 	# shellcheck disable=SC2016,SC2034
 	DAEMON_PID=$("$LAB_SH" spawn --name "$LAB" rt bash -c 'exec "$@" 2>>"$0"' "$DAEMON_LOG" \
 		"$PCCBPF" daemon --config "$DAEMON_CONF" --bpffs "$BPFFS/pccbpf")

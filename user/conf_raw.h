@@ -39,7 +39,8 @@ struct raw_hook {
 struct raw_conf {
 	char **lan;
 	uint32_t lan_count;
-	char *classifier, *scheme, *buckets, *seed, *fastpath, *nat, *nat6, *mark_mask, *router_connections;
+	char *classifier, *scheme, *buckets, *seed, *fastpath, *nat, *nat6, *mark_mask,
+		*router_connections;
 	char *table_base, *rule_pref, *max_conns;
 	char **exclusions;
 	uint32_t exclusions_count;

@@ -222,7 +222,7 @@ change mode xdp || t_bail "attach: $(<"$T_DIR/err")"
 t_begin "$SOAK_CONNS connections stand on two WANs, and data flows in all of them"
 count_at_ends
 numbers >"$T_DIR/before"
-hold_start lan1 --dst "$SERVERS4,$SERVERS6" --port 7000-7003 --count "$SOAK_CONNS" --interval-ms $INTERVAL_MS \
+hold_start lan1 --dst "$SERVERS4,$SERVERS6" --port 7000-7003 --count "$SOAK_CONNS" --rate 4000 --interval-ms $INTERVAL_MS \
 	--timeout-ms 20000 --src-base 192.168.77.100,fd77::100 --src-count 4
 poll_until 60 hold_is ".alive == $SOAK_CONNS" || t_bail "not all stand: $(hold_report | jq -c '[.alive, .broken, .connecting]')"
 hold_report >"$T_DIR/begin"
@@ -258,7 +258,7 @@ for mode in off tc xdp; do
 	t_begin "$mode: nothing is switched: every packet and byte is counted once, as both ends have counted"
 	change mode $mode || t_fail "attach: $(<"$T_DIR/err")"
 	numbers >"$T_DIR/before"
-	hold_start lan1 --dst "$SERVERS4,$SERVERS6" --port 7000-7003 --count 1000 --interval-ms 200
+	hold_start lan1 --dst "$SERVERS4,$SERVERS6" --port 7000-7003 --count 1000 --rate 4000 --interval-ms 200
 	newcomers "mode $mode"
 	t_assert 'all stand' poll_until 10 hold_is '.alive == 1000'
 	sleep 1

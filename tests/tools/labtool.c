@@ -1317,6 +1317,7 @@ struct holder {
 	const struct opts *o;
 	int epoll_fd;
 	struct hold *holds;
+	uint64_t opened; /* of o->count */
 	uint64_t start_ms;
 	bool ending;
 };
@@ -1587,8 +1588,24 @@ static void hold_turn(struct holder *h)
 	n = epoll_wait(h->epoll_fd, events, MAX_EVENTS, HOLD_TICK_MS);
 	for (k = 0; k < n; k++)
 		hold_event(h, events[k].data.ptr, events[k].events);
-	for (i = 0; i < h->o->count; i++)
+	for (i = 0; i < h->opened; i++)
 		hold_tick(h, &h->holds[i]);
+}
+
+/* All of them at once, or --rate a second: a veth device holds no more than 256 frames. */
+static void hold_open_all(struct holder *h)
+{
+	while (h->opened < h->o->count) {
+		struct hold *c = &h->holds[h->opened];
+
+		if (h->o->rate && h->opened >= (now_ms() - h->start_ms + 1) * h->o->rate / 1000) {
+			hold_turn(h);
+			continue;
+		}
+		c->fd = -1;
+		c->want = tuple_of(h->o, h->opened++);
+		hold_open(h, c);
+	}
 }
 
 /* Stops sending and waits, within --timeout-ms, for the echo of everything sent. */
@@ -1615,7 +1632,7 @@ static int cmd_hold(struct opts *o)
 {
 	static const int signals[] = {SIGTERM, SIGINT, SIGUSR1};
 	struct holder h = {.o = o, .start_ms = now_ms()};
-	uint64_t i, end_ms = h.start_ms + (uint64_t)o->duration_s * 1000;
+	uint64_t end_ms = h.start_ms + (uint64_t)o->duration_s * 1000;
 	int sig, signal_fd = open_signals(signals, ARRAY_LEN(signals));
 	bool end = false, all_alive;
 
@@ -1629,11 +1646,7 @@ static int cmd_hold(struct opts *o)
 	if (h.epoll_fd < 0)
 		die("epoll: %s", strerror(errno));
 	h.holds = xcalloc(o->count, sizeof(*h.holds));
-	for (i = 0; i < o->count; i++) {
-		h.holds[i].fd = -1;
-		h.holds[i].want = tuple_of(o, i);
-		hold_open(&h, &h.holds[i]);
-	}
+	hold_open_all(&h);
 	if (o->ready)
 		touch(o->ready);
 	while (!end && now_ms() < end_ms) {
@@ -2272,8 +2285,8 @@ static const struct command commands[] = {
 		"          [--sport-base S] [--sport-count C] [--parallel N] [--timeout-ms N] [--rst]"},
 	{"hold", cmd_hold,
 		"dst port count src-base src-count sport-base sport-count interval-ms duration timeout-ms "
-		"size reconnect ready",
-		"--dst A[,A] --port P[-Q] [--count N] [--interval-ms 200] [--duration S] [--size 64]\n"
+		"size rate reconnect ready",
+		"--dst A[,A] --port P[-Q] [--count N] [--rate OPENS] [--interval-ms 200] [--duration S] [--size 64]\n"
 		"          [--timeout-ms 3000] [--reconnect] [--ready FILE] [--src-base ...] [--sport-base ...]\n"
 		"          one line of JSON on SIGUSR1 and at the end (SIGTERM or --duration)"},
 	{"sniff", cmd_sniff, "if out direction duration ready",
