@@ -115,6 +115,7 @@ rt ip route del 198.51.100.0/24
 
 t_begin 'what was not heard, as there was too much to hear, is put back within 1 s all the same'
 : >"$DAEMON_LOG"
+sleep 0.7 # what it has heard it has looked at
 kill -STOP "$DAEMON_PID"
 for ((i = 0; i < 30000; i++)); do
 	echo "route add unreachable 10.$((i / 250 / 250)).$((i / 250 % 250)).$((i % 250)) table 999"
