@@ -23,6 +23,7 @@ extern struct nf_conn *bpf_skb_ct_lookup(struct __sk_buff *skb, struct bpf_sock_
 	__u32 tuple_len, struct pcc_ct_opts *opts, __u32 opts_len) __ksym __weak;
 extern void bpf_ct_release(struct nf_conn *ct) __ksym __weak;
 
+#define PCC_TCP_CONNTRACK_SYN_RECV 2
 #define PCC_TCP_CONNTRACK_ESTABLISHED 3
 
 /* What was learned of a conntrack entry. */
@@ -31,6 +32,7 @@ struct pcc_ct_info {
 	__u32 mark;
 	__u32 reply_dir;    /* the tuple that was asked for is the entry's reply direction */
 	__u32 established;  /* TCP: in state ESTABLISHED; UDP: replied to */
+	__u32 answered;	    /* TCP: a SYN that was answered, in state SYN_RECV */
 	__u32 nat;	    /* the outside knows the LAN side by another address: */
 	__be32 nat_addr[4]; /* this one, v4-mapped */
 };
@@ -63,10 +65,12 @@ static __always_inline void ct_read(struct nf_conn *ct, const struct pcc_tuple *
 	info->found = 1;
 	info->mark = ct->mark;
 	info->reply_dir = dir;
-	if (t->proto == IPPROTO_TCP)
+	if (t->proto == IPPROTO_TCP) {
 		info->established = ct->proto.tcp.state == PCC_TCP_CONNTRACK_ESTABLISHED;
-	else
+		info->answered = ct->proto.tcp.state == PCC_TCP_CONNTRACK_SYN_RECV;
+	} else {
 		info->established = !!(ct->status & IPS_SEEN_REPLY);
+	}
 	/*
 	 * The destination of the other direction is the address that the outside sends to: what
 	 * source NAT gave to a connection from the LAN, what the client asked for before a

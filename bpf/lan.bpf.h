@@ -77,7 +77,8 @@ static __noinline int syn_belongs(
 	if (!pcc_have_ct)
 		return now - conn->seen_ns < PCC_IDLE_NO_CT_NS;
 	ct_lookup(skb, key, &info, 0, 0);
-	return info.found && info.established;
+	/* Answered: the answer did not get as far as the client. */
+	return info.found && (info.established || info.answered);
 }
 
 /* Has conntrack forgotten the connection? Then the next packet opens a new one. TCP opens with SYN.

@@ -112,6 +112,19 @@ t_assert 'their nft table' rt nft list table ip theirs >/dev/null
 t_assert_eq "$(rt ip rule show pref 9000 | wc -l) $(rt ip route show 198.51.100.0/24 | wc -l)" '1 1' 'their rule, route'
 rt ip rule del pref 9000
 rt ip route del 198.51.100.0/24
+
+t_begin 'what was not heard, as there was too much to hear, is put back within 1 s all the same'
+: >"$DAEMON_LOG"
+sleep 0.7 # what it has heard it has looked at
+kill -STOP "$DAEMON_PID"
+for ((i = 0; i < 30000; i++)); do
+	echo "route add unreachable 10.$((i / 250 / 250)).$((i / 250 % 250)).$((i % 250)) table 999"
+done >"$T_DIR/routes999"
+rt ip -batch "$T_DIR/routes999"
+rt ip rule del pref 10001 # of this the socket of the daemon has no room any more
+kill -CONT "$DAEMON_PID"
+within_ms 1000 'the rule' rules_back
+rt ip route flush table 999
 hold_unharmed 40
 hold_stop >/dev/null
 
@@ -119,7 +132,7 @@ t_begin "at rest with $ISPS WANs: below 0.5 % of a core and 10 MB, and nothing i
 before=$(epoch)
 # Of a few times the best: what is measured is the daemon, not its neighbours.
 best=100
-for _ in 1 2 3 4 5; do
+for _ in 1 2 3 4 5 6 7 8; do
 	cpu=$(cpu_ms)
 	sleep 2
 	cpu=$(($(cpu_ms) - cpu))
@@ -185,6 +198,28 @@ followed() {
 within_ms 1000 'new gateway' followed
 t_assert_eq "$(pcc wan list --json | jq -r '.[0] | .state + " " + .gateway')" 'up 198.18.201.1' 'state, gateway'
 t_assert_eq "$(rt ip rule show | grep -c '198.18.1.2')" 0 'rules of the old address'
+
+t_begin 'IPv6 by router advertisement: the gateway is found, its address gets its rule, within 1 s; so it is when both go'
+rt bash -c 'cd /proc/sys/net/ipv6/conf/wan2 && echo 2 >accept_ra && echo 1 >autoconf'
+rt ip -6 addr flush dev wan2 scope global
+rt ip -6 route flush dev wan2 proto boot
+rt ip -6 route flush default dev wan2
+ra_gone() { [[ $(pcc wan list --json | jq -r '.[1] | "\(.state) \(.gateway6)"') == 'up null' ]]; }
+within_ms 1000 'no IPv6' ra_gone
+link_local=$(isp 2 ip -6 -o addr show dev cust scope link | awk '{ sub("/.*", "", $4); print $4 }')
+ra_there() {
+	[[ $(pcc wan list --json | jq -r '.[1].gateway6') == "$link_local" &&
+		$(rt ip -6 rule show pref 10102) == *'from 2001:db8:202:'*' lookup 102'* &&
+		$(rt ip -6 route show table 102) == *"default via $link_local dev wan2"* ]]
+}
+isp 2 "$HERE/ra.py" cust 2001:db8:202::
+within_ms 1000 'IPv6' ra_there
+# 2001:db8:202::/64 as the first words of a key, as a little-endian machine shows them.
+local_has() { bpftool map dump pinned "$BPFFS/pccbpf/pcc_local" | tr -d ' \n' | grep -qE "\"a\":\[3087860000,514,"; }
+t_assert 'the map of local addresses follows' local_has
+rt ip -6 addr flush dev wan2 scope global
+rt ip -6 route flush default dev wan2
+within_ms 1000 'no IPv6' ra_gone
 
 t_begin 'a point-to-point device that comes, goes and comes again is followed within 1 s'
 [[ -c /dev/net/tun ]] || t_skip 'no /dev/net/tun'

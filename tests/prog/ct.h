@@ -12,10 +12,12 @@
 enum ct_seq { CT_SEQ_PLAIN, CT_SEQ_ADJUSTED };
 
 /*
- * An entry for a connection that s opened, answered and ESTABLISHED (TCP). nat: the address that
- * source NAT gave it, NULL for none. CT_SEQ_ADJUSTED: a helper has made it longer by 2 bytes.
+ * An entry for a connection that s opened and that was answered, in that state (TCP). nat: the
+ * address that source NAT gave it, NULL for none. CT_SEQ_ADJUSTED: a helper has made it longer by 2
+ * bytes.
  */
-static inline void ct_put_seq(const struct spec *s, const char *nat, uint32_t mark, enum ct_seq seq)
+static inline void ct_put_as(
+	const struct spec *s, const char *nat, uint32_t mark, enum ct_seq seq, uint8_t tcp_state)
 {
 	struct nf_conntrack *ct = nfct_new();
 	struct nfct_handle *h = nfct_open(CONNTRACK, 0);
@@ -49,7 +51,7 @@ static inline void ct_put_seq(const struct spec *s, const char *nat, uint32_t ma
 	nfct_set_attr_u32(ct, ATTR_MARK, mark);
 	nfct_set_attr_u32(ct, ATTR_STATUS, IPS_CONFIRMED | IPS_SEEN_REPLY | IPS_ASSURED);
 	if (t.proto == IPPROTO_TCP)
-		nfct_set_attr_u8(ct, ATTR_TCP_STATE, TCP_CONNTRACK_ESTABLISHED);
+		nfct_set_attr_u8(ct, ATTR_TCP_STATE, tcp_state);
 	if (seq == CT_SEQ_ADJUSTED) {
 		nfct_set_attr_u32(ct, ATTR_ORIG_NAT_SEQ_CORRECTION_POS, 1);
 		nfct_set_attr_u32(ct, ATTR_ORIG_NAT_SEQ_OFFSET_BEFORE, 0);
@@ -59,6 +61,12 @@ static inline void ct_put_seq(const struct spec *s, const char *nat, uint32_t ma
 		fail_msg("conntrack entry: %s", strerror(errno));
 	nfct_close(h);
 	nfct_destroy(ct);
+}
+
+/* Established. */
+static inline void ct_put_seq(const struct spec *s, const char *nat, uint32_t mark, enum ct_seq seq)
+{
+	ct_put_as(s, nat, mark, seq, TCP_CONNTRACK_ESTABLISHED);
 }
 
 static inline void ct_put(const struct spec *s, const char *nat, uint32_t mark)

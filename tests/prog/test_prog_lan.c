@@ -719,6 +719,29 @@ static void a_syn_on_an_established_connection_stays_pinned(void **state)
 	}
 }
 
+/* The answer got lost between router and client: the same attempt, to be counted once. */
+static void a_syn_sent_again_after_a_lost_answer_stays_pinned(void **state)
+{
+	(void)state;
+	for (int v6 = 0; v6 < 2; v6++) {
+		struct spec s = tcp(v6, 82, TCP_SYN);
+		struct frame f = lan_frame(&s);
+		struct pcc_conn conn;
+
+		lan_in(&f, PCC_R_NEW, spec_wan(&s));
+		assert_true(conn_get(&s, &conn));
+		conn.rx_packets = 1;
+		conn_put(&s, &conn);
+		ct_put_as(&s, NULL, conn.wan_id << 8, CT_SEQ_PLAIN, TCP_CONNTRACK_SYN_RECV);
+		lan_in(&f, PCC_R_PINNED, (int)conn.wan_id);
+		assert_true(conn_get(&s, &conn));
+		assert_int_equal(conn.tx_packets, 2);
+		assert_int_equal(conn.rx_packets, 1);
+		assert_int_equal(bucket_stats(v6, spec_bucket(&s)).new_connections, 1);
+		ct_flush();
+	}
+}
+
 static void an_idle_connection_that_conntrack_keeps_stays(void **state)
 {
 	(void)state;
@@ -851,6 +874,7 @@ int main(void)
 		T(a_connection_without_nat_and_mark_is_classified),
 		T(the_conntrack_mark_is_written_and_its_other_bits_kept),
 		T(a_syn_on_an_established_connection_stays_pinned),
+		T(a_syn_sent_again_after_a_lost_answer_stays_pinned),
 		T(an_idle_connection_that_conntrack_keeps_stays),
 		T(martian_sources_are_dropped_only_where_the_kernel_would),
 		T(tcp_that_nat_cannot_translate_is_dropped),
