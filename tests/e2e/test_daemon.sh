@@ -192,7 +192,7 @@ rt ip addr flush dev wan1 scope global
 rt ip addr add 198.18.201.2/24 dev wan1
 rt ip route add default via 198.18.201.1 dev wan1 metric 100
 followed() {
-	[[ $(rt ip route show table 101 default | head -n 1) == 'default via 198.18.201.1 dev wan1 proto 172 ' &&
+	[[ $(rt ip route show table 101 default | head -n 1) == 'default via 198.18.201.1 dev wan1 proto 172 '* &&
 		$(rt ip rule show pref 10101) == *'from 198.18.201.2 lookup 101'* ]]
 }
 within_ms 1000 'new gateway' followed
@@ -241,7 +241,7 @@ for turn in 1 2; do
 	within_ms 1000 "turn $turn: gone" daemon_said '^pccbpf: tun0 up -> down: the interface is missing'
 	t_assert "turn $turn: gone" wan_is tun0 down
 done
-t_assert_eq "$(find "$BPFFS/pccbpf" -name 'link_*' | wc -l)" 6 'links of LAN, wan1, wan2'
+t_assert_eq "$(find "$BPFFS/pccbpf" -name 'link_in_*' -o -name 'link_out_*' | wc -l)" 6 'links of LAN, wan1, wan2'
 
 t_begin 'detach is not undone; attach by hand is adopted'
 t_assert_status 0 pcc detach

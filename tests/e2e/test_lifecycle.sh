@@ -202,9 +202,10 @@ times_broken() {
 	hold_report | jq '[.connections[].reconnects // 0] | max'
 }
 
-broke_once_or_twice() {
+# Each of the last steps that fails is a moment in which one can be met; nobody is met by most of them.
+broke_seldom() {
 	BROKE=$(times_broken)
-	((BROKE >= 1 && BROKE <= 2))
+	((BROKE >= 1 && BROKE <= 4))
 }
 
 t_begin 'wan del and --state down that fail at any step are undone, and harm no connection'
@@ -214,14 +215,14 @@ t_assert 'connections on every WAN' hold_is \
 fail_everywhere wan set wan1 --state down
 t_assert_eq "$(hold_report | jq '[.connections[] | select(.reconnects and (.seen | test("18.1.2|db8:1:") | not))] |
 	length')" 0 "connections of other WANs that broke with wan1"
-poll_until 5 broke_once_or_twice || t_fail "times that one broke: $BROKE"
+poll_until 5 broke_seldom || t_fail "times that one broke: $BROKE"
 t_assert_status 0 pcc wan set wan1 --state up
 hold_stop >/dev/null
 hold_start lan1 --dst "$SERVERS4,$SERVERS6" --port "$TCP_PORTS" --count 60 --interval-ms 100 --reconnect
 fail_everywhere wan del wan3
 # Those of wan3 itself may break when a step fails after the maps were switched: undoing brings the WAN back,
 # not what was sent by another one meanwhile.
-poll_until 5 broke_once_or_twice || t_fail "times that one broke: $BROKE"
+poll_until 5 broke_seldom || t_fail "times that one broke: $BROKE"
 t_assert_eq "$(hold_report | jq '[.connections[] | select(.reconnects and (.seen | test("18.3.2|db8:3:") | not))] |
 	length')" 0 "connections of other WANs that broke with wan3"
 hold_stop >/dev/null
@@ -291,12 +292,12 @@ done
 t_assert 'the traffic outlasted the changes' test -e "/proc/$blast"
 t_assert 'blast ends' poll_until 20 process_gone "$blast"
 # The kernel stops a device for a moment when it gets or loses a clsact qdisc (qdisc_graft()): what is sent then
-# is lost, whoever asks for it. With tcx nothing is.
+# is lost, whoever asks for it: milliseconds, more on a machine that is busy. With tcx nothing is.
 sink_nearly() {
 	local n
 	n=$(udp_query 203.0.113.5 "$SINK_PORT" COUNT) && ((${n%% *} >= $1))
 }
-t_assert "of 24000 packets arrived: $(udp_query 203.0.113.5 "$SINK_PORT" COUNT)" poll_until 2 sink_nearly 23980
+t_assert "of 24000 packets arrived: $(udp_query 203.0.113.5 "$SINK_PORT" COUNT)" poll_until 2 sink_nearly 23940
 t_assert_eq "$(leaks_total)" 0 leaks
 detach_clean
 

@@ -245,7 +245,7 @@ rt ip addr flush dev wan3 scope global
 rt ip addr add 198.18.203.2/24 dev wan3
 rt ip route add default via 198.18.203.1 dev wan3 metric 103
 renumbered() {
-	[[ $(rt ip route show table 103 default | head -n 1) == 'default via 198.18.203.1 dev wan3 proto 172 ' &&
+	[[ $(rt ip route show table 103 default | head -n 1) == 'default via 198.18.203.1 dev wan3 proto 172 '* &&
 		$(rt ip rule show pref 10103) == *'from 198.18.203.2 lookup 103'* ]]
 }
 took 1000 renumbering renumbered
