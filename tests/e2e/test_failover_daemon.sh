@@ -179,6 +179,24 @@ t_assert_eq "$(wan_state wan3)" standby 'state of the backup'
 t_assert_status 0 pcc status
 hold_stop >/dev/null
 
+t_begin 'failback drain: the backup keeps its connections and gets no new ones'
+conf drain
+: >"$DAEMON_LOG"
+kill -HUP "$DAEMON_PID"
+t_assert 'the file is read' poll_until 5 daemon_said '^pccbpf: reload: '
+isp 1 ip link set cust down
+isp 2 ip link set cust down
+t_assert 'wan3 is used' poll_until 5 wan_is wan3 up
+hold_start lan1 --dst "$SERVERS4" --port "$TCP_PORTS" --count 20 --interval-ms 100
+poll_until 5 hold_is '.alive == 20'
+isp 1 ip link set cust up
+isp 2 ip link set cust up
+t_assert 'the backup stands by' poll_until 15 wan_is wan3 standby
+t_assert 'wan1, wan2 are in use' poll_until 15 eval "[[ \$(sources) == '198.18.1.2 198.18.2.2' ]]"
+hold_unharmed 20
+t_assert_eq "$(hold_report | jq -r '[.connections[].seen] | unique | join(" ")')" 198.18.3.2 'where they are'
+hold_stop >/dev/null
+
 t_begin 'drain and down by hand stay, up gives the WAN back to the daemon'
 t_assert_status 0 pcc wan set wan1 --state down
 t_assert 'the daemon takes note' poll_until 3 daemon_said '^pccbpf: wan1 .*: set by hand$'
