@@ -123,7 +123,8 @@ done >"$T_DIR/routes999"
 rt ip -batch "$T_DIR/routes999"
 rt ip rule del pref 10001 # of this the socket of the daemon has no room any more
 kill -CONT "$DAEMON_PID"
-within_ms 1000 'the rule' rules_back
+rule_back() { [[ $(rt ip rule show pref 10001) == *'lookup 101'* ]]; }
+within_ms 1000 'the rule' rule_back
 rt ip route flush table 999
 hold_unharmed 40
 hold_stop >/dev/null
