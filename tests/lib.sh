@@ -303,6 +303,7 @@ pcc() {
 spawn_to() {
 	local file=$1 ns=$2
 	shift 2
+	[[ $file == /dev/null ]] || : >"$file" # at once: who waits for words in it must not find old ones
 	# shellcheck disable=SC2016
 	SPAWNED=$("$LAB_SH" spawn --name "$LAB" "$ns" bash -c 'exec "$@" >"$0"' "$file" "$@")
 }
