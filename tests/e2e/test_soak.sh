@@ -24,8 +24,10 @@ INTERVAL_MS=$((SOAK_CONNS / 2 > 100 ? SOAK_CONNS / 2 : 100))
 careful() {
 	rt nft -f - <<-'END'
 	table inet firewall {
+		counter invalid { }
 		chain forward {
 			type filter hook forward priority filter;
+			iifname "lan0" ct state invalid counter name invalid drop
 			ct state invalid drop
 		}
 		chain output {
@@ -91,6 +93,11 @@ dropped() {
 	rt ip -s -s -j link show "$1" | jq '.[0].stats64.tx | .dropped + .errors'
 }
 
+# What the firewall has dropped of the LAN's packets: with --fastpath off they are counted before.
+invalid() {
+	rt nft -j list counter inet firewall invalid | jq '[.nftables[].counter | select(.) | .packets] | add'
+}
+
 # Have the ends seen nothing for a while? What is under way would be counted by one and not yet by the other.
 quiet() {
 	local was=${SEEN:-}
@@ -113,7 +120,7 @@ numbers() {
 	read -r rx rxb < <(end_of lan1)
 	# The product counts the Ethernet header too.
 	echo "ends tx $tx $((txb + 14 * tx)) rx $rx $((rxb + 14 * rx))"
-	echo "dropped tx $(($(dropped wan1) + $(dropped wan2))) 0 rx $(dropped lan0) 0"
+	echo "dropped tx $(($(dropped wan1) + $(dropped wan2) + $(invalid))) 0 rx $(dropped lan0) 0"
 	# shellcheck disable=SC2016
 	stat_of '([.wans[] | select(.name != "wan3")] | map(.tx_packets, .tx_bytes)) as $t |
 		"pcc tx \($t[0] + $t[2]) \($t[1] + $t[3]) rx \([.buckets[].rx_packets] | add) \([.buckets[].rx_bytes] | add)"'
@@ -121,7 +128,7 @@ numbers() {
 
 # agree BEFORE AFTER SLACK: between two sets of numbers the product has counted what the ends have, and
 # what a device between them could not hold. SLACK: packets that were under way while the place of
-# counting changed, each way.
+# counting changed, each way. What differs is in $T_DIR/differs.
 agree() {
 	paste -d' ' "$1" "$2" | awk -v slack="$3" '
 		{ tx[$1] = $10 - $3; txb[$1] = $11 - $4; rx[$1] = $13 - $6; rxb[$1] = $14 - $7 }
@@ -137,6 +144,18 @@ agree() {
 			printf "     %d packets to the WANs, %d to the LAN, dropped %d and %d, difference %d and %d\n", tx["ends"],
 				rx["ends"], tx["dropped"], rx["dropped"], tx["pcc"] - tx["ends"], rx["pcc"] - rx["ends"] >"/dev/stderr"
 		}' >"$T_DIR/differs" 2>"$T_DIR/summary"
+	[[ ! -s $T_DIR/differs ]]
+}
+
+# agree_soon SLACK: the same, since $T_DIR/before. On a machine that is busy a pause may look like the end of
+# the traffic: looked at again, a few times. What was not counted, or lost, is not made good by that.
+agree_soon() {
+	local turn
+	for turn in 1 2 3 4 5; do
+		((turn == 1)) || sleep 1
+		numbers >"$T_DIR/after"
+		! agree "$T_DIR/before" "$T_DIR/after" "$1" || break
+	done
 	cat "$T_DIR/summary"
 	[[ ! -s $T_DIR/differs ]] || t_fail "$(paste -sd';' "$T_DIR/differs")"
 }
@@ -250,8 +269,7 @@ t_assert_eq "$(counter_of leak)" 0 'counter leak'
 t_begin 'what is counted is what both ends have counted'
 hold_stop >"$T_DIR/held"
 t_assert_eq "$(jq -c '[.alive, .broken]' "$T_DIR/held")" "[$SOAK_CONNS,0]" 'alive, broken at the end'
-numbers >"$T_DIR/after"
-agree "$T_DIR/before" "$T_DIR/after" $((rounds * 4))
+agree_soon $((rounds * 4))
 echo "     longest silence $(jq .max_gap_ms "$T_DIR/held") ms, every connection speaks each $INTERVAL_MS ms"
 
 for mode in off tc xdp; do
@@ -263,7 +281,6 @@ for mode in off tc xdp; do
 	t_assert 'all stand' poll_until 10 hold_is '.alive == 1000'
 	sleep 1
 	hold_stop >/dev/null
-	numbers >"$T_DIR/after"
-	agree "$T_DIR/before" "$T_DIR/after" 0
+	agree_soon 0
 done
 t_assert_status 0 pcc detach
