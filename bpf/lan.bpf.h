@@ -381,11 +381,11 @@ static __noinline int is_martian(struct __sk_buff *skb, const struct pcc_packet 
 }
 
 /*
- * A reset of a connection that conntrack has forgotten, most often because its WAN went down: it
- * would not be translated. The entry's state says nothing here: with br_netfilter conntrack has
+ * A RST or FIN of a connection that conntrack has forgotten, most often because its WAN went down:
+ * it would not be translated. The entry's state says nothing here: with br_netfilter conntrack has
  * seen this very packet before it reaches a bridge's tc.
  */
-static __noinline int rst_is_late(
+static __noinline int end_is_late(
 	struct __sk_buff *skb, const struct pcc_packet *p, const struct pcc_meta *meta)
 {
 	struct pcc_ct_info info;
@@ -413,7 +413,7 @@ static __always_inline int lan_in(struct __sk_buff *skb, const struct pcc_meta *
 	conn = bpf_map_lookup_elem(&pcc_conns, &p.tuple);
 	if (!conn || !conn_holds(skb, &p, meta, conn, now))
 		return is_martian(skb, &p) ? PCC_R_MARTIAN : lan_in_new(skb, &p, meta, conn);
-	if (p.tcp_flags & PCC_TCP_RST && conn->wan_id && rst_is_late(skb, &p, meta))
+	if (p.tcp_flags & PCC_TCP_ENDS && conn->wan_id && end_is_late(skb, &p, meta))
 		return PCC_R_UNTRACKED;
 	conn_count_tx(conn, skb->len, now);
 	mark_set(skb, meta, conn->wan_id);

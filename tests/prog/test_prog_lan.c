@@ -835,6 +835,34 @@ static void tcp_that_nat_cannot_translate_is_dropped(void **state)
 	}
 }
 
+/* The same of a connection that is remembered, but that conntrack has forgotten: its WAN went down.
+ */
+static void the_end_of_a_forgotten_connection_is_dropped(void **state)
+{
+	static const uint8_t ends[] = {0x04, 0x14, 0x01, 0x11, 0x19};
+
+	(void)state;
+	B.meta.flags = PCC_META_NAT4 | PCC_META_NAT6;
+	meta_put();
+	for (size_t i = 0; i < 2 * ARRAY_LEN(ends); i++) {
+		int v6 = i & 1;
+		struct spec opens = tcp(v6, 300 + i, 0x02), ends_it = tcp(v6, 300 + i, ends[i / 2]);
+		struct frame syn = lan_frame(&opens), end = lan_frame(&ends_it);
+		struct shot shot = {.prog = PCC_PROG_LAN_IN, .ifindex = B.lan, .mark = MARK_IN};
+
+		shoot_at(&shot, &syn, __FILE__, __LINE__);
+		assert_int_equal(shot.verdict, -1);
+		shoot_at(&shot, &end, __FILE__, __LINE__);
+		assert_int_equal(shot.verdict, 2);
+		moved_only(&shot, PCC_R_UNTRACKED, PCC_R_MAX, __FILE__, __LINE__);
+		/* conntrack knows it: it passes. */
+		ct_put(&opens, NULL, 0);
+		shoot_at(&shot, &end, __FILE__, __LINE__);
+		assert_int_equal(shot.verdict, -1);
+		ct_flush();
+	}
+}
+
 static int usual_without_conntrack(void **state)
 {
 	ct_flush();
@@ -878,6 +906,7 @@ int main(void)
 		T(an_idle_connection_that_conntrack_keeps_stays),
 		T(martian_sources_are_dropped_only_where_the_kernel_would),
 		T(tcp_that_nat_cannot_translate_is_dropped),
+		T(the_end_of_a_forgotten_connection_is_dropped),
 	};
 
 	return cmocka_run_group_tests(tests, bench_up, bench_down);
