@@ -16,6 +16,8 @@ struct netns_nftables___pcc {
 
 struct netns_ipv4___pcc {
 	atomic_t rt_genid; /* include/net/net_namespace.h: IPv4 routes, rules, addresses, links */
+	unsigned int fib_rules_require_fldissect; /* net/core/fib_rules.c: rules with protocol or
+						     ports */
 } __attribute__((preserve_access_index));
 
 struct netns_ipv6___pcc {

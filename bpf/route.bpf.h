@@ -3,6 +3,8 @@
 #ifndef PCC_ROUTE_BPF_H
 #define PCC_ROUTE_BPF_H
 
+#include "generation.bpf.h"
+
 /* Bits of bpf_fib_lookup() by number: headers of older kernels lack the last ones. */
 #define PCC_FIB_DIRECT 0x1u
 #define PCC_FIB_SKIP_NEIGH 0x4u
@@ -132,21 +134,83 @@ static __noinline int route_own(struct __sk_buff *skb, const struct pcc_packet *
 }
 
 /*
+ * What route_is_wan_default() has been told, for as long as the kernel's IPv4 generation stays: a
+ * client that opens one connection opens the next to the same server. Where two questions have the
+ * same place the last one has it.
+ */
+#define PCC_ROUTES_SEEN 1024u
+
+struct route_seen {
+	__be32 src;
+	__be32 dst;
+	__u32 ifindex; /* where the packet came in */
+	__u32 mark;
+	__u32 tos;
+	__u32 generation; /* net->ipv4.rt_genid */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, PCC_ROUTES_SEEN);
+	__type(key, __u32);
+	__type(value, struct route_seen);
+} pcc_routes_seen SEC(".maps");
+
+/* The place of a question, or NULL where answers cannot be kept: older kernels, and rules that look
+ * at protocols or ports. */
+static __always_inline struct route_seen *route_seen(
+	struct __sk_buff *skb, const struct bpf_fib_lookup *fib, struct route_seen *wanted)
+{
+	const struct net___pcc *net;
+	struct sk_buff *kernel_skb;
+	__u32 slot;
+
+	if (!PCC_HAVE_GENERATION())
+		return NULL;
+	kernel_skb = bpf_cast_to_kern_ctx(skb);
+	net = (const void *)kernel_skb->dev->nd_net.net;
+	if (net->ipv4.fib_rules_require_fldissect)
+		return NULL;
+	wanted->generation = net->ipv4.rt_genid.counter;
+	wanted->src = fib->ipv4_src;
+	wanted->dst = fib->ipv4_dst;
+	wanted->ifindex = fib->ifindex;
+	wanted->mark = *(const __u32 *)fib->smac;
+	wanted->tos = fib->tos;
+	slot = (wanted->src ^ (wanted->dst + wanted->mark) * 0x85ebca6bu) * 0x9e3779b1u >> 22;
+	return bpf_map_lookup_elem(&pcc_routes_seen, &slot);
+}
+
+static __always_inline int route_seen_same(const struct route_seen *a, const struct route_seen *b)
+{
+	return a->src == b->src && a->dst == b->dst && a->ifindex == b->ifindex &&
+	       a->mark == b->mark && a->tos == b->tos && a->generation == b->generation;
+}
+
+/*
  * Does the mark of this WAN send the packet by the default of the WAN's own table? Then no route of
  * its own came first. "No" where that cannot be told: IPv6 (see route_own6()), and before 6.10.
  */
 static __noinline int route_is_wan_default(
 	struct __sk_buff *skb, const struct pcc_packet *p, const struct pcc_wan *wan)
 {
+	struct route_seen wanted = {}, *seen;
 	struct bpf_fib_lookup fib = {};
+	long ret;
 
 	if (!skb || !p || !wan)
 		return 0;
 	fib_params(skb, p, &fib);
 	*(__u32 *)fib.smac = wan->mark;
-	return fib_found(
-		       bpf_fib_lookup(skb, &fib, sizeof(fib), PCC_FIB_MARK | PCC_FIB_SKIP_NEIGH)) &&
-	       fib.rt_metric == PCC_DEFAULT_METRIC && fib.ifindex == wan->ifindex;
+	seen = route_seen(skb, &fib, &wanted);
+	if (seen && route_seen_same(seen, &wanted))
+		return 1;
+	ret = bpf_fib_lookup(skb, &fib, sizeof(fib), PCC_FIB_MARK | PCC_FIB_SKIP_NEIGH);
+	if (!fib_found(ret) || fib.rt_metric != PCC_DEFAULT_METRIC || fib.ifindex != wan->ifindex)
+		return 0;
+	if (seen)
+		*seen = wanted;
+	return 1;
 }
 
 /* Where the mark of this WAN would send the packet. */

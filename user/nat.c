@@ -89,6 +89,7 @@ static uint32_t rule(FILE *out, const char *text)
  * The chain of what leaves by one WAN. Conntrack marks come first since `accept` and `masquerade`
  * end the chain. A source address that belongs to that interface is right already, so only other
  * people's are masqueraded: the LAN's, and what the router itself sends from another WAN's address.
+ * What is forwarded has no address of the router's as its source, and is not asked for it.
  */
 static uint32_t write_out_chain(
 	FILE *out, const struct pcc_nat_cfg *cfg, const struct pcc_nat_wan *w)
@@ -103,7 +104,7 @@ static uint32_t write_out_chain(
 		n++;
 	}
 	if (cfg->nat4 || cfg->nat6)
-		n += rule(out, "fib saddr . oif type local accept");
+		n += rule(out, "iif 0 fib saddr . oif type local accept");
 	if (cfg->nat4)
 		n += rule(out, "meta nfproto ipv4 masquerade");
 	if (cfg->nat6)

@@ -63,6 +63,15 @@ static void check_bypass(const struct spec *s, uint32_t reason)
 	assert_int_equal(conn.tx_packets, 2);
 }
 
+static void shot_is_next_best(const struct frame *f, uint32_t lost)
+{
+	struct shot shot = {.prog = PCC_PROG_LAN_IN, .ifindex = B.lan, .mark = MARK_IN};
+
+	shoot_at(&shot, f, __FILE__, __LINE__);
+	moved_only(&shot, PCC_R_NEXT_BEST, PCC_R_MAX, __FILE__, __LINE__);
+	assert_int_not_equal(shot.mark_out & MASK, lost << 8);
+}
+
 static void routes_that_lead_elsewhere_are_respected(void **state)
 {
 	(void)state;
@@ -163,6 +172,65 @@ static void a_users_rule_is_respected(void **state)
 	b.tos = 0x10;
 	b.sport++;
 	check_bypass(&b, PCC_R_BYPASS_ROUTE);
+}
+
+/*
+ * What the routing tables said of a pair of hosts is remembered for the next connection, and
+ * forgotten with whatever changes there, once the two have been asked for.
+ */
+static void an_answer_of_the_tables_is_forgotten_with_any_change(void **state)
+{
+	static const struct {
+		const char *change;
+		uint32_t reason;
+		uint8_t tos;
+	} cases[] = {
+		{"route add 192.0.2.80 dev lan1 proto 99\n", PCC_R_BYPASS_ROUTE, 0},
+		{"route add 192.0.2.0/24 via 10.0.3.1 dev wan3 proto 99\n", PCC_R_BYPASS_ROUTE, 0},
+		{"route add prohibit 192.0.2.0/24 proto 99\n", PCC_R_BYPASS_ROUTE, 0},
+		{"rule add from 192.168.1.10 prohibit pref 500 protocol 99\n", PCC_R_BYPASS_ROUTE,
+			0},
+		{"rule add fwmark 0x200/0xff00 prohibit pref 500 protocol 99\n", PCC_R_BYPASS_ROUTE,
+			0},
+		{"rule add iif lan0 prohibit pref 500 protocol 99\n", PCC_R_BYPASS_ROUTE, 0},
+		{"rule add ipproto udp prohibit pref 500 protocol 99\n", PCC_R_BYPASS_ROUTE, 0},
+		{"rule add tos 0x10 prohibit pref 500 protocol 99\n", PCC_R_BYPASS_ROUTE, 0x10},
+		{"route del default table 102 metric 172\n", PCC_R_NEXT_BEST, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct spec s = udp(0, 1000 + 100 * i);
+		struct frame f;
+
+		for (int n = 0; n < 3; n++) {
+			s.sport = port_of(s, s.sport + 1, 2);
+			f = lan_frame(&s);
+			lan_in(&f, PCC_R_NEW, 2);
+		}
+		ip4(cases[i].change);
+		for (int n = 0; n < 2; n++) {
+			s.sport = port_of(s, s.sport + 1, 2);
+			s.tos = n ? cases[i].tos : s.tos;
+			f = lan_frame(&s);
+			if (!n && cases[i].tos)
+				lan_in(&f, PCC_R_NEW, 2);
+			else if (cases[i].reason == PCC_R_BYPASS_ROUTE)
+				check_bypass(&s, PCC_R_BYPASS_ROUTE);
+			else
+				shot_is_next_best(&f, 2);
+		}
+		bench_usual(NULL);
+	}
+	/* Rules for a port leave the other ports of the pair alone. */
+	struct spec a = udp(0, 4000), b = udp(0, 5000);
+	struct frame f;
+
+	b.sport = port_of(b, 5000, spec_wan(&a));
+	ip4("rule add ipproto udp sport 4000 prohibit pref 500 protocol 99\n");
+	f = lan_frame(&b);
+	lan_in(&f, PCC_R_NEW, spec_wan(&b));
+	check_bypass(&a, PCC_R_BYPASS_ROUTE);
 }
 
 static void a_bypass_is_decided_again_after_two_seconds(void **state)
@@ -349,11 +417,7 @@ static void a_wan_takes_only_families_in_which_it_has_a_gateway(void **state)
 	f = lan_frame(&a);
 	lan_in(&f, PCC_R_NEW, 2);
 	f = lan_frame(&b);
-	struct shot shot = {.prog = PCC_PROG_LAN_IN, .ifindex = B.lan, .mark = MARK_IN};
-
-	shoot_at(&shot, &f, __FILE__, __LINE__);
-	moved_only(&shot, PCC_R_NEXT_BEST, PCC_R_MAX, __FILE__, __LINE__);
-	assert_int_not_equal(shot.mark_out & MASK, 2 << 8);
+	shot_is_next_best(&f, 2);
 }
 
 /* One to 64 WANs: the search finds the only one with a route wherever its buckets are. */
@@ -879,6 +943,7 @@ int main(void)
 		T(only_what_a_default_route_carries_is_balanced),
 		T(no_route_in_the_main_table_is_balanced),
 		T(a_users_rule_is_respected),
+		T(an_answer_of_the_tables_is_forgotten_with_any_change),
 		T(a_bypass_is_decided_again_after_two_seconds),
 		T(a_pinned_connection_follows_a_new_static_route_within_two_seconds),
 		T(a_pinned_connection_is_checked_once_in_two_seconds),

@@ -38,7 +38,7 @@ static void render_is_exact(void **state)
 		"\tcomment \"pccbpf ################\"\n"
 		"\tchain out_1 {\n"
 		"\t\tmeta mark & 0x0000ff00 == 0x00000100 ct mark set ct mark & 0xffff00ff | 0x00000100\n"
-		"\t\tfib saddr . oif type local accept\n"
+		"\t\tiif 0 fib saddr . oif type local accept\n"
 		"\t\tmeta nfproto ipv4 masquerade\n"
 		"\t\tip6 saddr != fe80::/10 masquerade\n"
 		"\t}\n"
