@@ -29,6 +29,7 @@
 enum command_id {
 	COMMAND_RATE,
 	COMMAND_CONNECTIONS,
+	COMMAND_HANDSHAKES,
 	COMMAND_TCP,
 	COMMAND_PLAN,
 	COMMAND_WAN_ADD,
@@ -401,6 +402,9 @@ static const struct command commands[COMMAND_COUNT] = {
 		run_measurement},
 	[COMMAND_CONNECTIONS] = {"connections", "new connections: each packet is a new flow",
 		run_measurement},
+	[COMMAND_HANDSHAKES] = {"handshakes",
+		"new TCP connections: SYN, SYN+ACK and ACK of each pass the router",
+		run_measurement},
 	[COMMAND_TCP] = {"tcp", "TCP: downloads over 1 and 32 streams, request and response",
 		run_measurement},
 	[COMMAND_PLAN] = {"plan", "everything, in less than 20 minutes (make bench)", run_plan},
@@ -496,7 +500,8 @@ static long conntrack_max_raise(const struct options *o, enum command_id command
 		wanted = PLAN_FLOWS;
 	for (int i = 0; i < o->flow_count && command == COMMAND_RATE; i++)
 		wanted = o->flow_counts[i] > wanted ? o->flow_counts[i] : wanted;
-	if (command == COMMAND_CONNECTIONS || command == COMMAND_WAN_ADD)
+	if (command == COMMAND_CONNECTIONS || command == COMMAND_HANDSHAKES ||
+		command == COMMAND_WAN_ADD)
 		wanted = o->connections;
 	wanted += wanted / 4 + 4096;
 	if (old < 0 || old >= wanted)
@@ -583,6 +588,8 @@ int main(int argc, char **argv)
 	o.section = commands[command].name;
 	if (command == COMMAND_CONNECTIONS)
 		o.measurement = MEASURE_CONNECTIONS;
+	else if (command == COMMAND_HANDSHAKES)
+		o.measurement = MEASURE_HANDSHAKES;
 	else
 		o.measurement = command == COMMAND_TCP ? MEASURE_BULK : MEASURE_RATE;
 	err = parse_arguments(argc, argv, &o);

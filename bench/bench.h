@@ -169,6 +169,8 @@ void traffic_bursts_rewind(struct traffic *tr);
  * Sends packets and waits until as many have reached the ISPs. expected < packets: the router keeps
  * the rest. Returns ns per packet, or -1 with why.
  */
+/* From here on the packets are SYNs, which are answered, and the last ACKs are what arrives. */
+void traffic_handshakes(struct traffic *tr, bool on);
 double traffic_run(struct traffic *tr, uint32_t packets, bool expect_arrival, char *why);
 /* passes times: every flow once, each answered. masked: sources must have been translated. */
 int traffic_warm_up(struct traffic *tr, uint32_t first, uint32_t count, int passes, bool bidir,
@@ -198,6 +200,7 @@ int streams_exchanges(struct streams *s, int count, int server_cpu, int client_c
 enum measurement {
 	MEASURE_RATE,	     /* ns per packet of established flows */
 	MEASURE_CONNECTIONS, /* ns per packet, each a new flow */
+	MEASURE_HANDSHAKES,  /* ns per TCP connection: SYN, SYN+ACK, ACK */
 	MEASURE_BULK,	  /* ns per kilobyte; flows: streams; sender and receiver have a CPU each */
 	MEASURE_BULK_CPU, /* the same with everything on one CPU: its time per kilobyte */
 	MEASURE_P50,	  /* ns of a request and its response */

@@ -11,6 +11,7 @@
 #define BENCH_FRAME_H
 
 #define FRAME_BYTES 64
+#define FRAME_TCP_BYTES 74 /* Ethernet, IPv6, TCP */
 #define FLOW_HOSTS 256u
 #define FLOW_PORTS 63997u /* prime, so that host and port do not repeat together */
 #define FLOW_FIRST_PORT 1024u
@@ -41,7 +42,15 @@
 #define GEN_ORDER_MAX 65536u
 #define SINK_FLOWS_MAX 32768u
 
-enum sink_mode { SINK_DROP = 0, SINK_REFLECT = 1 };
+enum sink_mode {
+	SINK_DROP = 0,
+	SINK_REFLECT = 1,
+	SINK_HANDSHAKE = 2, /* answer SYN with SYN+ACK, and that with ACK, which counts */
+};
+
+/* Sequence numbers of the two ends' SYNs. */
+#define TCP_SEQ_LAN 1000u
+#define TCP_SEQ_ISP 2000u
 
 /* What path_xdp and path_tc do with a packet. */
 #define PATH_MAX_WANS 64

@@ -111,12 +111,18 @@ static void print_rows(const struct result *rows, int count)
 
 /* ---- rows ---- */
 
+/* Are new connections measured? */
+static bool opens(const struct options *o)
+{
+	return o->measurement == MEASURE_CONNECTIONS || o->measurement == MEASURE_HANDSHAKES;
+}
+
 /* The rows of one variant and number of WANs; all of TCP's come out of one turn. */
 static int group_size(const struct options *o)
 {
 	if (o->measurement == MEASURE_RATE)
 		return o->flow_count;
-	return o->measurement == MEASURE_CONNECTIONS ? 1 : TCP_ROWS;
+	return opens(o) ? 1 : TCP_ROWS;
 }
 
 static struct result group_row(const struct options *o, int w, int v, int i)
@@ -176,7 +182,7 @@ static int rounds_for(const struct options *o, int flows)
 {
 	if (o->rounds)
 		return o->rounds;
-	if (o->measurement == MEASURE_CONNECTIONS)
+	if (opens(o))
 		return 100;
 	if (o->measurement == MEASURE_BULK)
 		return 30;
@@ -276,7 +282,7 @@ static void measure_side_by_side(const struct options *o, struct result *rows)
 		if (err)
 			rows_fail(r, size, why, err == -ENOENT);
 	}
-	if (o->measurement == MEASURE_CONNECTIONS)
+	if (opens(o))
 		take_turns(o, stands, rows, size, connections_turn);
 	else if (o->measurement == MEASURE_BULK)
 		take_turns(o, stands, rows, size, tcp_turn);

@@ -42,6 +42,7 @@ static const struct {
 } measurements[MEASURE_COUNT] = {
 	[MEASURE_RATE] = {"rate", "Mpps", "packet", 1000},
 	[MEASURE_CONNECTIONS] = {"connections", "kconn/s", "connection", 1000000},
+	[MEASURE_HANDSHAKES] = {"handshakes", "kconn/s", "connection", 1000000},
 	[MEASURE_BULK] = {"bulk", "Gbit/s", "kilobyte", 8000},
 	[MEASURE_BULK_CPU] = {"bulk-1cpu", "Gbit/s", "kilobyte", 8000},
 	[MEASURE_P50] = {"latency-p50", "us", "request", -1000},

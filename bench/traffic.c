@@ -274,10 +274,11 @@ static void counters_clear(struct traffic *tr)
 
 static int generate(struct traffic *tr, uint32_t packets)
 {
-	char frame[FRAME_BYTES] = {0};
+	char frame[FRAME_TCP_BYTES] = {0};
+	uint32_t bytes = tr->gen->bss->gen_tcp ? FRAME_TCP_BYTES : FRAME_BYTES;
 	struct xdp_md context = {
-		.data_end = FRAME_BYTES, .ingress_ifindex = (uint32_t)tr->topo->lan_ifindex};
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = sizeof(frame),
+		.data_end = bytes, .ingress_ifindex = (uint32_t)tr->topo->lan_ifindex};
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = bytes,
 		.ctx_in = &context, .ctx_size_in = sizeof(context), .repeat = (int)packets,
 		.flags = BPF_F_TEST_XDP_LIVE_FRAMES, .batch_size = GEN_BATCH);
 	int err = ns_enter(tr->topo->lan_fd);
@@ -304,12 +305,17 @@ static uint64_t wait_for(struct traffic *tr, uint64_t (*count)(struct traffic *)
 	return seen;
 }
 
+void traffic_handshakes(struct traffic *tr, bool on)
+{
+	tr->gen->bss->gen_tcp = on;
+}
+
 double traffic_run(struct traffic *tr, uint32_t packets, bool expect_arrival, char *why)
 {
 	uint64_t start, end, seen;
 	int err;
 
-	tr->sink->bss->sink_mode = SINK_DROP;
+	tr->sink->bss->sink_mode = tr->gen->bss->gen_tcp ? SINK_HANDSHAKE : SINK_DROP;
 	counters_clear(tr);
 	start = now_ns();
 	err = generate(tr, packets);

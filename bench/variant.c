@@ -483,7 +483,9 @@ int pccbpf_fast_counts(const struct topo *t, const struct options *o, const stru
 /* Enough for the flows of the run; LRU maps evict before they are full to the last entry. */
 static int wanted_max_conns(const struct options *o)
 {
-	int most = o->measurement == MEASURE_CONNECTIONS ? (int)o->connections : 0;
+	int most = o->measurement == MEASURE_CONNECTIONS || o->measurement == MEASURE_HANDSHAKES
+			   ? (int)o->connections
+			   : 0;
 
 	if (o->max_conns)
 		return o->max_conns;
