@@ -282,6 +282,27 @@ static __always_inline void conn_fill(struct pcc_conn *conn, const struct pcc_me
 }
 
 /*
+ * Remembers a decision about a tuple that is not known, with d->tx_bytes as its first packet. 0, or
+ * the error of the map.
+ */
+static __noinline int conn_insert(const struct pcc_tuple *key, const struct pcc_meta *meta,
+	struct pcc_decision *d, __u32 origin)
+{
+	struct pcc_conn fresh = {};
+	long err;
+
+	if (!key || !meta || !d)
+		return -1;
+	conn_fill(&fresh, meta, d, origin, key->proto, bpf_ktime_get_coarse_ns());
+	fresh.tx_packets = !!d->tx_bytes;
+	fresh.tx_bytes = d->tx_bytes;
+	err = bpf_map_update_elem(&pcc_conns, key, &fresh, BPF_NOEXIST);
+	if (!err && decision_is_new(d))
+		count_new(meta, d->wan_id, pcc_tuple_is_v4(key) ? PCC_V4 : PCC_V6, d->bucket);
+	return err;
+}
+
+/*
  * Remembers a decision: in place where the tuple was known (`conn`), else as a new entry. Returns
  * the entry, which is another CPU's if that one was first, or NULL where the map took none. A new
  * entry counts d->tx_bytes as its first packet; NULL and d->counted then spare looking it up again.
@@ -290,8 +311,7 @@ static __noinline struct pcc_conn *conn_remember(const struct pcc_tuple *key,
 	const struct pcc_meta *meta, struct pcc_decision *d, __u32 origin, struct pcc_conn *conn)
 {
 	__u64 now = bpf_ktime_get_coarse_ns();
-	struct pcc_conn fresh = {};
-	long err;
+	int err;
 
 	if (!key || !meta || !d)
 		return NULL;
@@ -309,14 +329,9 @@ static __noinline struct pcc_conn *conn_remember(const struct pcc_tuple *key,
 		conn_fill(conn, meta, d, origin, key->proto, now);
 		return conn;
 	}
-	conn_fill(&fresh, meta, d, origin, key->proto, now);
-	fresh.tx_packets = !!d->tx_bytes;
-	fresh.tx_bytes = d->tx_bytes;
-	err = bpf_map_update_elem(&pcc_conns, key, &fresh, BPF_NOEXIST);
+	err = conn_insert(key, meta, d, origin);
 	if (err && err != -PCC_EEXIST)
 		count_reason(PCC_R_UNREMEMBERED);
-	if (!err && decision_is_new(d))
-		count_new(meta, d->wan_id, pcc_tuple_is_v4(key) ? PCC_V4 : PCC_V6, d->bucket);
 	d->counted = !err && d->tx_bytes;
 	return d->counted ? NULL : bpf_map_lookup_elem(&pcc_conns, key);
 }
@@ -359,25 +374,37 @@ static __noinline int lan_in_new(struct __sk_buff *skb, const struct pcc_packet 
 	return d.reason;
 }
 
-/*
- * A source address of the router's own. The kernel drops such packets (RFC 1812, 5.3.7) unless
- * accept_local is set; attach sets it to spare every other packet the look-up of its source, so it
- * is done here.
- */
+/* Is it a martian (packet_is_martian()), that came from the LAN? */
 static __noinline int is_martian(struct __sk_buff *skb, const struct pcc_packet *p)
 {
-	__u32 ifindex;
 	struct pcc_iface *iface;
-	struct pcc_addr addr;
+	__u32 ifindex;
 
-	if (!skb || !p || p->family != PCC_V4)
-		return 0;
-	addr_copy6(addr.a, p->src.in6_u.u6_addr32);
-	if (!bpf_map_lookup_elem(&pcc_local, &addr))
+	if (!skb || !p)
 		return 0;
 	ifindex = skb->ifindex;
 	iface = bpf_map_lookup_elem(&pcc_ifaces, &ifindex);
-	return iface && iface->flags & PCC_IFACE_DROP_LOCAL_SRC;
+	return iface && packet_is_martian(p, iface);
+}
+
+/*
+ * A SYN, which most often is that of a new connection, without asking whether it is known: entering
+ * it tells. PCC_R_MAX: it is, or the plain case does not hold; nothing is changed then.
+ */
+static __noinline int lan_in_syn(
+	struct __sk_buff *skb, const struct pcc_packet *p, const struct pcc_meta *meta)
+{
+	struct pcc_decision d = {.bucket = PCC_NO_BUCKET};
+
+	if (!skb || !p || !meta || !decide_plain(skb, p, meta, &d))
+		return PCC_R_MAX;
+	d.tx_bytes = skb->len;
+	if (conn_insert(&p->tuple, meta, &d, PCC_ORIGIN_LAN))
+		return PCC_R_MAX;
+	count_syn_sent(d.wan_id);
+	mark_set(skb, meta, d.wan_id);
+	count_tx(meta, d.wan_id, p->family, d.bucket, skb->len);
+	return d.reason;
 }
 
 /*
@@ -401,14 +428,19 @@ static __always_inline int lan_in(struct __sk_buff *skb, const struct pcc_meta *
 {
 	struct pcc_packet p = {};
 	struct pcc_conn *conn;
+	int err, reason;
 	__u64 now;
-	int err;
 
 	err = parse_packet(skb, &p);
 	if (err < 0)
 		return is_martian(skb, &p) ? PCC_R_MARTIAN : -err;
 	if (packet_is_link_scope(&p))
 		return is_martian(skb, &p) ? PCC_R_MARTIAN : PCC_R_BYPASS_MULTICAST;
+	if (packet_is_syn(&p) && !is_martian(skb, &p)) {
+		reason = lan_in_syn(skb, &p, meta);
+		if (reason != PCC_R_MAX)
+			return reason;
+	}
 	now = bpf_ktime_get_coarse_ns();
 	conn = bpf_map_lookup_elem(&pcc_conns, &p.tuple);
 	if (!conn || !conn_holds(skb, &p, meta, conn, now))
@@ -421,7 +453,8 @@ static __always_inline int lan_in(struct __sk_buff *skb, const struct pcc_meta *
 		return PCC_R_BYPASS_CACHED;
 	if (conn_wants_ct_mark(conn, conn->tx_packets))
 		conn_mark_ct(skb, &p.tuple, meta, conn);
-	if (meta->flags & PCC_META_FASTPATH && conn->rx_packets)
+	if (meta->flags & PCC_META_FASTPATH && conn->rx_packets &&
+		worth_learning(conn->tx_packets, p.tuple.proto))
 		skb->tc_index = PCC_NOTE_LEARN;
 	count_tx(meta, conn->wan_id, p.family, conn->bucket, skb->len);
 	return PCC_R_PINNED;
@@ -519,7 +552,8 @@ static __always_inline int lan_out(struct __sk_buff *skb, const struct pcc_meta 
 	conn_count_rx(conn, skb->len, bpf_ktime_get_coarse_ns());
 	if (conn_wants_ct_mark(conn, conn->rx_packets))
 		conn_mark_ct(skb, &key, meta, conn);
-	if (meta->flags & PCC_META_FASTPATH && conn->tx_packets)
+	if (meta->flags & PCC_META_FASTPATH && conn->tx_packets &&
+		worth_learning(conn->rx_packets, key.proto))
 		learn(skb, &p, meta, 1);
 	count_bucket_rx(meta, p.family, conn->bucket, skb->len);
 	count_wan_rx(conn->wan_id, skb->len);

@@ -30,6 +30,15 @@ struct {
 	__type(value, struct learn_scratch);
 } pcc_scratch SEC(".maps");
 
+/*
+ * Will the connection have packets enough that a lease is worth its price, which is that of two or
+ * three packets on the kernel's way? TCP first opens, and asks for something.
+ */
+static __always_inline int worth_learning(__u64 packets, __u8 proto)
+{
+	return proto != IPPROTO_TCP || packets > 2;
+}
+
 static __always_inline __u32 note_take(struct __sk_buff *skb)
 {
 	__u32 note = skb->tc_index;
@@ -308,7 +317,8 @@ static __noinline int learn_to_port(struct __sk_buff *skb, const struct pcc_meta
 		return 0;
 	tuple_reverse(&key, &p.tuple);
 	conn = bpf_map_lookup_elem(&pcc_conns, &key);
-	if (conn && conn->wan_id == iface->wan_id && conn->tx_packets)
+	if (conn && conn->wan_id == iface->wan_id && conn->tx_packets &&
+		worth_learning(conn->rx_packets, key.proto))
 		learn(skb, &p, meta, 1);
 	return 0;
 }

@@ -56,6 +56,22 @@ static __always_inline int packet_is_link_scope(const struct pcc_packet *p)
 	       (p->src.in6_u.u6_addr8[0] == 0xfe && (p->src.in6_u.u6_addr8[1] & 0xc0) == 0x80);
 }
 
+/*
+ * A source address of the router's own, where that does not belong. The kernel drops such packets
+ * (RFC 1812, 5.3.7) unless accept_local is set; attach sets it where nothing else validates
+ * sources, to spare every packet the look-up of its source, and so it is done here.
+ */
+static __always_inline int packet_is_martian(
+	const struct pcc_packet *p, const struct pcc_iface *iface)
+{
+	struct pcc_addr addr;
+
+	if (p->family != PCC_V4 || !(iface->flags & PCC_IFACE_DROP_LOCAL_SRC))
+		return 0;
+	addr_copy6(addr.a, p->src.in6_u.u6_addr32);
+	return !!bpf_map_lookup_elem(&pcc_local, &addr);
+}
+
 static __always_inline int packet_is_syn(const struct pcc_packet *p)
 {
 	return (p->tcp_flags & (PCC_TCP_SYN | PCC_TCP_ACK | PCC_TCP_RST | PCC_TCP_FIN)) ==

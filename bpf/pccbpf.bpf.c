@@ -74,14 +74,16 @@ SEC("tc")
 int pcc_wan_in(struct __sk_buff *skb)
 {
 	const struct pcc_meta *meta = meta_get();
-	int verdict;
+	int reason, verdict;
 
 	if (meta && meta->flags & PCC_META_FASTPATH) {
 		verdict = fast_tc(skb, meta);
 		if (verdict)
 			return verdict;
 	}
-	return leave(meta ? wan_in(skb, meta) : PCC_R_NO_CONFIG);
+	reason = meta ? wan_in(skb, meta) : PCC_R_NO_CONFIG;
+	leave(reason);
+	return reason == PCC_R_MARTIAN ? PCC_DROP : PCC_NEXT;
 }
 
 SEC("tc")

@@ -3,7 +3,7 @@
 #ifndef PCC_WAN_BPF_H
 #define PCC_WAN_BPF_H
 
-/* Destination out of the network header, and whether the packet is neighbour discovery (RFC 4861).
+/* Addresses out of the network header, and whether the packet is neighbour discovery (RFC 4861).
  */
 static __always_inline int wan_in_header(struct __sk_buff *skb, struct pcc_packet *p)
 {
@@ -12,12 +12,13 @@ static __always_inline int wan_in_header(struct __sk_buff *skb, struct pcc_packe
 	if (skb->vlan_present && (skb->vlan_tci & 0x0fff))
 		return -PCC_R_WAN_IN_SKIPPED;
 	if (skb->protocol == bpf_htons(PCC_ETH_P_IP)) {
-		__be32 dst;
+		__be32 addrs[2];
 
 		p->family = PCC_V4;
-		if (load_net(skb, 16, &dst, sizeof(dst)))
+		if (load_net(skb, 12, addrs, sizeof(addrs)))
 			return -PCC_R_MALFORMED;
-		addr_map4(p->dst.in6_u.u6_addr32, dst);
+		addr_map4(p->src.in6_u.u6_addr32, addrs[0]);
+		addr_map4(p->dst.in6_u.u6_addr32, addrs[1]);
 		return 0;
 	}
 	if (skb->protocol != bpf_htons(PCC_ETH_P_IPV6))
@@ -49,6 +50,8 @@ static __always_inline int wan_in(struct __sk_buff *skb, const struct pcc_meta *
 	err = wan_in_header(skb, &p);
 	if (err < 0)
 		return -err;
+	if (packet_is_martian(&p, iface))
+		return PCC_R_MARTIAN;
 	if (packet_is_link_scope(&p))
 		return PCC_R_WAN_IN_SKIPPED;
 	mark_set(skb, meta, iface->wan_id);

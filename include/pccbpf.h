@@ -143,7 +143,7 @@ enum pcc_scheme { PCC_SCHEME_CONSISTENT = 0, PCC_SCHEME_MODULO = 1 };
 	X(LAN_OUT_OTHER, "lan_out_other", "packets to the LAN that did not come from a WAN")       \
 	X(LEAK, "leak", "packets that left a WAN with the mark of another one")                    \
 	X(WAN_OUT_OTHER, "wan_out_other", "packets that left a WAN and carry no WAN's mark")       \
-	X(MARTIAN, "martian", "packets from the LAN with a source address of the router: dropped") \
+	X(MARTIAN, "martian", "packets with a source address of the router: dropped")              \
 	X(UNTRACKED, "untracked",                                                                  \
 		"TCP packets of no known connection, which NAT cannot translate: dropped")         \
 	X(FAST, "fast", "packets forwarded by the fast path")                                      \
@@ -216,7 +216,7 @@ struct pcc_iface {
 };
 
 /* struct pcc_iface.flags */
-#define PCC_IFACE_DROP_LOCAL_SRC 0x2u /* attach set accept_local: pcc_lan_in drops instead */
+#define PCC_IFACE_DROP_LOCAL_SRC 0x2u /* attach set accept_local: we drop instead */
 #define PCC_IFACE_L3 0x4u	      /* has no link-layer header: tun, ppp, wireguard */
 #define PCC_IFACE_PORTS_LEARN 0x8u    /* a bridge whose ports run XDP: they learn, it does not */
 #define PCC_IFACE_NO_FAST 0x10u	      /* what arrives is the kernel's: others filter it */

@@ -170,6 +170,7 @@ static void read_settled(struct pcc_dp *dp, struct pcc_config *cfg)
 		memcpy(cfg->wans[i].mac, iface.mac, sizeof(iface.mac));
 		cfg->wans[i].l3 = iface.flags & PCC_IFACE_L3;
 		cfg->wans[i].no_fast = iface.flags & PCC_IFACE_NO_FAST;
+		cfg->wans[i].accept_local = iface.flags & PCC_IFACE_DROP_LOCAL_SRC;
 	}
 	while (cfg->nports < PCC_MAX_PORTS &&
 		!bpf_map_get_next_key(dp->map_fd[PCC_MAP_IFACES], prev, &key)) {
@@ -314,12 +315,12 @@ static bool iface_wanted(const struct pcc_config *cfg, uint32_t ifindex)
 
 /* Did attach set accept_local, where it was off? Then the data plane must drop what it made pass.
  */
-static bool drops_local_sources(struct pcc_dp *dp, const struct pcc_lan_cfg *lan)
+static bool drops_local_sources(struct pcc_dp *dp, const char *name, bool accept_local)
 {
 	char path[PCC_SYSCTL_KEY_BYTES], old[32];
 
-	return lan->accept_local &&
-	       !pcc_sysctl_if_key(path, sizeof(path), AF_INET, "conf", lan->name, "accept_local") &&
+	return accept_local &&
+	       !pcc_sysctl_if_key(path, sizeof(path), AF_INET, "conf", name, "accept_local") &&
 	       !pcc_dp_sysctl_old(dp, path, old) && !strcmp(old, "0");
 }
 
@@ -365,7 +366,7 @@ static int commit_ifaces(struct pcc_dp *dp, const struct pcc_config *cfg)
 			iface.flags |= PCC_IFACE_PORTS_LEARN;
 		iface.master_ifindex = cfg->lans[i].ifindex;
 		memcpy(iface.mac, cfg->lans[i].mac, sizeof(iface.mac));
-		if (drops_local_sources(dp, &cfg->lans[i]))
+		if (drops_local_sources(dp, cfg->lans[i].name, cfg->lans[i].accept_local))
 			iface.flags |= PCC_IFACE_DROP_LOCAL_SRC;
 		memcpy(iface.name, cfg->lans[i].name, sizeof(iface.name));
 		ret = iface_set(dp, cfg->lans[i].ifindex, &iface);
@@ -382,6 +383,8 @@ static int commit_ifaces(struct pcc_dp *dp, const struct pcc_config *cfg)
 			iface.flags |= PCC_IFACE_L3;
 		if (cfg->wans[i].no_fast)
 			iface.flags |= PCC_IFACE_NO_FAST;
+		if (drops_local_sources(dp, cfg->wans[i].name, cfg->wans[i].accept_local))
+			iface.flags |= PCC_IFACE_DROP_LOCAL_SRC;
 		iface.master_ifindex = cfg->wans[i].ifindex;
 		memcpy(iface.mac, cfg->wans[i].mac, sizeof(iface.mac));
 		memcpy(iface.name, cfg->wans[i].name, sizeof(iface.name));

@@ -42,14 +42,15 @@ struct pcc_wan_cfg {
 	enum pcc_wan_state state;
 	uint32_t order; /* place in the order given */
 	struct pcc_gateway gw[PCC_FAMILIES];
-	uint32_t given; /* PCC_WAN_SET_* */
-	bool by_daemon; /* state is the daemon's doing; the user's is up */
-	bool degraded;	/* half the weight counts */
-	bool standby;	/* owns no buckets */
-	bool xdp;	/* settled: the fast path is to be in XDP */
-	bool no_fast;	/* settled: what arrives is the kernel's, others' programs want it */
-	uint8_t mac[6]; /* settled */
-	bool l3;	/* settled: has no link-layer header */
+	uint32_t given;	   /* PCC_WAN_SET_* */
+	bool by_daemon;	   /* state is the daemon's doing; the user's is up */
+	bool degraded;	   /* half the weight counts */
+	bool standby;	   /* owns no buckets */
+	bool xdp;	   /* settled: the fast path is to be in XDP */
+	bool no_fast;	   /* settled: what arrives is the kernel's, others' programs want it */
+	bool accept_local; /* settled: as that of a LAN */
+	uint8_t mac[6];	   /* settled */
+	bool l3;	   /* settled: has no link-layer header */
 };
 
 struct pcc_lan_cfg {

@@ -56,14 +56,20 @@ static long sysctl_of(const char *ifname, const char *name)
 	return value;
 }
 
+/* Does the kernel look up the sources of what arrives there only to find the router's own? */
+static bool nobody_validates(const char *ifname)
+{
+	return !sysctl_of("all", "rp_filter") && !sysctl_of(ifname, "rp_filter") &&
+	       !sysctl_of("all", "accept_local");
+}
+
 static int settle_lan(const struct pcc_config *old, struct pcc_lan_cfg *lan,
 	const struct pcc_observed *now, struct pcc_err *err)
 {
 	const struct pcc_link *link = link_named(now, lan->name);
 	const struct pcc_lan_cfg *was = old ? pcc_config_find_lan(old, lan->name) : NULL;
 
-	lan->accept_local = !sysctl_of("all", "rp_filter") && !sysctl_of(lan->name, "rp_filter") &&
-			    !sysctl_of("all", "accept_local");
+	lan->accept_local = nobody_validates(lan->name);
 	lan->l3 = link && !link->mac_bytes;
 	if (link)
 		memcpy(lan->mac, link->mac, sizeof(lan->mac));
@@ -152,6 +158,7 @@ static int settle_wan(struct pcc_session *s, const struct pcc_config *old, struc
 		return unknown_interface(wan->name, err);
 	wan->ifindex = link ? link->ifindex : was->ifindex;
 	wan->l3 = link && !link->mac_bytes;
+	wan->accept_local = nobody_validates(wan->name);
 	if (link)
 		memcpy(wan->mac, link->mac, sizeof(wan->mac));
 	if (!link) { /* unplugged: everything but the link stays as it was */

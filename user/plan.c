@@ -100,16 +100,27 @@ static const struct {
 	{AF_INET6, "ignore_routes_with_linkdown", "1"},
 };
 
-/* One per LAN where nothing else validates sources: spares every packet a look-up of its source. */
-static const char lan_sysctl[] = "accept_local";
+/* Adds "accept_local" of an interface where nothing else validates sources: it spares every packet
+ * a look-up of its source. */
+static void add_accept_local(
+	struct pcc_sysctl_now *list, size_t *n, const char *ifname, bool wanted)
+{
+	struct pcc_sysctl_now *to = &list[*n];
+
+	if (!wanted || pcc_sysctl_if_key(
+			       to->path, sizeof(to->path), AF_INET, "conf", ifname, "accept_local"))
+		return;
+	snprintf(to->value, sizeof(to->value), "1");
+	(*n)++;
+}
 
 #define N(array) (sizeof(array) / sizeof((array)[0]))
 
 int pcc_plan_sysctls(
 	const struct pcc_config *cfg, bool has_v6, struct pcc_sysctl_now **list, size_t *n)
 {
-	struct pcc_sysctl_now *v =
-		calloc(N(global_sysctls) + cfg->nwans * N(wan_sysctls) + cfg->nlans, sizeof(*v));
+	struct pcc_sysctl_now *v = calloc(
+		N(global_sysctls) + cfg->nwans * (N(wan_sysctls) + 1) + cfg->nlans, sizeof(*v));
 
 	*list = v;
 	*n = 0;
@@ -132,13 +143,10 @@ int pcc_plan_sysctls(
 			snprintf(v[(*n)++].value, sizeof(v->value), "%s", wan_sysctls[i].value);
 		}
 	}
-	for (uint32_t l = 0; l < cfg->nlans; l++) {
-		if (!cfg->lans[l].accept_local ||
-			pcc_sysctl_if_key(v[*n].path, sizeof(v->path), AF_INET, "conf",
-				cfg->lans[l].name, lan_sysctl))
-			continue;
-		snprintf(v[(*n)++].value, sizeof(v->value), "1");
-	}
+	for (uint32_t w = 0; w < cfg->nwans; w++)
+		add_accept_local(v, n, cfg->wans[w].name, cfg->wans[w].accept_local);
+	for (uint32_t l = 0; l < cfg->nlans; l++)
+		add_accept_local(v, n, cfg->lans[l].name, cfg->lans[l].accept_local);
 	return 0;
 }
 

@@ -1551,6 +1551,32 @@ static void only_connections_that_both_sides_agreed_to_are_learned(void **state)
 	}
 }
 
+/* TCP has a lease from the third packet of a direction on: what only opens costs no lease. */
+static void what_is_short_is_not_learned(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(conns_all); i++) {
+		struct link2 *c = &conns_all[i];
+		int dir = c->inbound ? TO_LAN : TO_WAN;
+
+		fresh(mode);
+		fast_on(true);
+		conn_first(c);
+		kernel_way(c, !dir, TCP_SYN | TCP_ACK);
+		kernel_way(c, dir, TCP_ACK);
+		if (c->proto == IPPROTO_UDP) {
+			assert_true(has_flow(c, dir));
+			continue;
+		}
+		kernel_way(c, !dir, TCP_ACK);
+		assert_int_equal(map_count(FD(pcc_flows)), 0);
+		kernel_way(c, dir, TCP_ACK);
+		assert_true(has_flow(c, dir) && !has_flow(c, !dir));
+		kernel_way(c, !dir, TCP_ACK);
+		assert_true(has_flow(c, dir) && has_flow(c, !dir));
+	}
+}
+
 /* Somebody else's filters stand at the ingress of the WAN, or of the LAN: the other way is fast. */
 static void what_arrives_where_others_filter_is_not_learned(void **state)
 {
@@ -1824,6 +1850,7 @@ int main(void)
 		T(what_exceeds_the_egress_mtu_is_the_kernels),
 		T(a_tuple_on_another_interface_is_not_the_connection),
 		T(only_connections_that_both_sides_agreed_to_are_learned),
+		T(what_is_short_is_not_learned),
 		T(what_arrives_where_others_filter_is_not_learned),
 		T(connections_with_shifted_sequence_numbers_are_not_learned),
 		T(an_entry_of_another_epoch_is_void),

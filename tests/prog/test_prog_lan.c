@@ -835,15 +835,15 @@ static void an_idle_connection_that_conntrack_keeps_stays(void **state)
 static void martian_sources_are_dropped_only_where_the_kernel_would(void **state)
 {
 	static const char *const dst[] = {"192.0.2.80", "192.168.1.1", "224.0.0.1", "192.168.2.44"};
-	struct spec s = udp(0, 1);
 
 	(void)state;
-	for (size_t i = 0; i < ARRAY_LEN(dst); i++) {
+	for (size_t i = 0; i < 2 * ARRAY_LEN(dst); i++) {
 		struct shot shot = {.prog = PCC_PROG_LAN_IN, .ifindex = B.lan, .mark = MARK_IN};
+		struct spec s = i & 1 ? tcp(0, 1, TCP_SYN) : udp(0, 1);
 		struct frame f;
 
 		s.src = "192.168.1.1";
-		s.dst = dst[i];
+		s.dst = dst[i / 2];
 		f = lan_frame(&s);
 		iface_put(B.lan, PCC_ROLE_LAN, 0, B.lan_mac, PCC_IFACE_DROP_LOCAL_SRC);
 		shoot_at(&shot, &f, __FILE__, __LINE__);

@@ -48,6 +48,34 @@ static void unicast_from_a_wan_gets_its_mark(void **state)
 	assert_int_equal(conns(), 0);
 }
 
+/* As in pcc_lan_in, but of each packet: connections are not looked up here. */
+static void martian_sources_from_a_wan_are_dropped_only_where_the_kernel_would(void **state)
+{
+	static const char *const src[] = {"10.0.1.2", "10.0.2.2", "192.168.1.1"};
+
+	(void)state;
+	for (int n = 0; n < 2; n++) {
+		for (size_t i = 0; i < ARRAY_LEN(src); i++) {
+			struct shot shot = {
+				.prog = PCC_PROG_WAN_IN, .ifindex = B.wan[1], .mark = MARK_IN};
+			struct spec s = inbound(0, IPPROTO_UDP, 1);
+			struct frame f;
+
+			iface_put(B.wan[1], PCC_ROLE_WAN, 1, B.wan_mac[1],
+				n ? 0 : PCC_IFACE_DROP_LOCAL_SRC);
+			f = wan_frame(&s, 1);
+			wan_in(&f, 1, PCC_R_WAN_IN, 1);
+			s.src = src[i];
+			f = wan_frame(&s, 1);
+			shoot_at(&shot, &f, __FILE__, __LINE__);
+			assert_int_equal(shot.verdict, n ? -1 : 2);
+			moved_only(&shot, n ? PCC_R_WAN_IN : PCC_R_MARTIAN, PCC_R_MAX, __FILE__,
+				__LINE__);
+			mark_is(&shot, n ? 1 : UNTOUCHED, __FILE__, __LINE__);
+		}
+	}
+}
+
 static void link_scope_and_neighbour_discovery_from_a_wan_are_not_touched(void **state)
 {
 	static const struct {
@@ -568,6 +596,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup(f, usual_without_conntrack)
 	const struct CMUnitTest tests[] = {
 		T(unicast_from_a_wan_gets_its_mark),
+		T(martian_sources_from_a_wan_are_dropped_only_where_the_kernel_would),
 		T(link_scope_and_neighbour_discovery_from_a_wan_are_not_touched),
 		T(other_icmp6_from_a_wan_gets_the_mark),
 		T(truncated_frames_from_a_wan_are_not_touched),
