@@ -61,6 +61,7 @@ static void help(void)
 	       "  --rounds N          rounds, variants interleaved (default: rate: 25, 3 or 1 by flows;\n"
 	       "                      connections: 100; tcp: 30; wan-add: 5)\n"
 	       "  --family 4|6        IP version of the frames (default 4)\n"
+	       "  --spread            new connections: each to a destination of its own\n"
 	       "  --no-bidir          warm up without answers from the ISPs\n"
 	       "  --cpu N             CPU of the generator (default: the last allowed)\n"
 	       "  --json FILE         write the results there, too\n"
@@ -68,8 +69,8 @@ static void help(void)
 	       "  --other PATH        another pccbpf for the variants other-off, -tc and -xdp\n"
 	       "  --max-conns N       pccbpf attach --max-conns (default: enough)\n"
 	       "  --min-ratio V=X,... fail if variant V is below X of nft-pcc\n"
-	       "  --only NAME,...     plan: these sections (rate, connections, tcp, bursts, wans, ipv6,\n"
-	       "                      million, memory)\n"
+	       "  --only NAME,...     plan: these sections (rate, handshakes, connections, spread, tcp,\n"
+	       "                      bursts, wans, ipv6, million, memory)\n"
 	       "  --verbose           each measurement as it is made\n"
 	       "\nvariants (* by default):\n");
 	for (const struct variant *v = variants; v->name; v++)
@@ -148,6 +149,7 @@ enum option_id {
 	OPT_PACKETS,
 	OPT_CONNS,
 	OPT_BURST,
+	OPT_SPREAD,
 	OPT_ROUNDS,
 	OPT_FAMILY,
 	OPT_NO_BIDIR,
@@ -171,6 +173,7 @@ static const struct option long_options[] = {
 	{"burst", required_argument, NULL, OPT_BURST},
 	{"rounds", required_argument, NULL, OPT_ROUNDS},
 	{"family", required_argument, NULL, OPT_FAMILY},
+	{"spread", no_argument, NULL, OPT_SPREAD},
 	{"no-bidir", no_argument, NULL, OPT_NO_BIDIR},
 	{"cpu", required_argument, NULL, OPT_CPU},
 	{"json", required_argument, NULL, OPT_JSON},
@@ -255,6 +258,9 @@ static int parse_option(int option, char *text, struct options *o)
 	case OPT_WANS:
 		return parse_list("--wans", text, BENCH_MAX_WANS, o->wan_counts,
 			BENCH_MAX_WAN_COUNTS, &o->wan_count);
+	case OPT_SPREAD:
+		o->spread = true;
+		return 0;
 	case OPT_NO_BIDIR:
 		o->bidir = false;
 		return 0;

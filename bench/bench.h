@@ -171,6 +171,8 @@ void traffic_bursts_rewind(struct traffic *tr);
  */
 /* From here on the packets are SYNs, which are answered, and the last ACKs are what arrives. */
 void traffic_handshakes(struct traffic *tr, bool on);
+/* Each flow goes to a destination of its own. */
+void traffic_spread(struct traffic *tr, bool on);
 double traffic_run(struct traffic *tr, uint32_t packets, bool expect_arrival, char *why);
 /* passes times: every flow once, each answered. masked: sources must have been translated. */
 int traffic_warm_up(struct traffic *tr, uint32_t first, uint32_t count, int passes, bool bidir,
@@ -220,6 +222,7 @@ struct options {
 	int chosen_count;
 	uint32_t packets;     /* of a piece, but at least the number of flows */
 	uint32_t connections; /* of all turns of a variant */
+	bool spread;	      /* new connections: each to a destination of its own */
 	uint32_t burst;	      /* frames in a row that leave by one WAN; 1: as the flows fall */
 	int rounds;	      /* 0: by what is measured */
 	int family;

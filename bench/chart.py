@@ -122,7 +122,7 @@ def panels(results):
               bars(ORDER, "rate", flows=1024)),
         Panel("Packet rate, 64 bytes, 100,000 connections",
               bars(WITH_NAT, "rate", flows=100000)),
-        Panel("New connections per second", bars(WITH_NAT, "connections")),
+        Panel("New TCP connections per second", bars(WITH_NAT, "handshakes")),
         Panel("TCP download, 32 streams, GRO on, everything on one processor",
               bars(WITH_NAT, "tcp", flows=32, measurement="bulk-1cpu")),
     ]
@@ -182,25 +182,35 @@ def rate_table(results):
                   "of it by the fast path", "1024: / bare redirect"], rows)
 
 
-def other_table(results, section="tcp", connections="connections"):
+def new_table(results):
+    def ratio(name, section, measurement):
+        return cell(results, section, name, "ratio_nft_pcc", spread=True, measurement=measurement)
+
+    rows = [[NAMES[name], ratio(name, "handshakes", "handshakes"),
+             ratio(name, "ipv6", "handshakes"), ratio(name, "connections", "connections"),
+             ratio(name, "spread", "connections"), ratio(name, "ipv6", "connections")]
+            for name in ORDER]
+    return table(["new connections/s / nft PCC", "TCP", "TCP, IPv6", "UDP, one packet each",
+                  "UDP, a destination each", "UDP, IPv6"], rows)
+
+
+def other_table(results, section="tcp"):
     def tcp(name, measurement, flows=None):
         return cell(results, section, name, "ratio_nft_pcc", spread=True, flows=flows,
                     measurement=measurement)
 
     rows = [[NAMES[name],
-             cell(results, connections, name, "ratio_nft_pcc", spread=True,
-                  measurement="connections"),
              tcp(name, "bulk-1cpu", 1), tcp(name, "bulk-1cpu", 32),
              tcp(name, "bulk", 1), tcp(name, "bulk", 32),
              tcp(name, "latency-p50"), tcp(name, "latency-p99")]
             for name in ORDER]
-    return table(["/ nft PCC, more is better", "new connections/s", "TCP, 1 stream, one CPU",
+    return table(["/ nft PCC, more is better", "TCP, 1 stream, one CPU",
                   "32 streams, one CPU", "1 stream, two CPUs", "32 streams, two CPUs",
                   "response p50", "response p99"], rows)
 
 
 def other_ipv6_table(results):
-    return other_table(results, "ipv6", "ipv6")
+    return other_table(results, "ipv6")
 
 
 def wans_quotient(results, name, wans, field):
@@ -299,9 +309,12 @@ def targets_table(results):
         ("mark tier, 64 WANs / 2, bursts of 32", wans_in_bursts("pccbpf-off"), 0.95),
         ("XDP, 64 WANs / 2, WAN by flow", wans_own(results, "pccbpf-xdp", 64), 0.95),
         ("tc, 64 WANs / 2, WAN by flow", wans_own(results, "pccbpf-tc", 64), 0.95),
-        ("new connections, mark tier", results.ratio("connections", "pccbpf-off"), 0.95),
-        ("new connections, tc", results.ratio("connections", "pccbpf-tc"), 0.95),
-        ("new connections, XDP", results.ratio("connections", "pccbpf-xdp"), 0.95),
+        ("new TCP connections, mark tier", results.ratio("handshakes", "pccbpf-off"), 0.95),
+        ("new TCP connections, tc", results.ratio("handshakes", "pccbpf-tc"), 0.95),
+        ("new TCP connections, XDP", results.ratio("handshakes", "pccbpf-xdp"), 0.95),
+        ("first packets of UDP, mark tier", results.ratio("connections", "pccbpf-off"), 0.95),
+        ("first packets of UDP, tc", results.ratio("connections", "pccbpf-tc"), 0.95),
+        ("first packets of UDP, XDP", results.ratio("connections", "pccbpf-xdp"), 0.95),
         ("TCP through tc / nft PCC, 1 stream", tcp("nft-pcc", 1), 1),
         ("TCP through tc / nft PCC, 32 streams", tcp("nft-pcc", 32), 1),
         ("TCP through tc / ECMP + masquerade, 1 stream", tcp("ecmp-masq", 1), 1),
@@ -314,6 +327,7 @@ def targets_table(results):
 TABLES = {
     "targets": targets_table,
     "rate": rate_table,
+    "new": new_table,
     "other": other_table,
     "bursts": bursts_table,
     "wans": wans_table,

@@ -17,8 +17,9 @@
 
 /* Written by the benchmark between runs; only one CPU generates. */
 volatile __u32 gen_family = 4;
-volatile __u32 gen_tcp = 0;   /* SYN instead of UDP */
-volatile __u32 gen_first = 0; /* positions gen_first .. gen_end - 1, in a cycle */
+volatile __u32 gen_spread = 0; /* each flow to a destination of its own */
+volatile __u32 gen_tcp = 0;    /* SYN instead of UDP */
+volatile __u32 gen_first = 0;  /* positions gen_first .. gen_end - 1, in a cycle */
 volatile __u32 gen_end = 1;
 volatile __u32 gen_next = 0;
 volatile __u32 gen_ordered = 0; /* not 0: a position is one in gen_order; else it is the flow */
@@ -34,6 +35,11 @@ static __always_inline __sum16 csum_fold(__u32 sum)
 static __always_inline __u32 csum_word(__u32 word)
 {
 	return (word & 0xffff) + (word >> 16);
+}
+
+static __always_inline __u32 destination(__u32 flow)
+{
+	return gen_spread ? flow : flow / FLOW_PORTS;
 }
 
 static __always_inline void write_eth(struct ethhdr *eth, __be16 proto)
@@ -93,7 +99,7 @@ static __always_inline void write_v4(struct ethhdr *eth, __u32 flow, __u32 tcp)
 	ip->ttl = 64;
 	ip->protocol = proto;
 	ip->saddr = bpf_htonl(V4_LAN_HOST0 + flow % FLOW_HOSTS);
-	ip->daddr = bpf_htonl(V4_DST0 + flow / FLOW_PORTS);
+	ip->daddr = bpf_htonl(V4_DST0 + destination(flow));
 	addresses = csum_word(ip->saddr) + csum_word(ip->daddr);
 	ip->check = csum_fold(
 		addresses + bpf_htons(0x4500) + ip->tot_len + bpf_htons((64 << 8) | proto));
@@ -126,7 +132,7 @@ static __always_inline void write_v6(struct ethhdr *eth, __u32 flow, __u32 tcp)
 	dst[0] = bpf_htonl(V6_DST_WORD0);
 	dst[1] = 0;
 	dst[2] = 0;
-	dst[3] = bpf_htonl(V6_DST0 + flow / FLOW_PORTS);
+	dst[3] = bpf_htonl(V6_DST0 + destination(flow));
 	addresses = csum_word(src[0]) + csum_word(src[3]) + csum_word(dst[0]) + csum_word(dst[3]);
 	if (tcp) {
 		write_syn((void *)(ip + 1), flow, addresses);

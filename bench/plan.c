@@ -29,18 +29,22 @@ struct section {
 	int wans[BENCH_MAX_WAN_COUNTS];
 	int flows[BENCH_MAX_FLOW_COUNTS];
 	uint32_t burst; /* 0: as the flows fall */
+	bool spread;	/* each flow to a destination of its own */
 };
 
 static const struct section plan[] = {
-	{"rate", MEASURE_RATE, ALL, 4, {2}, {1, 1024, 100000}, 0},
-	{"connections", MEASURE_CONNECTIONS, ALL, 4, {2}, {0}, 0},
-	{"tcp", MEASURE_BULK, "plain," NAT, 4, {2}, {0}, 0},
-	{"bursts", MEASURE_RATE, SOME, 4, {2, 8, 64}, {2048}, 32},
-	{"wans", MEASURE_RATE, SOME, 4, {2, 8, 64}, {1024}, 0},
-	{"ipv6", MEASURE_RATE, ALL, 6, {2}, {1, 1024}, 0},
-	{"ipv6", MEASURE_CONNECTIONS, ALL, 6, {2}, {0}, 0},
-	{"ipv6", MEASURE_BULK, "plain," NAT6, 6, {2}, {0}, 0},
-	{"million", MEASURE_RATE, ALL, 4, {2}, {1000000}, 0},
+	{"rate", MEASURE_RATE, ALL, 4, {2}, {1, 1024, 100000}, 0, false},
+	{"handshakes", MEASURE_HANDSHAKES, "plain," NAT, 4, {2}, {0}, 0, false},
+	{"connections", MEASURE_CONNECTIONS, ALL, 4, {2}, {0}, 0, false},
+	{"spread", MEASURE_CONNECTIONS, NAT, 4, {2}, {0}, 0, true},
+	{"tcp", MEASURE_BULK, "plain," NAT, 4, {2}, {0}, 0, false},
+	{"bursts", MEASURE_RATE, SOME, 4, {2, 8, 64}, {2048}, 32, false},
+	{"wans", MEASURE_RATE, SOME, 4, {2, 8, 64}, {1024}, 0, false},
+	{"ipv6", MEASURE_RATE, ALL, 6, {2}, {1, 1024}, 0, false},
+	{"ipv6", MEASURE_HANDSHAKES, "plain," NAT6, 6, {2}, {0}, 0, false},
+	{"ipv6", MEASURE_CONNECTIONS, ALL, 6, {2}, {0}, 0, false},
+	{"ipv6", MEASURE_BULK, "plain," NAT6, 6, {2}, {0}, 0, false},
+	{"million", MEASURE_RATE, ALL, 4, {2}, {1000000}, 0, false},
 };
 
 static int count_set(const int *values, int max)
@@ -116,6 +120,7 @@ int measure_plan(const struct options *base, struct results *out)
 		o.measurement = s->measurement;
 		o.family = s->family;
 		o.burst = s->burst ? s->burst : 1;
+		o.spread = s->spread;
 		o.deadline_ns = deadline;
 		memcpy(o.wan_counts, s->wans, sizeof(o.wan_counts));
 		o.wan_count = count_set(s->wans, BENCH_MAX_WAN_COUNTS);

@@ -178,6 +178,7 @@ double stand_connections_turn(struct stand *s, uint32_t connections, char *why)
 
 	/* Numbers that no earlier turn had: pccbpf knows those longer than conntrack does. */
 	traffic_handshakes(s->traffic, s->o->measurement == MEASURE_HANDSHAKES);
+	traffic_spread(s->traffic, s->o->spread);
 	traffic_flows(s->traffic, s->next_flow, LEAD_IN_CONNECTIONS + connections);
 	s->next_flow += LEAD_IN_CONNECTIONS + connections;
 	ns = traffic_run(s->traffic, LEAD_IN_CONNECTIONS, true, why);

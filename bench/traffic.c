@@ -310,6 +310,11 @@ void traffic_handshakes(struct traffic *tr, bool on)
 	tr->gen->bss->gen_tcp = on;
 }
 
+void traffic_spread(struct traffic *tr, bool on)
+{
+	tr->gen->bss->gen_spread = on;
+}
+
 double traffic_run(struct traffic *tr, uint32_t packets, bool expect_arrival, char *why)
 {
 	uint64_t start, end, seen;

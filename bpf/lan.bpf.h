@@ -209,9 +209,9 @@ static __noinline void decide_hash(struct __sk_buff *skb, const struct pcc_packe
 }
 
 /*
- * The plain case in one question to the routing tables: nothing known of the connection, no
- * policies, and the bucket's WAN with the default of its own table, which wins over nothing but
- * defaults. Returns 1 if that is so.
+ * The plain case, with few questions to the routing tables: nothing known of the connection, no
+ * policies, and the bucket's WAN has a default route, which wins over nothing but defaults. Returns
+ * 1 if that is so.
  */
 static __noinline int decide_plain(struct __sk_buff *skb, const struct pcc_packet *p,
 	const struct pcc_meta *meta, struct pcc_decision *d)
@@ -220,8 +220,7 @@ static __noinline int decide_plain(struct __sk_buff *skb, const struct pcc_packe
 	struct pcc_ct_info info;
 	struct pcc_wan *wan;
 
-	if (!skb || !p || !meta || !d || p->family != PCC_V4 || p->flags ||
-		policies_stand(meta->active_half & 1) ||
+	if (!skb || !p || !meta || !d || p->flags || policies_stand(meta->active_half & 1) ||
 		(p->tuple.proto == IPPROTO_TCP && !packet_is_syn(p)))
 		return 0;
 	if (p->tuple.proto == IPPROTO_UDP && (ct_lookup(skb, &p->tuple, &info, 0, 0), info.found))
@@ -232,7 +231,7 @@ static __noinline int decide_plain(struct __sk_buff *skb, const struct pcc_packe
 	owner = bpf_map_lookup_elem(&pcc_buckets, &key);
 	id = owner ? *owner : 0;
 	wan = bpf_map_lookup_elem(&pcc_wans, &id);
-	if (!id || !wan || !wan_takes_new(wan, p->family) || !route_is_wan_default(skb, p, wan))
+	if (!id || !wan || !wan_takes_new(wan, p->family) || !route_is_plain(skb, p, wan))
 		return 0;
 	d->wan_id = id;
 	d->reason = PCC_R_NEW;

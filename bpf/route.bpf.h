@@ -76,14 +76,28 @@ static __noinline int route_own4(struct __sk_buff *skb, const struct pcc_packet 
 	return ret == BPF_FIB_LKUP_RET_NOT_FWDED ? ROUTE_LOCAL : ROUTE_OTHER;
 }
 
+/* A way: device, metric, next hop (the helper has put the gateway into the destination). */
+struct way6 {
+	__u32 ifindex;
+	__u32 metric;
+	__be32 hop[4];
+};
+
+static __always_inline void way6_of(struct way6 *way, const struct bpf_fib_lookup *fib)
+{
+	way->ifindex = fib->ifindex;
+	way->metric = fib->rt_metric;
+	addr_copy6(way->hop, fib->ipv6_dst);
+}
+
 /* Without a gateway both still name their destinations: a default of a point-to-point WAN. */
-static __always_inline int on_link_default(const struct bpf_fib_lookup *fib,
-	const struct bpf_fib_lookup *def, const struct pcc_packet *p)
+static __always_inline int on_link_default(
+	const struct way6 *way, const struct bpf_fib_lookup *def, const struct pcc_packet *p)
 {
 	return def->ipv6_dst[0] == bpf_htonl(PCC_NOBODY_V6_0) &&
 			       def->ipv6_dst[3] == bpf_htonl(PCC_NOBODY_V6_3) &&
-			       fib->ipv6_dst[0] == p->dst.in6_u.u6_addr32[0] &&
-			       fib->ipv6_dst[3] == p->dst.in6_u.u6_addr32[3]
+			       way->hop[0] == p->dst.in6_u.u6_addr32[0] &&
+			       way->hop[3] == p->dst.in6_u.u6_addr32[3]
 		       ? ROUTE_DEFAULT
 		       : ROUTE_OTHER;
 }
@@ -95,30 +109,31 @@ static __always_inline int on_link_default(const struct bpf_fib_lookup *fib,
  */
 static __noinline int route_own6(struct __sk_buff *skb, const struct pcc_packet *p)
 {
-	struct bpf_fib_lookup fib = {}, def = {};
-	long ret, def_ret;
+	struct bpf_fib_lookup fib = {};
+	struct way6 way;
+	long ret;
 
 	if (!skb || !p)
 		return ROUTE_OTHER;
 	fib_params(skb, p, &fib);
-	def = fib;
 	ret = bpf_fib_lookup(skb, &fib, sizeof(fib), 0);
 	if (ret == BPF_FIB_LKUP_RET_NOT_FWDED)
 		return ROUTE_DEFAULT;
 	if (!fib_found(ret))
 		return ROUTE_OTHER;
-	def.ipv6_dst[0] = bpf_htonl(PCC_NOBODY_V6_0);
-	def.ipv6_dst[1] = def.ipv6_dst[2] = 0;
-	def.ipv6_dst[3] = bpf_htonl(PCC_NOBODY_V6_3);
-	def_ret = bpf_fib_lookup(skb, &def, sizeof(def), PCC_FIB_DIRECT);
-	if (!fib_found(def_ret) || fib.ifindex != def.ifindex || fib.rt_metric != def.rt_metric)
+	way6_of(&way, &fib);
+	__builtin_memset(&fib, 0, sizeof(fib));
+	fib_params(skb, p, &fib);
+	fib.ipv6_dst[0] = bpf_htonl(PCC_NOBODY_V6_0);
+	fib.ipv6_dst[1] = fib.ipv6_dst[2] = 0;
+	fib.ipv6_dst[3] = bpf_htonl(PCC_NOBODY_V6_3);
+	ret = bpf_fib_lookup(skb, &fib, sizeof(fib), PCC_FIB_DIRECT);
+	if (!fib_found(ret) || fib.ifindex != way.ifindex || fib.rt_metric != way.metric)
 		return ROUTE_OTHER;
-	/* Where there is a gateway the helper has put it into the destination. */
-	return fib.ipv6_dst[0] == def.ipv6_dst[0] && fib.ipv6_dst[1] == def.ipv6_dst[1] &&
-			       fib.ipv6_dst[2] == def.ipv6_dst[2] &&
-			       fib.ipv6_dst[3] == def.ipv6_dst[3]
+	return fib.ipv6_dst[0] == way.hop[0] && fib.ipv6_dst[1] == way.hop[1] &&
+			       fib.ipv6_dst[2] == way.hop[2] && fib.ipv6_dst[3] == way.hop[3]
 		       ? ROUTE_DEFAULT
-		       : on_link_default(&fib, &def, p);
+		       : on_link_default(&way, &fib, p);
 }
 
 static __noinline int route_own(struct __sk_buff *skb, const struct pcc_packet *p)
@@ -131,86 +146,6 @@ static __noinline int route_own(struct __sk_buff *skb, const struct pcc_packet *
 	if (bpf_map_lookup_elem(&pcc_local, &addr))
 		return ROUTE_LOCAL;
 	return p->family == PCC_V4 ? route_own4(skb, p) : route_own6(skb, p);
-}
-
-/*
- * What route_is_wan_default() has been told, for as long as the kernel's IPv4 generation stays: a
- * client that opens one connection opens the next to the same server. Where two questions have the
- * same place the last one has it.
- */
-#define PCC_ROUTES_SEEN 1024u
-
-struct route_seen {
-	__be32 src;
-	__be32 dst;
-	__u32 ifindex; /* where the packet came in */
-	__u32 mark;
-	__u32 tos;
-	__u32 generation; /* net->ipv4.rt_genid */
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, PCC_ROUTES_SEEN);
-	__type(key, __u32);
-	__type(value, struct route_seen);
-} pcc_routes_seen SEC(".maps");
-
-/* The place of a question, or NULL where answers cannot be kept: older kernels, and rules that look
- * at protocols or ports. */
-static __always_inline struct route_seen *route_seen(
-	struct __sk_buff *skb, const struct bpf_fib_lookup *fib, struct route_seen *wanted)
-{
-	const struct net___pcc *net;
-	struct sk_buff *kernel_skb;
-	__u32 slot;
-
-	if (!PCC_HAVE_GENERATION())
-		return NULL;
-	kernel_skb = bpf_cast_to_kern_ctx(skb);
-	net = (const void *)kernel_skb->dev->nd_net.net;
-	if (net->ipv4.fib_rules_require_fldissect)
-		return NULL;
-	wanted->generation = net->ipv4.rt_genid.counter;
-	wanted->src = fib->ipv4_src;
-	wanted->dst = fib->ipv4_dst;
-	wanted->ifindex = fib->ifindex;
-	wanted->mark = *(const __u32 *)fib->smac;
-	wanted->tos = fib->tos;
-	slot = (wanted->src ^ (wanted->dst + wanted->mark) * 0x85ebca6bu) * 0x9e3779b1u >> 22;
-	return bpf_map_lookup_elem(&pcc_routes_seen, &slot);
-}
-
-static __always_inline int route_seen_same(const struct route_seen *a, const struct route_seen *b)
-{
-	return a->src == b->src && a->dst == b->dst && a->ifindex == b->ifindex &&
-	       a->mark == b->mark && a->tos == b->tos && a->generation == b->generation;
-}
-
-/*
- * Does the mark of this WAN send the packet by the default of the WAN's own table? Then no route of
- * its own came first. "No" where that cannot be told: IPv6 (see route_own6()), and before 6.10.
- */
-static __noinline int route_is_wan_default(
-	struct __sk_buff *skb, const struct pcc_packet *p, const struct pcc_wan *wan)
-{
-	struct route_seen wanted = {}, *seen;
-	struct bpf_fib_lookup fib = {};
-	long ret;
-
-	if (!skb || !p || !wan)
-		return 0;
-	fib_params(skb, p, &fib);
-	*(__u32 *)fib.smac = wan->mark;
-	seen = route_seen(skb, &fib, &wanted);
-	if (seen && route_seen_same(seen, &wanted))
-		return 1;
-	ret = bpf_fib_lookup(skb, &fib, sizeof(fib), PCC_FIB_MARK | PCC_FIB_SKIP_NEIGH);
-	if (!fib_found(ret) || fib.rt_metric != PCC_DEFAULT_METRIC || fib.ifindex != wan->ifindex)
-		return 0;
-	if (seen)
-		*seen = wanted;
-	return 1;
 }
 
 /* Where the mark of this WAN would send the packet. */
@@ -238,6 +173,150 @@ static __noinline int route_marked(
 			       ? MARK_OVERRIDDEN
 			       : MARK_DEAD_END;
 	return fib.ifindex == wan->ifindex ? MARK_WORKS : MARK_OVERRIDDEN;
+}
+
+/*
+ * What was found of a pair of hosts, for as long as the kernel's tables and rules of the family
+ * stay as they are: a client that opens one connection opens the next to the same server. Where two
+ * questions have the same place the last one has it. Small, so that they stay in the cache.
+ */
+#define PCC_ROUTES_SEEN 1024u
+
+struct route_seen4 {
+	__be32 src;
+	__be32 dst;
+	__u32 ifindex; /* where the packet came in */
+	__u32 mark;
+	__u32 tos;
+	__u32 generation;
+};
+
+struct route_seen6 {
+	__be32 src[4];
+	__be32 dst[4];
+	__u32 ifindex;
+	__u32 mark;
+	__u32 pad;
+	__u32 generation;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, PCC_ROUTES_SEEN);
+	__type(key, __u32);
+	__type(value, struct route_seen4);
+} pcc_routes_seen4 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, PCC_ROUTES_SEEN);
+	__type(key, __u32);
+	__type(value, struct route_seen6);
+} pcc_routes_seen6 SEC(".maps");
+
+/* The generation of the tables and rules of a family; 0 where answers cannot be kept: older
+ * kernels, and rules that look at protocols or ports. */
+static __always_inline __u32 route_generation(struct __sk_buff *skb, __u32 family)
+{
+	const struct net___pcc *net;
+	struct sk_buff *kernel_skb;
+
+	if (!PCC_HAVE_GENERATION())
+		return 0;
+	kernel_skb = bpf_cast_to_kern_ctx(skb);
+	net = (const void *)kernel_skb->dev->nd_net.net;
+	if (family == PCC_V4)
+		return net->ipv4.fib_rules_require_fldissect ? 0 : net->ipv4.rt_genid.counter;
+	return net->ipv6.fib6_rules_require_fldissect ? 0 : generation6_of(net);
+}
+
+/* The place of a question: the hosts of one network each have theirs. */
+static __always_inline __u32 route_place(__be32 src, __be32 dst, __u32 mark)
+{
+	return (bpf_ntohl(src) * 2 + (dst + mark) * 0x85ebca6bu) * 0x9e3779b1u >> 22;
+}
+
+/*
+ * Does the mark of this WAN send the packet by the default of the WAN's own table? Then no route of
+ * its own came first. "No" where that cannot be told: before 6.10.
+ */
+static __noinline int route_is_plain4(
+	struct __sk_buff *skb, const struct pcc_packet *p, const struct pcc_wan *wan)
+{
+	struct bpf_fib_lookup fib = {};
+	struct route_seen4 *seen, now;
+	__u32 place;
+	long ret;
+
+	if (!skb || !p || !wan)
+		return 0;
+	now.src = p->src.in6_u.u6_addr32[3];
+	now.dst = p->dst.in6_u.u6_addr32[3];
+	now.ifindex = skb->ifindex;
+	now.mark = wan->mark;
+	now.tos = p->dscp_ecn & 0x1c;
+	now.generation = route_generation(skb, PCC_V4);
+	place = route_place(now.src, now.dst, now.mark);
+	seen = now.generation ? bpf_map_lookup_elem(&pcc_routes_seen4, &place) : NULL;
+	if (seen && seen->src == now.src && seen->dst == now.dst && seen->ifindex == now.ifindex &&
+		seen->mark == now.mark && seen->tos == now.tos &&
+		seen->generation == now.generation)
+		return 1;
+	fib_params(skb, p, &fib);
+	*(__u32 *)fib.smac = wan->mark;
+	ret = bpf_fib_lookup(skb, &fib, sizeof(fib), PCC_FIB_MARK | PCC_FIB_SKIP_NEIGH);
+	if (!fib_found(ret) || fib.rt_metric != PCC_DEFAULT_METRIC || fib.ifindex != wan->ifindex)
+		return 0;
+	if (seen)
+		*seen = now;
+	return 1;
+}
+
+static __always_inline int route_is_seen6(const struct route_seen6 *seen, struct __sk_buff *skb,
+	const struct pcc_packet *p, const struct pcc_wan *wan, __u32 generation)
+{
+	const __be32 *src = p->src.in6_u.u6_addr32, *dst = p->dst.in6_u.u6_addr32;
+
+	return seen->src[0] == src[0] && seen->src[1] == src[1] && seen->src[2] == src[2] &&
+	       seen->src[3] == src[3] && seen->dst[0] == dst[0] && seen->dst[1] == dst[1] &&
+	       seen->dst[2] == dst[2] && seen->dst[3] == dst[3] && seen->ifindex == skb->ifindex &&
+	       seen->mark == wan->mark && seen->generation == generation;
+}
+
+/* Has the destination no more than a default, and has the WAN's own table a way? Three questions to
+ * the tables (see route_own6()). */
+static __noinline int route_is_plain6(
+	struct __sk_buff *skb, const struct pcc_packet *p, const struct pcc_wan *wan)
+{
+	__u32 place, generation;
+	struct route_seen6 *seen;
+
+	if (!skb || !p || !wan)
+		return 0;
+	generation = route_generation(skb, PCC_V6);
+	place = route_place(p->src.in6_u.u6_addr32[2] ^ p->src.in6_u.u6_addr32[3],
+		p->dst.in6_u.u6_addr32[1] ^ p->dst.in6_u.u6_addr32[2] ^ p->dst.in6_u.u6_addr32[3],
+		wan->mark);
+	seen = generation ? bpf_map_lookup_elem(&pcc_routes_seen6, &place) : NULL;
+	if (seen && route_is_seen6(seen, skb, p, wan, generation))
+		return 1;
+	if (route_own(skb, p) != ROUTE_DEFAULT || route_marked(skb, p, wan) != MARK_WORKS)
+		return 0;
+	if (seen) {
+		addr_copy6(seen->src, p->src.in6_u.u6_addr32);
+		addr_copy6(seen->dst, p->dst.in6_u.u6_addr32);
+		seen->ifindex = skb->ifindex;
+		seen->mark = wan->mark;
+		seen->generation = generation;
+	}
+	return 1;
+}
+
+/* The plain case: a destination to which only defaults lead, and a WAN that has one. */
+static __always_inline int route_is_plain(
+	struct __sk_buff *skb, const struct pcc_packet *p, const struct pcc_wan *wan)
+{
+	return p->family == PCC_V4 ? route_is_plain4(skb, p, wan) : route_is_plain6(skb, p, wan);
 }
 
 #endif
