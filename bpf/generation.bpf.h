@@ -20,18 +20,13 @@ struct netns_ipv4___pcc {
 						     ports */
 } __attribute__((preserve_access_index));
 
-struct fib_rules_ops___pcc {
-	unsigned int fib_rules_seq; /* net/core/fib_rules.c: each rule that comes or goes */
-} __attribute__((preserve_access_index));
-
 struct rt6_statistics___pcc {
 	__u32 fib_discarded_routes; /* net/ipv6/ip6_fib.c, fib6_del_route() */
 } __attribute__((preserve_access_index));
 
 struct netns_ipv6___pcc {
-	atomic_t fib6_sernum; /* net/ipv6/ip6_fib.c: each IPv6 route that comes or changes */
+	atomic_t fib6_sernum; /* net/ipv6/ip6_fib.c: each IPv6 route that comes or changes, rules */
 	struct rt6_statistics___pcc *rt6_stats;
-	struct fib_rules_ops___pcc *fib6_rules_ops;
 	unsigned int fib6_rules_require_fldissect;
 } __attribute__((preserve_access_index));
 
@@ -46,12 +41,8 @@ struct net___pcc {
 /* Of IPv6 routes, rules and addresses. */
 static __always_inline __u32 generation6_of(const struct net___pcc *net)
 {
-	__u32 gen = net->ipv6.fib6_sernum.counter +
-		    net->ipv6.rt6_stats->fib_discarded_routes * 0x85ebca6bu;
-
-	if (bpf_core_field_exists(struct netns_ipv6___pcc, fib6_rules_ops))
-		gen += net->ipv6.fib6_rules_ops->fib_rules_seq * 0x9e3779b1u;
-	return gen;
+	return net->ipv6.fib6_sernum.counter +
+	       net->ipv6.rt6_stats->fib_discarded_routes * 0x85ebca6bu;
 }
 
 static __always_inline __u32 generation_of(const struct net_device *dev)
