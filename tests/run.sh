@@ -28,6 +28,7 @@ BUILD=$ROOT/build
 LOGS=$BUILD/logs
 JOBS=${JOBS:-$(nproc)}
 UNIT_S=180         # limits, in seconds
+PROG_S=400
 VALGRIND_S=300
 E2E_S=600
 ALL_S=$((27 * 60)) # what has not begun by then is not run
@@ -196,7 +197,7 @@ run_valgrind() {
 run_prog() {
 	local name
 	for name in $(names prog c); do
-		suite "prog:$name" $UNIT_S cmocka_counts "$BUILD/tests/$name"
+		suite "prog:$name" $PROG_S cmocka_counts "$BUILD/tests/$name"
 	done
 }
 
