@@ -34,6 +34,8 @@ struct pcc_daemon_wan {
 	bool in_force;		/* cfg and out are */
 	struct pcc_link_view link;
 	struct pcc_wan_out out;
+	struct pcc_wan_out before; /* both as they were before the last look */
+	bool was_in_force;
 	uint64_t since_s;
 	bool marked; /* while the list is gone through */
 
@@ -137,8 +139,14 @@ void pcc_daemon_wans_decide(struct pcc_config *cfg, const struct pcc_observed *n
 /* Ends what runs for each WAN. */
 void pcc_daemon_wans_free(struct pcc_daemon *d);
 
-/* The states are in force: tells what changed, writes the runtime file. */
+/*
+ * The states are in force: notes them and writes the runtime file. Before anything is told of the
+ * look: who hears of it may ask for the reasons at once.
+ */
 void pcc_daemon_wans_settled(struct pcc_daemon *d);
+
+/* Tells what has changed. */
+void pcc_daemon_wans_tell(struct pcc_daemon *d);
 
 /* --- daemon_health.c ----------------------------------------------------------------------- */
 

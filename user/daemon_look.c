@@ -206,6 +206,7 @@ static void done(struct pcc_daemon *d)
 	d->conf_pending = false;
 	d->detached = false;
 	d->last_error[0] = '\0';
+	pcc_daemon_wans_settled(d);
 	if (!d->ready || was_detached)
 		pcc_daemon_tell(d, PCC_EVENT_READY, NULL, NULL, NULL, "%s",
 			adopted ? "adopted what was attached" : "attached");
@@ -215,7 +216,7 @@ static void done(struct pcc_daemon *d)
 		tell_what(d);
 	pcc_fight_note(&d->fight, pcc_daemon_now_ms(), did_network(&d->did) && !d->did.maps);
 	pcc_hook_pins(&d->s.dp, drop_stale, NULL);
-	pcc_daemon_wans_settled(d);
+	pcc_daemon_wans_tell(d);
 	d->epoch = d->s.dp.meta->epoch;
 }
 

@@ -217,15 +217,12 @@ static const char *text_of(const struct pcc_wan_out *out)
 	return pcc_wan_state_text(out->state, out->degraded, out->standby);
 }
 
-static void settled_one(struct pcc_daemon *d, struct pcc_daemon_wan *w,
-	const struct pcc_wan_cfg *cfg, const struct pcc_wan_out *out)
+static void settled_one(
+	struct pcc_daemon_wan *w, const struct pcc_wan_cfg *cfg, const struct pcc_wan_out *out)
 {
-	const char *old = w->in_force ? text_of(&w->out) : "new", *new_state = text_of(out);
-	bool told = w->in_force && !strcmp(old, new_state);
-
-	if (!told || strcmp(w->out.reason, out->reason))
-		pcc_daemon_tell(d, PCC_EVENT_WAN, w->name, old, new_state, "%s", out->reason);
-	if (!told)
+	w->before = w->out;
+	w->was_in_force = w->in_force;
+	if (!w->in_force || strcmp(text_of(&w->before), text_of(out)))
 		w->since_s = (uint64_t)time(NULL);
 	w->cfg = *cfg;
 	w->out = *out;
@@ -256,9 +253,30 @@ void pcc_daemon_wans_settled(struct pcc_daemon *d)
 	for (uint32_t i = 0; i < d->next.nwans; i++) {
 		struct pcc_daemon_wan *w = pcc_daemon_wan(d, d->next.wans[i].name);
 
+		if (w)
+			settled_one(w, &d->next.wans[i], &d->next_out[i]);
+	}
+	write_run(d);
+}
+
+static void tell_one(struct pcc_daemon *d, const struct pcc_daemon_wan *w)
+{
+	const char *old = w->was_in_force ? text_of(&w->before) : "new";
+
+	if (!w->was_in_force || strcmp(old, text_of(&w->out)) ||
+		strcmp(w->before.reason, w->out.reason))
+		pcc_daemon_tell(
+			d, PCC_EVENT_WAN, w->name, old, text_of(&w->out), "%s", w->out.reason);
+}
+
+void pcc_daemon_wans_tell(struct pcc_daemon *d)
+{
+	for (uint32_t i = 0; i < d->next.nwans; i++) {
+		struct pcc_daemon_wan *w = pcc_daemon_wan(d, d->next.wans[i].name);
+
 		if (!w)
 			continue;
-		settled_one(d, w, &d->next.wans[i], &d->next_out[i]);
+		tell_one(d, w);
 		pcc_daemon_health_follow(d, w);
 	}
 	if (d->next_alarm && !d->alarm)
@@ -267,5 +285,4 @@ void pcc_daemon_wans_settled(struct pcc_daemon *d)
 	if (!d->next_alarm && d->alarm)
 		pcc_daemon_tell(d, PCC_EVENT_ALARM_OVER, NULL, NULL, NULL, "a WAN is fit again");
 	d->alarm = d->next_alarm;
-	write_run(d);
 }

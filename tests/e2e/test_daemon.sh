@@ -260,3 +260,24 @@ same_as "$T_DIR/ids" rt_ids
 wait "$lines" "$json" 2>/dev/null
 t_assert_status 0 pcc detach
 t_assert 'no runtime directory' test ! -e "$(run_dir "$BPFFS/pccbpf")"
+
+t_begin 'who hears of a look can ask for its reasons: they are written before it is told'
+# The log is a pipe that is full: the daemon waits in the first word of what it tells.
+mkfifo "$T_DIR/pipe"
+exec {pipe}<>"$T_DIR/pipe"
+dd if=/dev/zero of="$T_DIR/pipe" bs=4096 oflag=nonblock status=none 2>/dev/null
+conf wan1 wan2 tun0
+# shellcheck disable=SC2016
+spawn rt bash -c 'exec "$@" 2>"$0"' "$T_DIR/pipe" "$PCCBPF" daemon --config "$DAEMON_CONF" --bpffs "$BPFFS/pccbpf" {pipe}>&-
+DAEMON_PID=$SPAWNED
+reason_there() {
+	[[ $(pcc wan list --json 2>/dev/null | jq -r '.[2].reason') == 'the interface is missing' ]]
+}
+t_assert 'the reason of what is not told yet' poll_until 5 reason_there
+cat "$T_DIR/pipe" >"$DAEMON_LOG" {pipe}>&- &
+reader=$!
+t_assert 'it is told' poll_until 5 daemon_said '^pccbpf: tun0 new -> down: the interface is missing$'
+stop "$DAEMON_PID"
+exec {pipe}>&-
+wait "$reader"
+t_assert_status 0 pcc detach

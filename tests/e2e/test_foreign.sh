@@ -149,6 +149,7 @@ for mode in tcx clsact; do
 	t_assert_eq "$filters" 8 'foreign filters'
 
 	t_begin "$mode: those behind ours see each packet of established connections, too: auto leaves what arrives to the kernel"
+	t_assert_status 0 pcc "${ATTACH[@]}" --buckets 4096 --fastpath auto
 	behind='program count'
 	[[ $mode == tcx ]] || behind='filter bpf, pref 40000'
 	t_assert_eq "$(pcc status --json | jq -c '[.lan[0], .wans[0] | [.fastpath, .fastpath_reason]] | unique')" \

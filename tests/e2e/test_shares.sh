@@ -259,10 +259,31 @@ TABLE
 
 # ---------------------------------------------------------------- packets
 
-# With permanent neighbours nothing but our packets crosses a WAN.
-freeze_neighbours() {
+# own_frames_off NS IF: what the namespace sends of its own by the interface is dropped. What it forwards is not.
+own_frames_off() {
+	in_lab "$1" nft -f - <<-END
+	table inet silent {
+		chain out {
+			type filter hook output priority filter;
+			oifname "$2" drop
+		}
+	}
+	table arp silent {
+		chain out {
+			type filter hook output priority filter;
+			oifname "$2" drop
+		}
+	}
+	END
+}
+
+# With permanent neighbours, and with the router and the ISPs silent, nothing but our packets crosses a WAN. The kernel
+# would else report its multicast groups (MLD) whenever XDP is attached, and once more within a second.
+freeze_links() {
 	local i mac
+	own_frames_off rt 'wan*'
 	for i in 1 2 3 4 5; do
+		own_frames_off isp$i cust
 		# Entries in use would be probed a few seconds later, link-local ones too.
 		rt ip neigh flush dev "wan$i"
 		isp $i ip neigh flush dev cust
@@ -293,7 +314,7 @@ sunk() {
 	[[ $(stat_of '[.wans[].tx_packets] | add') -ge $1 ]]
 }
 
-freeze_neighbours
+freeze_links
 pcc attach --lan "$LAN_IF" --wan "$WANS" >/dev/null || t_bail 'attach failed'
 
 t_begin 'each LAN packet is counted exactly once, on the WAN that sent it: 20,000 datagrams, both families'

@@ -36,11 +36,13 @@ t_assert_eq "$(rt ip -4 route show table 102 | grep -c 'default dev tun0')" 1 'I
 t_assert_eq "$(rt ip -6 route show table 102 | grep -c 'default dev tun0')" 1 'IPv6 default of table 102'
 t_assert_eq "$(pcc status --json | jq -c '[.wans[] | .gateway]')" '["198.18.1.1",null]' gateways
 
-t_begin 'status says of each kind of device why the fast path is in tc'
+t_begin 'status says of each kind of device why auto puts the fast path in tc'
+t_assert_status 0 pcc attach --lan br0 --wan wan1,tun0 --fastpath auto
 t_assert_eq "$(pcc status --json | jq -r '.lan[], .wans[] | "\(.name) \(.fastpath): \(.fastpath_reason)"')" \
 	'br0 tc: no native XDP on a device of kind bridge
 wan1 tc: auto takes XDP for hardware only, this is of kind veth
 tun0 tc: a device without link-layer header has no XDP here' 'status'
+t_assert_status 0 pcc attach --lan br0 --wan wan1,tun0
 
 t_begin 'connections are spread over Ethernet and tun, each with the right source'
 lan 1 "$LABTOOL" connect --dst "$SERVERS4,$SERVERS6" --port "$TCP_PORT" --count 1000 >"$T_DIR/seen"

@@ -1926,13 +1926,17 @@ static void pace(const struct opts *o, uint64_t start_ns, uint64_t sent)
 	nanosleep(&ts, NULL);
 }
 
-/* Sends up to `n` equal datagrams; returns how many went out, or -errno when none can. */
-static int blast_some(int fd, char *payload, size_t size, unsigned int n)
+/*
+ * Sends up to `n` equal datagrams; returns how many went out, or -errno when none can. What fails
+ * is tried again: ENOBUFS says that the device dropped it (veth whose ring is full; Linux 6.8),
+ * other errors may be those that ICMP brought for an earlier one.
+ */
+static int blast_some(int fd, char *payload, size_t size, unsigned int n, uint64_t *dropped)
 {
 	struct iovec iov = {.iov_base = payload, .iov_len = size};
 	struct mmsghdr msgs[UDP_BATCH];
 	unsigned int i, turn;
-	int put;
+	int put, err = 0;
 
 	memset(msgs, 0, sizeof(msgs));
 	for (i = 0; i < n; i++) {
@@ -1943,11 +1947,11 @@ static int blast_some(int fd, char *payload, size_t size, unsigned int n)
 		put = sendmmsg(fd, msgs, n, 0);
 		if (put >= 0)
 			return put;
-		if (errno != EAGAIN && errno != ENOBUFS && errno != ECONNREFUSED)
-			return -errno;
+		err = errno;
+		*dropped += err == ENOBUFS;
 		nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
 	}
-	return -EAGAIN;
+	return -err;
 }
 
 static int *blast_open(const struct opts *o)
@@ -1962,13 +1966,18 @@ static int *blast_open(const struct opts *o)
 		if (fds[i] < 0)
 			die("flow %u: %s", i, err_name(-fds[i]));
 		set_int(fds[i], SOL_SOCKET, SO_SNDBUFFORCE, 4 << 20);
+		/* Without it the kernel does not say that the device dropped a datagram. */
+		if (t.dst.family == AF_INET6)
+			set_int(fds[i], IPPROTO_IPV6, IPV6_RECVERR, 1);
+		else
+			set_int(fds[i], IPPROTO_IP, IP_RECVERR, 1);
 	}
 	return fds;
 }
 
 static int cmd_blast(struct opts *o)
 {
-	uint64_t sent = 0, start_ns;
+	uint64_t sent = 0, dropped = 0, start_ns;
 	unsigned int flow = 0, batch;
 	int *fds, put, err = 0;
 	char *payload;
@@ -1989,7 +1998,7 @@ static int cmd_blast(struct opts *o)
 	while (sent < o->count && !err) {
 		unsigned int n = o->count - sent < batch ? (unsigned int)(o->count - sent) : batch;
 
-		put = blast_some(fds[flow], payload, o->size, n);
+		put = blast_some(fds[flow], payload, o->size, n, &dropped);
 		if (put < 0)
 			err = -put;
 		else
@@ -1998,8 +2007,8 @@ static int cmd_blast(struct opts *o)
 		pace(o, start_ns, sent);
 	}
 	seconds = (double)(now_ns() - start_ns) / 1e9;
-	printf("{\"sent\":%llu,\"flows\":%u,\"size\":%u,\"seconds\":%.3f}\n",
-		(unsigned long long)sent, o->flows, o->size, seconds);
+	printf("{\"sent\":%llu,\"dropped\":%llu,\"flows\":%u,\"size\":%u,\"seconds\":%.3f}\n",
+		(unsigned long long)sent, (unsigned long long)dropped, o->flows, o->size, seconds);
 	if (err)
 		fprintf(stderr, "blast: %s after %llu packets\n", err_name(err),
 			(unsigned long long)sent);
