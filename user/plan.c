@@ -746,13 +746,48 @@ int pcc_plan_make(struct pcc_plan *plan, const struct pcc_config *cfg, const str
 
 /* --- printing ------------------------------------------------------------------------------ */
 
-static void op_print(const struct pcc_op *op, FILE *out)
+/* A program that comes or goes. */
+static void program_print(const struct pcc_op *op, FILE *out)
 {
 	static const char *const progs[] = {
 #define X(sym, name) #name,
 		PCC_PROGS(X)
 #undef X
 	};
+
+	switch (op->kind) {
+	case PCC_OP_HOOK_ON:
+		fprintf(out, "tc attach dev %s %s %s\n", op->hook.ifname,
+			op->hook.dir == PCC_HOOK_IN ? "ingress" : "egress", progs[op->hook.prog]);
+		break;
+	case PCC_OP_HOOK_OFF:
+		fprintf(out, "tc detach dev %s %s\n", op->hook.ifname,
+			op->hook.dir == PCC_HOOK_IN ? "ingress" : "egress");
+		break;
+	case PCC_OP_XDP_ON:
+		fprintf(out, "xdp attach dev %s pcc_fast\n", op->hook.ifname);
+		break;
+	case PCC_OP_XDP_OFF:
+		fprintf(out, "xdp detach dev %s pcc_fast\n", op->hook.ifname);
+		break;
+	case PCC_OP_NEXTHOP_ON:
+		fprintf(out, "bpf: watch neighbours that change their MAC\n");
+		break;
+	case PCC_OP_NEXTHOP_OFF:
+		fprintf(out, "bpf: watch neighbours no longer\n");
+		break;
+	case PCC_OP_OWN_ON:
+	case PCC_OP_OWN_OFF:
+		fprintf(out, "cgroup %s pcc_connect4, pcc_connect6\n",
+			op->kind == PCC_OP_OWN_ON ? "attach" : "detach");
+		break;
+	default:
+		break;
+	}
+}
+
+static void op_print(const struct pcc_op *op, FILE *out)
+{
 	char text[256];
 	const char *v6 = op->route.family == AF_INET6 || op->rule.family == AF_INET6 ? " -6" : "";
 
@@ -782,29 +817,14 @@ static void op_print(const struct pcc_op *op, FILE *out)
 		fprintf(out, "nft replace table inet pccbpf\n");
 		break;
 	case PCC_OP_HOOK_ON:
-		fprintf(out, "tc attach dev %s %s %s\n", op->hook.ifname,
-			op->hook.dir == PCC_HOOK_IN ? "ingress" : "egress", progs[op->hook.prog]);
-		break;
 	case PCC_OP_HOOK_OFF:
-		fprintf(out, "tc detach dev %s %s\n", op->hook.ifname,
-			op->hook.dir == PCC_HOOK_IN ? "ingress" : "egress");
-		break;
 	case PCC_OP_XDP_ON:
-		fprintf(out, "xdp attach dev %s pcc_fast\n", op->hook.ifname);
-		break;
 	case PCC_OP_XDP_OFF:
-		fprintf(out, "xdp detach dev %s pcc_fast\n", op->hook.ifname);
-		break;
 	case PCC_OP_NEXTHOP_ON:
-		fprintf(out, "bpf: watch neighbours that change their MAC\n");
-		break;
 	case PCC_OP_NEXTHOP_OFF:
-		fprintf(out, "bpf: watch neighbours no longer\n");
-		break;
 	case PCC_OP_OWN_ON:
 	case PCC_OP_OWN_OFF:
-		fprintf(out, "cgroup %s pcc_connect4, pcc_connect6\n",
-			op->kind == PCC_OP_OWN_ON ? "attach" : "detach");
+		program_print(op, out);
 		break;
 	case PCC_OP_COMMIT:
 		fprintf(out, "maps: write WANs, interfaces and bucket tables, switch to them\n");
