@@ -701,6 +701,17 @@ static int plan_nexthops(
 	return op_simple(plan, wanted ? PCC_OP_NEXTHOP_ON : PCC_OP_NEXTHOP_OFF);
 }
 
+/* Is accept_local about to be set somewhere? The data plane must then drop what the kernel lets
+ * pass. */
+static bool sets_accept_local(const struct pcc_plan *plan)
+{
+	for (size_t i = 0; i < plan->n; i++)
+		if (plan->ops[i].kind == PCC_OP_SYSCTL &&
+			strstr(plan->ops[i].sysctl.path, "/accept_local"))
+			return true;
+	return false;
+}
+
 int pcc_plan_make(struct pcc_plan *plan, const struct pcc_config *cfg, const struct pcc_config *old,
 	const struct pcc_observed *now)
 {
@@ -717,7 +728,7 @@ int pcc_plan_make(struct pcc_plan *plan, const struct pcc_config *cfg, const str
 		ret = op_simple(plan, PCC_OP_NAT_FIRST);
 	if (!ret)
 		ret = plan_hooks_on(plan, cfg, now);
-	if (!ret && !now->maps_match)
+	if (!ret && (!now->maps_match || sets_accept_local(plan)))
 		ret = op_simple(plan, PCC_OP_COMMIT);
 	if (!ret && cfg->own && !now->own_current)
 		ret = op_simple(plan, PCC_OP_OWN_ON);

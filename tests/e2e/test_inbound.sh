@@ -96,6 +96,23 @@ inbound_tests() {
 	done
 }
 
+# spoofed WHAT: 20 packets from the first ISP whose source is an address of the router. Dropped they are in any
+# case: WHAT is "us", "the kernel" or "either".
+spoofed() {
+	local before
+	before=$(counter_of martian)
+	isp 1 "$LABTOOL" synflood --dst "$(wan_address 4 wan1)" --port 9000 --count 20 --src-base 192.168.77.1 \
+		--src-count 1 --sport-base 2000 >"$T_DIR/spoofed"
+	t_assert_eq "$(jq .sent "$T_DIR/spoofed")" 20 'packets sent'
+	martians_are() { (($(counter_of martian) - before == $1)); }
+	case $1 in
+	us) t_assert 'each is counted as a martian' poll_until 3 martians_are 20 ;;
+	'the kernel') t_assert 'none is counted as a martian' martians_are 0 ;;
+	esac
+	t_assert_eq "$(rt conntrack -L -s 192.168.77.1 -d "$(wan_address 4 wan1)" 2>/dev/null | wc -l)" 0 \
+		'connections of them'
+}
+
 for rp in 0 1; do
 	lab_up --isps 3 --hosts 1 --host-addrs 20 --rp-filter $rp
 	port_forwards
@@ -128,6 +145,18 @@ for rp in 0 1; do
 			awk '$1 == "FAIL" { print $1, $2; next } { print $5 }' | sort | uniq -c | xargs)" "4 $a4 4 $a6" "bound to $wan"
 	done
 	assert_no_leak
+
+	t_begin "rp_filter $rp: an address of the router does not come in from an ISP"
+	spoofed "$( ((rp)) && echo the kernel || echo us)"
+	if ((rp)); then
+		rt sh -c 'echo 0 | tee /proc/sys/net/ipv4/conf/*/rp_filter >/dev/null'
+		t_assert_status 0 pcc attach --lan br0 --wan wan1,wan2,wan3
+		spoofed us
+		rt sh -c 'echo 1 | tee /proc/sys/net/ipv4/conf/*/rp_filter >/dev/null'
+		t_assert_status 0 pcc attach --lan br0 --wan wan1,wan2,wan3
+		t_assert_eq "$(rt cat /proc/sys/net/ipv4/conf/wan1/accept_local)" 0 'accept_local is as it was'
+		spoofed either
+	fi
 
 	t_begin "rp_filter $rp: detach puts every sysctl back"
 	t_assert_status 0 pcc detach
