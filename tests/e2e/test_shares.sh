@@ -86,7 +86,7 @@ explain_sample() {
 make_connections() {
 	local run=0 dst n=$(($1 / ${#DSTS[@]}))
 	for dst in "${DSTS[@]}"; do
-		lan 1 "$LABTOOL" connect --parallel 32 --proto "$2" --dst "$dst" --port "$PORTS" --count $n --rst \
+		lan 1 "$LABTOOL" connect --proto "$2" --dst "$dst" --port "$PORTS" --count $n --rst \
 			--src-base "$SRC4,$SRC6" --src-count $SRC_N --sport-base $((SPORT + run * n)) \
 			2>>"$T_DIR/connect.err" | sed "s/^/$2 /" >>"$T_DIR/made"
 		run=$((run + 1))
@@ -334,7 +334,7 @@ t_assert_eq "$(awk '{ n += $3 } END { print n }' "$T_DIR/stats")" 0 'received'
 t_begin 'each packet from a WAN is counted exactly once: TCP and UDP with answers, both families'
 iface_packets >"$T_DIR/iface"
 for proto in tcp udp; do
-	lan 1 "$LABTOOL" connect --parallel 32 --proto $proto --dst "$SERVERS4,$SERVERS6" --port 7000-7015 --count 3000 \
+	lan 1 "$LABTOOL" connect --proto $proto --dst "$SERVERS4,$SERVERS6" --port 7000-7015 --count 3000 \
 		--src-base "$SRC4,$SRC6" --src-count 100 --sport-base 40000 >/dev/null 2>"$T_DIR/err" ||
 		t_fail "$proto: $(<"$T_DIR/err")"
 done
@@ -357,7 +357,7 @@ assert_no_leak
 
 # The sources that servers saw of 400 fixed tuples, in a fixed order.
 mapping() {
-	lan 1 "$LABTOOL" connect --parallel 32 --proto udp --dst "$SERVERS4,$SERVERS6" --port 7000-7015 --count 400 \
+	lan 1 "$LABTOOL" connect --proto udp --dst "$SERVERS4,$SERVERS6" --port 7000-7015 --count 400 \
 		--src-base "$SRC4,$SRC6" --src-count 100 --sport-base 50000 2>/dev/null | sort | cut -d' ' -f1-5
 }
 
