@@ -165,14 +165,14 @@ int traffic_bursts(struct traffic *tr, uint32_t opened, uint32_t count, uint32_t
 	bool wan_known, char *why);
 /* Begins that cycle again. */
 void traffic_bursts_rewind(struct traffic *tr);
-/*
- * Sends packets and waits until as many have reached the ISPs. expected < packets: the router keeps
- * the rest. Returns ns per packet, or -1 with why.
- */
 /* From here on the packets are SYNs, which are answered, and the last ACKs are what arrives. */
 void traffic_handshakes(struct traffic *tr, bool on);
 /* Each flow goes to a destination of its own. */
 void traffic_spread(struct traffic *tr, bool on);
+/*
+ * Sends packets and waits until as many have reached the ISPs. expected < packets: the router keeps
+ * the rest. Returns ns per packet, or -1 with why.
+ */
 double traffic_run(struct traffic *tr, uint32_t packets, bool expect_arrival, char *why);
 /* passes times: every flow once, each answered. masked: sources must have been translated. */
 int traffic_warm_up(struct traffic *tr, uint32_t first, uint32_t count, int passes, bool bidir,

@@ -38,11 +38,16 @@ struct net___pcc {
 
 #define PCC_HAVE_GENERATION() bpf_core_field_exists(struct net___pcc, nft.base_seq)
 
-/* Of IPv6 routes, rules and addresses. */
+/*
+ * Of IPv6 routes, rules and addresses, and of IPv4's. IPv6 needs both: a link that loses its
+ * carrier takes its routes out of use without counting (rt6_sync_down_dev()); IPv4 counts that
+ * (fib_netdev_event()).
+ */
 static __always_inline __u32 generation6_of(const struct net___pcc *net)
 {
 	return net->ipv6.fib6_sernum.counter +
-	       net->ipv6.rt6_stats->fib_discarded_routes * 0x85ebca6bu;
+	       net->ipv6.rt6_stats->fib_discarded_routes * 0x85ebca6bu +
+	       net->ipv4.rt_genid.counter * 0x9e3779b1u;
 }
 
 static __always_inline __u32 generation_of(const struct net_device *dev)
@@ -50,9 +55,7 @@ static __always_inline __u32 generation_of(const struct net_device *dev)
 	const struct net___pcc *net = (const void *)dev->nd_net.net;
 	__u32 gen = net->nft.base_seq * 0x9e3779b1u;
 
-	gen = (gen ^ gen >> 15) + net->ipv4.rt_genid.counter;
-	gen = gen * 0x85ebca6bu;
-	gen = (gen ^ gen >> 13) + generation6_of(net);
+	gen = (gen ^ gen >> 15) + generation6_of(net);
 	return gen ? gen : 1;
 }
 

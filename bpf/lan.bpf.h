@@ -211,17 +211,16 @@ static __noinline void decide_hash(struct __sk_buff *skb, const struct pcc_packe
 /*
  * The plain case, with few questions to the routing tables: nothing known of the connection, no
  * policies, and the bucket's WAN has a default route, which wins over nothing but defaults. Returns
- * 1 if that is so.
+ * 1 if that is so. Not for TCP that is under way. Not static, as policy_decide().
  */
-static __noinline int decide_plain(struct __sk_buff *skb, const struct pcc_packet *p,
+__noinline int decide_plain(struct __sk_buff *skb, const struct pcc_packet *p,
 	const struct pcc_meta *meta, struct pcc_decision *d)
 {
 	__u32 base, n, key, id, *owner;
 	struct pcc_ct_info info;
 	struct pcc_wan *wan;
 
-	if (!skb || !p || !meta || !d || p->flags || policies_stand(meta->active_half & 1) ||
-		(p->tuple.proto == IPPROTO_TCP && !packet_is_syn(p)))
+	if (!skb || !p || !meta || !d || p->flags || policies_stand(meta->active_half & 1))
 		return 0;
 	if (p->tuple.proto == IPPROTO_UDP && (ct_lookup(skb, &p->tuple, &info, 0, 0), info.found))
 		return 0;
@@ -238,13 +237,16 @@ static __noinline int decide_plain(struct __sk_buff *skb, const struct pcc_packe
 	return 1;
 }
 
-/* Decides about a LAN packet whose connection is not remembered. Reads only. Returns the origin. */
+/*
+ * Decides about a LAN packet whose connection is not remembered. Reads only. Returns the origin.
+ * The plain case of TCP is a SYN, and lan_in_syn()'s.
+ */
 static __always_inline int decide(struct __sk_buff *skb, const struct pcc_packet *p,
 	const struct pcc_meta *meta, struct pcc_decision *d)
 {
 	int origin;
 
-	if (decide_plain(skb, p, meta, d))
+	if (p->tuple.proto != IPPROTO_TCP && decide_plain(skb, p, meta, d))
 		return PCC_ORIGIN_LAN;
 	d->bucket = PCC_NO_BUCKET;
 	origin = decide_known(skb, p, meta, d);
@@ -435,7 +437,9 @@ static __always_inline int lan_in(struct __sk_buff *skb, const struct pcc_meta *
 		return is_martian(skb, &p) ? PCC_R_MARTIAN : -err;
 	if (packet_is_link_scope(&p))
 		return is_martian(skb, &p) ? PCC_R_MARTIAN : PCC_R_BYPASS_MULTICAST;
-	if (packet_is_syn(&p) && !is_martian(skb, &p)) {
+	if (packet_is_syn(&p)) {
+		if (is_martian(skb, &p))
+			return PCC_R_MARTIAN;
 		reason = lan_in_syn(skb, &p, meta);
 		if (reason != PCC_R_MAX)
 			return reason;

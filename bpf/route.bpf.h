@@ -180,7 +180,8 @@ static __noinline int route_marked(
  * stay as they are: a client that opens one connection opens the next to the same server. Where two
  * questions have the same place the last one has it. Small, so that they stay in the cache.
  */
-#define PCC_ROUTES_SEEN 1024u
+#define PCC_ROUTES_SEEN_BITS 10
+#define PCC_ROUTES_SEEN (1u << PCC_ROUTES_SEEN_BITS)
 
 struct route_seen4 {
 	__be32 src;
@@ -233,7 +234,8 @@ static __always_inline __u32 route_generation(struct __sk_buff *skb, __u32 famil
 /* The place of a question: the hosts of one network each have theirs. */
 static __always_inline __u32 route_place(__be32 src, __be32 dst, __u32 mark)
 {
-	return (bpf_ntohl(src) * 2 + (dst + mark) * 0x85ebca6bu) * 0x9e3779b1u >> 22;
+	return (bpf_ntohl(src) * 2 + (dst + mark) * 0x85ebca6bu) * 0x9e3779b1u >>
+	       (32 - PCC_ROUTES_SEEN_BITS);
 }
 
 /*
