@@ -226,8 +226,10 @@ static __always_inline void learn_store(
 	struct learn_scratch *s, struct pcc_conn *conn, __u32 epoch, __u32 generation)
 {
 	struct pcc_flow *old = bpf_map_lookup_elem(&pcc_flows, &s->key);
-	__u32 lease = (bpf_ktime_get_coarse_ns() + PCC_LEASE_NS) >> PCC_LEASE_SHIFT;
+	__u64 now = bpf_ktime_get_coarse_ns();
+	__u32 lease = (now + PCC_LEASE_NS) >> PCC_LEASE_SHIFT;
 
+	flow_is_leased(&s->key, now);
 	if (!old) {
 		/* Most often the packets arrive on the CPU that forwards them. */
 		s->flow.cpu = bpf_get_smp_processor_id();

@@ -28,6 +28,14 @@ struct {
 	__type(value, struct pcc_flow);
 } pcc_flows SEC(".maps");
 
+/* Which keys may have a lease. Written by whoever learns, read before pcc_flows is asked. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct pcc_leased);
+} pcc_leased SEC(".maps");
+
 /* WANs by id. Written by user space only. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

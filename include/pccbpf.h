@@ -15,7 +15,7 @@
 #endif
 
 #define PCC_MAGIC 0x70636362u /* "pccb" */
-#define PCC_ABI_VERSION 3u
+#define PCC_ABI_VERSION 4u
 
 #define PCC_MAX_WANS 64u  /* WAN ids are 1..64; id 0 means "no WAN" everywhere */
 #define PCC_MAX_LANS 64u  /* LAN interfaces */
@@ -305,6 +305,21 @@ struct pcc_flow_key {
 #define PCC_FLOW_PORTS 0x10u /* NAT changes a port */
 #define PCC_FLOW_ADDRS 0x20u /* NAT changes an address */
 #define PCC_FLOW_ENDED 0x40u /* FIN or RST was seen: the next packet deletes the entry */
+
+/*
+ * Value of pcc_leased: when a lease was last given to a packet whose key falls on a place
+ * (pcc_leased_place(), pccbpf_flow.h), CLOCK_MONOTONIC >> PCC_LEASED_SHIFT, modulo 256. Where that
+ * is older than PCC_LEASED_OLD no lease is good, and pcc_flows need not be asked: most packets of
+ * new connections are spared a look-up that finds nothing. A place that several keys share, or that
+ * is 0, costs a look-up only.
+ */
+#define PCC_LEASED_PLACES_BITS 16
+#define PCC_LEASED_SHIFT 32 /* units of 2^32 ns, 4.29 s */
+#define PCC_LEASED_OLD 5    /* units: the longest stretched lease is 20 s */
+
+struct pcc_leased {
+	__u8 at[1 << PCC_LEASED_PLACES_BITS];
+};
 
 #define PCC_LEASE_SHIFT 20 /* pcc_flow.lease is in units of 2^20 ns, 1.05 ms */
 

@@ -47,6 +47,15 @@ static inline __attribute__((always_inline)) void pcc_flow_key_of(
 	key->dport = t->dport;
 }
 
+/* The place of a key in pcc_leased. */
+static inline __attribute__((always_inline)) __u32 pcc_leased_place(const struct pcc_flow_key *key)
+{
+	__u64 digest = pcc_digest(0, key->src, key->dst);
+
+	digest ^= (__u64)key->where << 32 | (__u32)key->sport << 16 | key->dport;
+	return digest * 0x9e3779b97f4a7c15ull >> (64 - PCC_LEASED_PLACES_BITS);
+}
+
 /*
  * What an entry has counted between two readings of its counters' sum: packets and bytes. The later
  * reading may be the smaller one where another CPU was faster; both are negative then, modulo 2^64.

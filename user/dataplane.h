@@ -26,6 +26,7 @@
 	X(SYSCTLS, pcc_sysctls)                                                                    \
 	X(CONNS, pcc_conns)                                                                        \
 	X(FLOWS, pcc_flows)                                                                        \
+	X(LEASED, pcc_leased)                                                                      \
 	X(WANS, pcc_wans)                                                                          \
 	X(BUCKETS, pcc_buckets)                                                                    \
 	X(IFACES, pcc_ifaces)                                                                      \

@@ -54,6 +54,7 @@ static const struct {
 		0},
 	[PCC_MAP_FLOWS] = {BPF_MAP_TYPE_LRU_HASH, sizeof(struct pcc_flow_key),
 		sizeof(struct pcc_flow), 0},
+	[PCC_MAP_LEASED] = {BPF_MAP_TYPE_ARRAY, 4, sizeof(struct pcc_leased), 1},
 	[PCC_MAP_WANS] = {BPF_MAP_TYPE_ARRAY, 4, sizeof(struct pcc_wan), PCC_WAN_SLOTS},
 	[PCC_MAP_BUCKETS] = {BPF_MAP_TYPE_ARRAY, 4, 4, 0},
 	[PCC_MAP_IFACES] = {BPF_MAP_TYPE_HASH, 4, sizeof(struct pcc_iface), 0},

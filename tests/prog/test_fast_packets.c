@@ -1841,6 +1841,57 @@ static void leases_stretch_when_too_many_end(void **state)
 	ip6("rule flush protocol 99\n");
 }
 
+/* Makes the last lease of what has this key's place `units` old. */
+static void leased_age(const struct link2 *c, int dir, uint32_t units)
+{
+	static struct pcc_leased leased;
+	struct pcc_flow_key key = flow_key(c, dir);
+	uint32_t zero = 0;
+
+	assert_int_equal(bpf_map_lookup_elem(FD(pcc_leased), &zero, &leased), 0);
+	leased.at[pcc_leased_place(&key)] = (coarse_ns() >> PCC_LEASED_SHIFT) - units;
+	assert_int_equal(bpf_map_update_elem(FD(pcc_leased), &zero, &leased, BPF_ANY), 0);
+}
+
+/*
+ * Where no lease was given for long none is looked for, however good the entry looks; what the
+ * kernel forwards is learned again. FIN and RST find the entries all the same.
+ */
+static void leases_are_looked_for_where_some_were_given(void **state)
+{
+	(void)state;
+	open_all();
+	for (size_t i = 0; i < ARRAY_LEN(conns_all); i++) {
+		struct link2 *c = &conns_all[i];
+		struct look k = look_plain();
+		struct buf p, out;
+		bool came;
+
+		for (int dir = TO_WAN; dir <= TO_LAN; dir++) {
+			/* Not PCC_LEASED_OLD: the next unit may begin meanwhile. */
+			leased_age(c, dir, PCC_LEASED_OLD - 1);
+			if (!fast_now(c, dir))
+				fail_msg("%s: a lease of 20 s ago is not found", c->name);
+			leased_age(c, dir, PCC_LEASED_OLD + 1);
+			if (fast_now(c, dir))
+				fail_msg("%s: looked for where none can be", c->name);
+			fast_on(true);
+			kernel_way(c, dir, TCP_ACK);
+			if (!fast_now(c, dir))
+				fail_msg("%s: learned, and not found", c->name);
+		}
+		if (c->proto != IPPROTO_TCP)
+			continue;
+		leased_age(c, TO_WAN, PCC_LEASED_OLD + 1);
+		leased_age(c, TO_LAN, PCC_LEASED_OLD + 1);
+		k.flags = FIN | TCP_ACK;
+		p = pkt(c, i & 1, &k);
+		assert_false(fast(i & 1, &p, &out, &came));
+		if (has_flow(c, TO_WAN) || has_flow(c, TO_LAN))
+			fail_msg("%s: a FIN after a long silence left an entry", c->name);
+	}
+}
+
 int main(void)
 {
 #define T(f)                                                                                       \
@@ -1869,6 +1920,7 @@ int main(void)
 		T(the_packet_after_the_lease_renews_it),
 		T(leases_stretch_when_too_many_end),
 		T(a_lease_that_is_not_renewed_ends),
+		T(leases_are_looked_for_where_some_were_given),
 	};
 
 	return cmocka_run_group_tests(tests, group_up, group_down);
