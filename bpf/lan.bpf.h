@@ -42,9 +42,11 @@ static __always_inline void conn_count_rx(struct pcc_conn *conn, __u32 bytes, __
 }
 
 /*
- * Writes the WAN id into the connection's conntrack entry. The entry is not there yet when the
- * first packet passes; so it is tried again with the packets whose number is a power of two, and
- * whenever the routing decision is checked.
+ * Writes the WAN id into the connection's conntrack entry: when the connection is worth learning,
+ * which is before it has a lease, and whenever the routing decision is checked. The entry is not
+ * there yet when the first packet passes; so it is tried again with the next ones and those whose
+ * number is a power of two. User space deletes entries of a lost WAN by their marks, and those
+ * without one by the tuples in pcc_conns.
  */
 static __always_inline void conn_mark_ct(struct __sk_buff *skb, const struct pcc_tuple *key,
 	const struct pcc_meta *meta, struct pcc_conn *conn)
@@ -55,9 +57,11 @@ static __always_inline void conn_mark_ct(struct __sk_buff *skb, const struct pcc
 		conn->flags |= PCC_CONN_CT_MARKED;
 }
 
-static __always_inline int conn_wants_ct_mark(const struct pcc_conn *conn, __u64 packets)
+static __always_inline int conn_wants_ct_mark(
+	const struct pcc_conn *conn, __u64 packets, __u8 proto)
 {
-	return pcc_have_ct && !(conn->flags & PCC_CONN_CT_MARKED) && !(packets & (packets - 1));
+	return pcc_have_ct && !(conn->flags & PCC_CONN_CT_MARKED) &&
+	       worth_learning(packets, proto) && (packets <= 4 || !(packets & (packets - 1)));
 }
 
 static __always_inline __u8 conn_first_flags(__u8 proto)
@@ -454,7 +458,7 @@ static __always_inline int lan_in(struct __sk_buff *skb, const struct pcc_meta *
 	mark_set(skb, meta, conn->wan_id);
 	if (!conn->wan_id)
 		return PCC_R_BYPASS_CACHED;
-	if (conn_wants_ct_mark(conn, conn->tx_packets))
+	if (conn_wants_ct_mark(conn, conn->tx_packets, p.tuple.proto))
 		conn_mark_ct(skb, &p.tuple, meta, conn);
 	if (meta->flags & PCC_META_FASTPATH && conn->rx_packets &&
 		worth_learning(conn->tx_packets, p.tuple.proto))
@@ -553,7 +557,7 @@ static __always_inline int lan_out(struct __sk_buff *skb, const struct pcc_meta 
 	if (p.tcp_flags & PCC_TCP_SYN || p.flags & PCC_P_ERROR)
 		count_signs(&p, conn);
 	conn_count_rx(conn, skb->len, bpf_ktime_get_coarse_ns());
-	if (conn_wants_ct_mark(conn, conn->rx_packets))
+	if (conn_wants_ct_mark(conn, conn->rx_packets, key.proto))
 		conn_mark_ct(skb, &key, meta, conn);
 	if (meta->flags & PCC_META_FASTPATH && conn->tx_packets &&
 		worth_learning(conn->rx_packets, key.proto))

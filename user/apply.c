@@ -92,12 +92,36 @@ static int do_nat(struct work *w, bool with_old, struct pcc_err *err)
 	return pcc_nat_apply(&nat, NULL, err);
 }
 
+/* Forgetting the connections of a WAN. */
+struct release {
+	uint32_t wan_id;
+	bool unmarked; /* conntrack entries are marked later than they are made */
+	struct pcc_ct_deleter deleter;
+	struct pcc_err why; /* of a deletion that failed */
+};
+
+static int release_one(const struct pcc_tuple *key, const struct pcc_conn *conn, void *arg)
+{
+	struct release *r = arg;
+	int ret = 0;
+
+	if (conn->wan_id != r->wan_id)
+		return 0;
+	if (r->unmarked && !(conn->flags & PCC_CONN_CT_MARKED))
+		ret = pcc_ct_delete(&r->deleter, key, conn->origin == PCC_ORIGIN_WAN, &r->why);
+	return ret ? ret : 1;
+}
+
 static int do_release(struct work *w, const struct pcc_op *op, struct pcc_err *err)
 {
+	struct release r = {.wan_id = op->wan_id, .unmarked = !w->s->dp.no_ct};
 	uint32_t mask = w->s->dp.meta->mark_mask;
 	int ret;
 
-	ret = pcc_dp_release(&w->s->dp, op->wan_id, NULL, err);
+	ret = pcc_dp_conns(&w->s->dp, release_one, &r, err);
+	pcc_ct_deleter_close(&r.deleter);
+	if (ret && err && r.why.object[0])
+		*err = r.why;
 	if (!ret)
 		ret = pcc_ct_flush_mark(op->wan_id << w->s->dp.meta->mark_shift, mask, NULL, err);
 	return ret;

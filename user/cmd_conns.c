@@ -31,6 +31,7 @@ struct walk {
 	uint64_t now_ns, n;
 	bool flush;
 	struct pcc_flows flows;
+	struct pcc_ct_deleter deleter;
 };
 
 static int filter_ports(const struct pcc_args *args, struct filter *f, struct pcc_err *err)
@@ -174,7 +175,7 @@ static int visit(const struct pcc_tuple *key, const struct pcc_conn *conn, void 
 	w->n++;
 	if (w->flush) {
 		/* Without its conntrack entry, or the mark in that would bring it back. */
-		pcc_ct_delete(key, conn->origin == PCC_ORIGIN_WAN, NULL);
+		pcc_ct_delete(&w->deleter, key, conn->origin == PCC_ORIGIN_WAN, NULL);
 		return 1;
 	}
 	whole = *conn;
@@ -207,6 +208,7 @@ static int walk(const struct pcc_args *args, struct walk *w)
 			status = pcc_cmd_failed(&err);
 		if (w->flush && w->n) /* what the fast path knows of them ends, too */
 			pcc_dp_new_epoch(&s.dp);
+		pcc_ct_deleter_close(&w->deleter);
 		pcc_flows_free(&w->flows);
 	}
 	pcc_session_close(&s);

@@ -338,26 +338,37 @@ static void ct_set_tuple(struct nf_conntrack *ct, const struct pcc_tuple *t, boo
 	nfct_set_attr_u16(ct, reply ? ATTR_REPL_PORT_DST : ATTR_ORIG_PORT_DST, t->dport);
 }
 
-int pcc_ct_delete(const struct pcc_tuple *tuple, bool from_outside, struct pcc_err *err)
+static bool deleter_open(struct pcc_ct_deleter *d)
 {
-	struct nfct_handle *handle;
+	if (!d->handle)
+		d->handle = nfct_open(CONNTRACK, 0);
+	return d->handle;
+}
+
+int pcc_ct_delete(struct pcc_ct_deleter *d, const struct pcc_tuple *tuple, bool from_outside,
+	struct pcc_err *err)
+{
 	struct nf_conntrack *ct;
 	int code = 0;
 
-	if (!have_conntrack())
+	if (!d->handle && !have_conntrack())
 		return 0;
-	handle = nfct_open(CONNTRACK, 0);
 	ct = nfct_new();
-	if (!handle || !ct) {
+	if (!ct || !deleter_open(d)) {
 		code = -ENOMEM;
 	} else {
 		ct_set_tuple(ct, tuple, from_outside);
-		if (nfct_query(handle, NFCT_Q_DESTROY, ct) && errno != ENOENT)
+		if (nfct_query(d->handle, NFCT_Q_DESTROY, ct) && errno != ENOENT)
 			code = -errno;
 	}
 	if (ct)
 		nfct_destroy(ct);
-	if (handle)
-		nfct_close(handle);
 	return code ? fail(err, code, "delete a connection", strerror(-code)) : 0;
+}
+
+void pcc_ct_deleter_close(struct pcc_ct_deleter *d)
+{
+	if (d->handle)
+		nfct_close(d->handle);
+	d->handle = NULL;
 }

@@ -20,11 +20,18 @@
  */
 int pcc_ct_flush_mark(uint32_t mark, uint32_t mask, uint32_t *deleted, struct pcc_err *err);
 
+/* The socket of deletions one by one, opened by the first. The empty value is all zeros. */
+struct pcc_ct_deleter {
+	struct nfct_handle *handle;
+};
+
 /*
  * Deletes the entry that has the tuple as its original direction, or, for a connection from
  * outside, as its reply direction. An entry that is not there is fine.
  */
-int pcc_ct_delete(const struct pcc_tuple *tuple, bool from_outside, struct pcc_err *err);
+int pcc_ct_delete(struct pcc_ct_deleter *d, const struct pcc_tuple *tuple, bool from_outside,
+	struct pcc_err *err);
+void pcc_ct_deleter_close(struct pcc_ct_deleter *d);
 
 /*
  * Clears the bits of mask in the ct mark of every entry that has one of them; other bits stay. TCP

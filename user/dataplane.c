@@ -738,32 +738,6 @@ int pcc_dp_conns(struct pcc_dp *dp, pcc_conn_fn fn, void *arg, struct pcc_err *e
 	return ret;
 }
 
-struct release {
-	uint32_t wan_id;
-	uint64_t n;
-};
-
-static int release_one(const struct pcc_tuple *key, const struct pcc_conn *conn, void *arg)
-{
-	struct release *r = arg;
-
-	(void)key;
-	if (conn->wan_id != r->wan_id)
-		return 0;
-	r->n++;
-	return 1;
-}
-
-int pcc_dp_release(struct pcc_dp *dp, uint32_t wan_id, uint64_t *n, struct pcc_err *err)
-{
-	struct release r = {.wan_id = wan_id};
-	int ret = pcc_dp_conns(dp, release_one, &r, err);
-
-	if (n)
-		*n = r.n;
-	return ret;
-}
-
 static void sysctl_key(struct pcc_sysctl_key *key, const char *path)
 {
 	memset(key, 0, sizeof(*key));

@@ -178,9 +178,6 @@ int pcc_dp_counter(struct pcc_dp *dp, enum pcc_reason reason, uint64_t *sum);
 typedef int (*pcc_conn_fn)(const struct pcc_tuple *key, const struct pcc_conn *conn, void *arg);
 int pcc_dp_conns(struct pcc_dp *dp, pcc_conn_fn fn, void *arg, struct pcc_err *err);
 
-/* Forgets the connections of a WAN; their number goes to *n. */
-int pcc_dp_release(struct pcc_dp *dp, uint32_t wan_id, uint64_t *n, struct pcc_err *err);
-
 /* pcc_sysctls: remembers an old value unless one is remembered already; forgets one; reads one. */
 int pcc_dp_sysctl_remember(struct pcc_dp *dp, const char *path, const char *value);
 int pcc_dp_sysctl_old(struct pcc_dp *dp, const char *path, char value[32]);

@@ -376,7 +376,9 @@ enum pcc_dp_state pcc_dp_open(struct pcc_dp *dp, struct pcc_err *err)
 		return PCC_DP_INCOMPLETE;
 	}
 	progs = ret ? 0 : open_progs(dp, &why);
-	if (!ret && !progs)
+	/* Another version may well have other maps: that is then what is wrong, not they. */
+	if ((!ret && !progs) || (dp->meta && dp->meta->magic == PCC_MAGIC &&
+					dp->meta->abi_version != PCC_ABI_VERSION))
 		ret = check_meta(dp, &why);
 	else if (!ret)
 		ret = progs;

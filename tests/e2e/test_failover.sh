@@ -80,6 +80,42 @@ gone_from() {
 	done
 }
 
+# Handshakes without data, and datagrams that nobody answers: conntrack entries without a mark.
+young_open() {
+	spawn_to "$T_DIR/young" lan1 bash -c 'for ((i = 0; i < 30; i++)); do
+		exec {fd}<>/dev/tcp/203.0.113.1/'"$HTTP_PORT"' && exec {fd}<>/dev/tcp/2001:db8:ffff::1/'"$HTTP_PORT"'
+		exec {fd}<>/dev/udp/203.0.113.99/9 && echo >&$fd
+	done; echo opened; exec sleep 60'
+	YOUNG_PID=$SPAWNED
+	poll_until 5 grep -q opened "$T_DIR/young" || t_fail "$(cat "$T_DIR/young")"
+}
+
+# young FAMILY PROTO: how many of wan3 have no mark, by the address that NAT gave them.
+young() {
+	rt conntrack -L -f "ipv$1" -p "$2" -m 0/0xff00 2>/dev/null | grep -c " dst=$(wan_address "$1" wan3) "
+}
+
+for how in 'wan del wan3' 'wan set wan3 --state down'; do
+	t_begin "$how: connections too young to be marked in conntrack are forgotten there, too"
+	young_open
+	for kind in '4 tcp' '6 tcp' '4 udp'; do
+		read -ra words <<<"$kind"
+		t_assert "unmarked through wan3, IPv$kind: $(young "${words[@]}")" test "$(young "${words[@]}")" -ge 2
+	done
+	read -ra words <<<"$how"
+	t_assert_status 0 pcc "${words[@]}"
+	for kind in '4 tcp' '6 tcp' '4 udp'; do
+		read -ra words <<<"$kind"
+		t_assert_eq "$(young "${words[@]}")" 0 "of them, IPv$kind"
+	done
+	stop "$YOUNG_PID"
+	if [[ $how == *del* ]]; then
+		t_assert_status 0 pcc wan add wan3
+	else
+		t_assert_status 0 pcc wan set wan3 --state up
+	fi
+done
+
 declare -a n
 for how in 'wan del wan3' 'wan set wan3 --state down'; do
 	t_begin "$how: its connections end and come back elsewhere, the others do not notice"

@@ -143,6 +143,13 @@ done <<-'END'
 	36 0x09 pcc_meta an active half that does not exist
 END
 
+t_begin 'pcc_meta has another ABI version, which had another set of maps'
+t_assert_status 0 pcc "${ATTACH[@]}"
+meta_set 4 0x63
+rm "$DIR/pcc_leased"
+refused ABI "$EVERYTHING"
+cleared
+
 t_begin 'a WAN in pcc_wans has impossible values'
 t_assert_status 0 pcc "${ATTACH[@]}"
 mapfile -t bytes < <(bpftool -j map lookup pinned "$DIR/pcc_wans" key 1 0 0 0 | jq -r '.value[]')
