@@ -82,6 +82,7 @@ gone_from() {
 
 # Handshakes without data, and datagrams that nobody answers: conntrack entries without a mark.
 young_open() {
+	# shellcheck disable=SC2016 # for the other bash
 	spawn_to "$T_DIR/young" lan1 bash -c 'for ((i = 0; i < 30; i++)); do
 		exec {fd}<>/dev/tcp/203.0.113.1/'"$HTTP_PORT"' && exec {fd}<>/dev/tcp/2001:db8:ffff::1/'"$HTTP_PORT"'
 		exec {fd}<>/dev/udp/203.0.113.99/9 && echo >&$fd
