@@ -272,23 +272,13 @@ static __always_inline int flow_valid(
 }
 
 /* May there be a good lease under this key? 0: surely not. */
-static __always_inline int flow_may_be(const struct pcc_flow_key *key, __u64 now)
-{
-	__u32 zero = 0;
-	struct pcc_leased *leased = bpf_map_lookup_elem(&pcc_leased, &zero);
-
-	return leased && (__u8)((now >> PCC_LEASED_SHIFT) - leased->at[pcc_leased_place(key)]) <=
-				 PCC_LEASED_OLD;
-}
-
-static __always_inline void flow_is_leased(const struct pcc_flow_key *key, __u64 now)
+static __always_inline int flow_may_be(const struct pcc_flow_key *key)
 {
 	__u32 zero = 0, place = pcc_leased_place(key);
 	struct pcc_leased *leased = bpf_map_lookup_elem(&pcc_leased, &zero);
-	__u8 at = now >> PCC_LEASED_SHIFT;
 
-	if (leased && leased->at[place] != at)
-		leased->at[place] = at;
+	return leased &&
+	       (leased->at[place >> 5][0] | leased->at[place >> 5][1]) & 1u << (place & 31);
 }
 
 /*
@@ -298,13 +288,12 @@ static __always_inline void flow_is_leased(const struct pcc_flow_key *key, __u64
 static __always_inline struct pcc_flow *flow_find(
 	struct fast_packet *f, void *ctx, __u32 ifindex, const struct pcc_meta *meta, __u32 len)
 {
-	__u64 now = bpf_ktime_get_coarse_ns();
 	struct pcc_flow *flow;
 
 	if (f->tcp_flags & PCC_TCP_SYN)
 		return NULL;
 	f->key.where |= pcc_flow_where(ifindex, 0, 0);
-	if (!(f->tcp_flags & PCC_TCP_ENDS) && !flow_may_be(&f->key, now))
+	if (!(f->tcp_flags & PCC_TCP_ENDS) && !flow_may_be(&f->key))
 		return NULL;
 	flow = bpf_map_lookup_elem(&pcc_flows, &f->key);
 	if (!flow || (f->ip6 && !flow_is_from(flow, f->ip6->saddr.in6_u.u6_addr32,
@@ -314,7 +303,7 @@ static __always_inline struct pcc_flow *flow_find(
 		flow_forget(&f->key, flow);
 		return NULL;
 	}
-	if (len <= flow->mtu && flow_valid(flow, meta, ctx, now, f->grace))
+	if (len <= flow->mtu && flow_valid(flow, meta, ctx, bpf_ktime_get_coarse_ns(), f->grace))
 		return flow;
 	if (flow->flags & PCC_FLOW_ENDED)
 		flow_end(&f->key, flow);

@@ -220,6 +220,53 @@ static __always_inline void flow_overwrite(struct pcc_flow *old, const struct pc
 		to[i] = from[i];
 }
 
+struct leased_clear {
+	struct pcc_leased *leased;
+	__u32 which; /* bit 0: the even period's, bit 1: the odd one's */
+};
+
+static long leased_clear_word(__u32 i, void *arg)
+{
+	struct leased_clear *c = arg;
+
+	i &= (1 << (PCC_LEASED_BITS - 5)) - 1;
+	if (c->which & 1)
+		c->leased->at[i][0] = 0;
+	if (c->which & 2)
+		c->leased->at[i][1] = 0;
+	return 0;
+}
+
+/* A new period begins: what was noted two periods ago, or earlier, goes. */
+static __noinline int leased_turn(struct pcc_leased *leased, __u32 period)
+{
+	struct leased_clear c = {.leased = leased, .which = 1u << (period & 1)};
+
+	if (!leased)
+		return 0;
+	if (period - leased->period > 1)
+		c.which = 3;
+	leased->period = period;
+	bpf_loop(1 << (PCC_LEASED_BITS - 5), leased_clear_word, &c, 0);
+	return 0;
+}
+
+/* Notes that the key is given a lease. */
+static __always_inline void leased_note(const struct pcc_flow_key *key, __u64 now)
+{
+	__u32 zero = 0, place = pcc_leased_place(key), period = now >> PCC_LEASED_PERIOD_SHIFT;
+	struct pcc_leased *leased = bpf_map_lookup_elem(&pcc_leased, &zero);
+	__u32 *bits;
+
+	if (!leased)
+		return;
+	if (leased->period != period)
+		leased_turn(leased, period);
+	bits = &leased->at[place >> 5][period & 1];
+	if (!(*bits & 1u << (place & 31)))
+		*bits |= 1u << (place & 31);
+}
+
 /* Puts the entry into the map, or renews the one that is there. An old entry is written in place,
  * invalid while that lasts. */
 static __always_inline void learn_store(
@@ -229,7 +276,7 @@ static __always_inline void learn_store(
 	__u64 now = bpf_ktime_get_coarse_ns();
 	__u32 lease = (now + PCC_LEASE_NS) >> PCC_LEASE_SHIFT;
 
-	flow_is_leased(&s->key, now);
+	leased_note(&s->key, now);
 	if (!old) {
 		/* Most often the packets arrive on the CPU that forwards them. */
 		s->flow.cpu = bpf_get_smp_processor_id();

@@ -307,18 +307,19 @@ struct pcc_flow_key {
 #define PCC_FLOW_ENDED 0x40u /* FIN or RST was seen: the next packet deletes the entry */
 
 /*
- * Value of pcc_leased: when a lease was last given to a packet whose key falls on a place
- * (pcc_leased_place(), pccbpf_flow.h), CLOCK_MONOTONIC >> PCC_LEASED_SHIFT, modulo 256. Where that
- * is older than PCC_LEASED_OLD no lease is good, and pcc_flows need not be asked: most packets of
- * new connections are spared a look-up that finds nothing. A place that several keys share, or that
- * is 0, costs a look-up only.
+ * Value of pcc_leased: has a key that falls on a place (pcc_leased_place(), pccbpf_flow.h) been
+ * given a lease in this period or in the one before? Where not, no lease is good, and pcc_flows
+ * need not be asked: most packets of new connections are spared a look-up that finds nothing.
+ * Small, so that it stays in the cache. A place that several keys share costs a look-up only, and a
+ * bit that is lost between two CPUs is set again with the next packet on the kernel's way.
  */
-#define PCC_LEASED_PLACES_BITS 16
-#define PCC_LEASED_SHIFT 32 /* units of 2^32 ns, 4.29 s */
-#define PCC_LEASED_OLD 5    /* units: the longest stretched lease is 20 s */
+#define PCC_LEASED_BITS 16 /* 2^16 places */
+#define PCC_LEASED_PERIOD_SHIFT                                                                    \
+	35 /* periods of 2^35 ns, 34 s: longer than a lease can be stretched */
 
 struct pcc_leased {
-	__u8 at[1 << PCC_LEASED_PLACES_BITS];
+	__u32 at[1 << (PCC_LEASED_BITS - 5)][2]; /* a bit for each place, in even and odd periods */
+	__u32 period;				 /* CLOCK_MONOTONIC >> PCC_LEASED_PERIOD_SHIFT */
 };
 
 #define PCC_LEASE_SHIFT 20 /* pcc_flow.lease is in units of 2^20 ns, 1.05 ms */

@@ -53,7 +53,7 @@ static inline __attribute__((always_inline)) __u32 pcc_leased_place(const struct
 	__u64 digest = pcc_digest(0, key->src, key->dst);
 
 	digest ^= (__u64)key->where << 32 | (__u32)key->sport << 16 | key->dport;
-	return digest * 0x9e3779b97f4a7c15ull >> (64 - PCC_LEASED_PLACES_BITS);
+	return digest * 0x9e3779b97f4a7c15ull >> (64 - PCC_LEASED_BITS);
 }
 
 /*

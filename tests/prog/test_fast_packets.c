@@ -1841,16 +1841,53 @@ static void leases_stretch_when_too_many_end(void **state)
 	ip6("rule flush protocol 99\n");
 }
 
-/* Makes the last lease of what has this key's place `units` old. */
-static void leased_age(const struct link2 *c, int dir, uint32_t units)
+/* Makes the note of the last lease under this key `periods` old. */
+static void leased_age(const struct link2 *c, int dir, uint32_t periods)
 {
 	static struct pcc_leased leased;
 	struct pcc_flow_key key = flow_key(c, dir);
-	uint32_t zero = 0;
+	uint32_t zero = 0, place = pcc_leased_place(&key), *at = leased.at[place >> 5];
 
 	assert_int_equal(bpf_map_lookup_elem(FD(pcc_leased), &zero, &leased), 0);
-	leased.at[pcc_leased_place(&key)] = (coarse_ns() >> PCC_LEASED_SHIFT) - units;
+	leased.period = coarse_ns() >> PCC_LEASED_PERIOD_SHIFT;
+	at[0] = at[1] = 0;
+	if (periods < 2)
+		at[(leased.period - periods) & 1] = 1u << (place & 31);
 	assert_int_equal(bpf_map_update_elem(FD(pcc_leased), &zero, &leased, BPF_ANY), 0);
+}
+
+/* With a new period the notes of the one before stay, and those of the one before that go. */
+static void notes_of_leases_last_one_to_two_periods(void **state)
+{
+	static struct pcc_leased leased;
+	uint32_t zero = 0, period;
+	struct link2 *c = &conns_all[0];
+
+	(void)state;
+	open_all();
+	for (uint32_t gap = 0; gap < 4; gap++) {
+		period = coarse_ns() >> PCC_LEASED_PERIOD_SHIFT;
+		memset(&leased, 0xff, sizeof(leased));
+		leased.period = period - gap;
+		assert_int_equal(bpf_map_update_elem(FD(pcc_leased), &zero, &leased, BPF_ANY), 0);
+		lease_set(c, TO_WAN, -60 * (int64_t)SEC_NS, 0);
+		fast_on(true);
+		kernel_way(c, TO_WAN, TCP_ACK);
+		assert_int_equal(bpf_map_lookup_elem(FD(pcc_leased), &zero, &leased), 0);
+		if (leased.period != period) { /* it ended just now */
+			gap--;
+			continue;
+		}
+		for (size_t i = 0; i < ARRAY_LEN(leased.at); i++) {
+			uint32_t now = leased.at[i][period & 1], before = leased.at[i][~period & 1];
+
+			if (gap ? __builtin_popcount(now) > 1 : now != UINT32_MAX)
+				fail_msg("gap %u, word %zu: 0x%x of this period", gap, i, now);
+			if (before != (gap < 2 ? UINT32_MAX : 0))
+				fail_msg(
+					"gap %u, word %zu: 0x%x of the one before", gap, i, before);
+		}
+	}
 }
 
 /*
@@ -1868,11 +1905,14 @@ static void leases_are_looked_for_where_some_were_given(void **state)
 		bool came;
 
 		for (int dir = TO_WAN; dir <= TO_LAN; dir++) {
-			/* Not PCC_LEASED_OLD: the next unit may begin meanwhile. */
-			leased_age(c, dir, PCC_LEASED_OLD - 1);
-			if (!fast_now(c, dir))
-				fail_msg("%s: a lease of 20 s ago is not found", c->name);
-			leased_age(c, dir, PCC_LEASED_OLD + 1);
+			for (int periods = 0; periods < 2; periods++) {
+				leased_age(c, dir, periods);
+				if (!fast_now(c, dir))
+					fail_msg(
+						"%s: a lease of this or the last period is not found",
+						c->name);
+			}
+			leased_age(c, dir, 2);
 			if (fast_now(c, dir))
 				fail_msg("%s: looked for where none can be", c->name);
 			fast_on(true);
@@ -1882,8 +1922,8 @@ static void leases_are_looked_for_where_some_were_given(void **state)
 		}
 		if (c->proto != IPPROTO_TCP)
 			continue;
-		leased_age(c, TO_WAN, PCC_LEASED_OLD + 1);
-		leased_age(c, TO_LAN, PCC_LEASED_OLD + 1);
+		leased_age(c, TO_WAN, 2);
+		leased_age(c, TO_LAN, 2);
 		k.flags = FIN | TCP_ACK;
 		p = pkt(c, i & 1, &k);
 		assert_false(fast(i & 1, &p, &out, &came));
@@ -1921,6 +1961,7 @@ int main(void)
 		T(leases_stretch_when_too_many_end),
 		T(a_lease_that_is_not_renewed_ends),
 		T(leases_are_looked_for_where_some_were_given),
+		T(notes_of_leases_last_one_to_two_periods),
 	};
 
 	return cmocka_run_group_tests(tests, group_up, group_down);
