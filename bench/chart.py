@@ -187,10 +187,12 @@ def new_table(results):
         return cell(results, section, name, "ratio_nft_pcc", spread=True, measurement=measurement)
 
     rows = [[NAMES[name], ratio(name, "handshakes", "handshakes"),
-             ratio(name, "ipv6", "handshakes"), ratio(name, "connections", "connections"),
+             ratio(name, "spread", "handshakes"), ratio(name, "ipv6", "handshakes"),
+             ratio(name, "connections", "connections"),
              ratio(name, "spread", "connections"), ratio(name, "ipv6", "connections")]
             for name in ORDER]
-    return table(["new connections/s / nft PCC", "TCP", "TCP, IPv6", "UDP, one packet each",
+    return table(["new connections/s / nft PCC", "TCP", "TCP, a destination each",
+                  "TCP, IPv6", "UDP, one packet each",
                   "UDP, a destination each", "UDP, IPv6"], rows)
 
 

@@ -288,6 +288,7 @@ static void write_mwan3(FILE *f, const struct topo *t)
 	fprintf(f,
 		"add rule inet mwan3 connected_c %s daddr @connected meta mark set meta mark | 0xff00\n"
 		"add rule inet mwan3 rules meta mark & 0xff00 == 0 jump policy_balanced\n"
+		"add rule inet mwan3 main icmpv6 type { 133-137 } return\n"
 		"add rule inet mwan3 main meta mark & 0xff00 == 0 meta mark set ct mark & 0xff00\n"
 		"add rule inet mwan3 main meta mark & 0xff00 == 0 jump ifaces_in\n"
 		"add rule inet mwan3 main meta mark & 0xff00 == 0 jump connected_c\n"
