@@ -49,10 +49,8 @@ static __always_inline int fast_tc_rewrite(
 	}
 	ports[0] = flow->sport;
 	ports[1] = flow->dport;
-	if (l3 && !(flow->flags & PCC_FLOW_OUT_L3)) {
-		__builtin_memcpy(data, flow->dmac, 6);
-		__builtin_memcpy(data + 6, flow->smac, 6);
-	}
+	if (l3 && !(flow->flags & PCC_FLOW_OUT_L3))
+		rewrite_macs(data, flow);
 	return 0;
 }
 

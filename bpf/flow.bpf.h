@@ -352,6 +352,16 @@ static __always_inline void flow_count(
 	}
 }
 
+/* Both MACs of the frame that leaves, which stand beside each other here as there. */
+static __always_inline void rewrite_macs(void *eth, const struct pcc_flow *flow)
+{
+	_Static_assert(__builtin_offsetof(struct pcc_flow, smac) ==
+			       __builtin_offsetof(struct pcc_flow, dmac) + 6,
+		"a frame's MACs in its order");
+	*(__u64 *)eth = *(__u64 *)flow->dmac;
+	*(__u32 *)(eth + 8) = *(__u32 *)(flow->dmac + 8);
+}
+
 /* Ones' complement arithmetic (RFC 1624). */
 static __always_inline __u16 csum_fold32(__u32 sum)
 {

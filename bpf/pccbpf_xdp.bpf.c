@@ -65,8 +65,7 @@ static __always_inline int xdp_rewrite(
 	xdp_csum(l4, end, flow, f->proto);
 	((__be16 *)l4)[0] = flow->sport;
 	((__be16 *)l4)[1] = flow->dport;
-	__builtin_memcpy(data, flow->dmac, 6);
-	__builtin_memcpy(data + 6, flow->smac, 6);
+	rewrite_macs(data, flow);
 	return 0;
 }
 

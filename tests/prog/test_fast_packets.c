@@ -9,6 +9,7 @@
  * back.
  */
 #include "ct.h"
+#include "emulate.h"
 
 #include <linux/if_packet.h>
 #include <nftables/libnftables.h>
@@ -1932,6 +1933,63 @@ static void leases_are_looked_for_where_some_were_given(void **state)
 	}
 }
 
+/*
+ * An established packet's way through one program, instruction by instruction. No more than these
+ * many instructions and look-ups; and no call but what emulate.h knows, so none that updates a map
+ * or allocates anything.
+ */
+static void way_check(const char *way, const struct link2 *c, int dir,
+	const struct bpf_program *prog, uint32_t verdict, uint32_t steps, uint32_t lookups)
+{
+	struct look k = look_plain();
+	struct buf p = pkt(c, dir, &k), kernel;
+	struct emu e = {.prog = prog,
+		.data = p.b,
+		.len = p.len,
+		.near = near_if(dir),
+		.xdp = verdict == REDIRECT,
+		.now_ns = coarse_ns()};
+	uint32_t said;
+
+	if (e.xdp)
+		assert_int_equal(xdp_run(near_if(dir), &p, &kernel), REDIRECT);
+	said = emu_run(&e);
+	emu_end(&e);
+	print_message("%-10s %-28s %s: %4u instructions, %2u look-ups, %2u cache lines of maps\n",
+		way, c->name, dir == TO_WAN ? "to WAN" : "to LAN", e.steps, e.lookups, e.lines);
+	if (said != verdict)
+		fail_msg("%s: %s: verdict %d here", way, c->name, (int)said);
+	if (e.xdp && !same_bytes(&p, &kernel)) /* else what is counted is another program */
+		fail_msg("%s: %s: other bytes here than in the kernel", way, c->name);
+	if (e.steps > steps || e.lookups > lookups)
+		fail_msg("%s: %s: more than %u instructions or %u look-ups", way, c->name, steps,
+			lookups);
+}
+
+static void an_established_packet_updates_no_map(void **state)
+{
+	(void)state;
+	open_all();
+	for (size_t i = 0; i < 2 * ARRAY_LEN(conns_all); i++) {
+		struct link2 *c = &conns_all[i / 2];
+		bool v6 = !pcc_tuple_is_v4(&c->lan);
+		int dir = i & 1;
+
+		renew(c, dir);
+		if (mode == IN_XDP) {
+			way_check("XDP", c, dir, xdp->progs.pcc_fast, REDIRECT, v6 ? 460 : 385, 5);
+			continue;
+		}
+		way_check("tc", c, dir,
+			dir == TO_WAN ? B.skel->progs.pcc_lan_in : B.skel->progs.pcc_wan_in, 7,
+			v6 ? 530 : 430, 5);
+		fast_on(false);
+		if (dir == TO_WAN)
+			way_check("mark tier", c, dir, B.skel->progs.pcc_lan_in, (uint32_t)-1,
+				v6 ? 325 : 295, 5);
+	}
+}
+
 int main(void)
 {
 #define T(f)                                                                                       \
@@ -1962,6 +2020,7 @@ int main(void)
 		T(a_lease_that_is_not_renewed_ends),
 		T(leases_are_looked_for_where_some_were_given),
 		T(notes_of_leases_last_one_to_two_periods),
+		T(an_established_packet_updates_no_map),
 	};
 
 	return cmocka_run_group_tests(tests, group_up, group_down);
