@@ -92,13 +92,25 @@ static int do_nat(struct work *w, bool with_old, struct pcc_err *err)
 	return pcc_nat_apply(&nat, NULL, err);
 }
 
+/* Conntrack has forgotten what nobody answered for so long (nf_conntrack_tcp_timeout_syn_sent). */
+#define UNANSWERED_NS (600ull * 1000 * 1000 * 1000)
+
 /* Forgetting the connections of a WAN. */
 struct release {
 	uint32_t wan_id;
 	bool unmarked; /* conntrack entries are marked later than they are made */
+	uint64_t now_ns;
 	struct pcc_ct_deleter deleter;
 	struct pcc_err why; /* of a deletion that failed */
 };
+
+/* Has the connection perhaps a conntrack entry that has no mark? */
+static bool is_unmarked(const struct release *r, const struct pcc_conn *conn)
+{
+	if (!r->unmarked || conn->flags & PCC_CONN_CT_MARKED)
+		return false;
+	return conn->rx_packets || r->now_ns < conn->seen_ns + UNANSWERED_NS;
+}
 
 static int release_one(const struct pcc_tuple *key, const struct pcc_conn *conn, void *arg)
 {
@@ -107,14 +119,15 @@ static int release_one(const struct pcc_tuple *key, const struct pcc_conn *conn,
 
 	if (conn->wan_id != r->wan_id)
 		return 0;
-	if (r->unmarked && !(conn->flags & PCC_CONN_CT_MARKED))
+	if (is_unmarked(r, conn))
 		ret = pcc_ct_delete(&r->deleter, key, conn->origin == PCC_ORIGIN_WAN, &r->why);
 	return ret ? ret : 1;
 }
 
 static int do_release(struct work *w, const struct pcc_op *op, struct pcc_err *err)
 {
-	struct release r = {.wan_id = op->wan_id, .unmarked = !w->s->dp.no_ct};
+	struct release r = {
+		.wan_id = op->wan_id, .unmarked = !w->s->dp.no_ct, .now_ns = pcc_dp_now_ns()};
 	uint32_t mask = w->s->dp.meta->mark_mask;
 	int ret;
 

@@ -6,7 +6,6 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "cmds.h"
 #include "conntrack.h"
@@ -191,7 +190,6 @@ static int walk(const struct pcc_args *args, struct walk *w)
 {
 	struct pcc_err err = {};
 	struct pcc_session s;
-	struct timespec now;
 	int status;
 
 	if (filter_parse(args, &w->filter, &err))
@@ -200,8 +198,7 @@ static int walk(const struct pcc_args *args, struct walk *w)
 	if (!status && filter_resolve(args, &w->filter, &s, &err))
 		status = pcc_cmd_failed(&err);
 	if (!status) {
-		clock_gettime(CLOCK_MONOTONIC, &now);
-		w->now_ns = (uint64_t)now.tv_sec * 1000000000ull + now.tv_nsec;
+		w->now_ns = pcc_dp_now_ns();
 		w->s = &s;
 		if ((!w->flush && pcc_flows_read(&w->flows, &s.dp, &err)) ||
 			pcc_dp_conns(&s.dp, visit, w, &err))

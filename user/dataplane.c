@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "buckets.h"
 #include "policy.h"
@@ -690,6 +691,14 @@ int pcc_dp_counter(struct pcc_dp *dp, enum pcc_reason reason, uint64_t *sum)
 		*sum += ret ? 0 : wan.fastpath_packets;
 	}
 	return ret;
+}
+
+uint64_t pcc_dp_now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000ull + now.tv_nsec;
 }
 
 /* Passes one batch to fn and deletes what it asks for. */

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define BATCH 8192
 
@@ -58,13 +57,10 @@ int pcc_flows_read(struct pcc_flows *flows, struct pcc_dp *dp, struct pcc_err *e
 	struct pcc_flow_key *keys = calloc(BATCH, sizeof(*keys));
 	struct pcc_flow *values = calloc(BATCH, sizeof(*values));
 	uint32_t cursor = 0, next = 0, n;
-	struct timespec now;
-	uint64_t now_ns;
+	uint64_t now_ns = pcc_dp_now_ns();
 	void *from = NULL;
 	int ret = keys && values ? 0 : -ENOMEM, end = 0;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	now_ns = (uint64_t)now.tv_sec * 1000000000ull + now.tv_nsec;
 	while (!ret && !end) {
 		n = BATCH;
 		if (bpf_map_lookup_batch(
