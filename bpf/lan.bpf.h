@@ -234,7 +234,7 @@ __noinline int decide_plain(struct __sk_buff *skb, const struct pcc_packet *p,
 	owner = bpf_map_lookup_elem(&pcc_buckets, &key);
 	id = owner ? *owner : 0;
 	wan = bpf_map_lookup_elem(&pcc_wans, &id);
-	if (!id || !wan || !wan_takes_new(wan, p->family) || !route_is_plain(skb, p, wan))
+	if (!id || !wan || !wan_takes_new(wan, p->family) || !route_is_plain(skb, p, meta, wan))
 		return 0;
 	d->wan_id = id;
 	d->reason = PCC_R_NEW;
@@ -242,16 +242,14 @@ __noinline int decide_plain(struct __sk_buff *skb, const struct pcc_packet *p,
 }
 
 /*
- * Decides about a LAN packet whose connection is not remembered. Reads only. Returns the origin.
- * The plain case of TCP is a SYN, and lan_in_syn()'s.
+ * Decides about a LAN packet whose connection is not remembered. Reads only. Returns the origin. In
+ * the plain case lan_in_plain() comes to the same.
  */
 static __always_inline int decide(struct __sk_buff *skb, const struct pcc_packet *p,
 	const struct pcc_meta *meta, struct pcc_decision *d)
 {
 	int origin;
 
-	if (p->tuple.proto != IPPROTO_TCP && decide_plain(skb, p, meta, d))
-		return PCC_ORIGIN_LAN;
 	d->bucket = PCC_NO_BUCKET;
 	origin = decide_known(skb, p, meta, d);
 	if (d->reason == PCC_R_MAX && !policies(skb, p, meta, d)) {
@@ -379,24 +377,11 @@ static __noinline int lan_in_new(struct __sk_buff *skb, const struct pcc_packet 
 	return d.reason;
 }
 
-/* Is it a martian (packet_is_martian()), that came from the LAN? */
-static __noinline int is_martian(struct __sk_buff *skb, const struct pcc_packet *p)
-{
-	struct pcc_iface *iface;
-	__u32 ifindex;
-
-	if (!skb || !p)
-		return 0;
-	ifindex = skb->ifindex;
-	iface = bpf_map_lookup_elem(&pcc_ifaces, &ifindex);
-	return iface && packet_is_martian(p, iface);
-}
-
 /*
- * A SYN, which most often is that of a new connection, without asking whether it is known: entering
- * it tells. PCC_R_MAX: it is, or the plain case does not hold; nothing is changed then.
+ * A packet that most often opens a connection, if that is the plain case; entering it tells whether
+ * it was known. PCC_R_MAX: it was, or the plain case does not hold; nothing is changed then.
  */
-static __noinline int lan_in_syn(
+static __noinline int lan_in_plain(
 	struct __sk_buff *skb, const struct pcc_packet *p, const struct pcc_meta *meta)
 {
 	struct pcc_decision d = {.bucket = PCC_NO_BUCKET};
@@ -406,7 +391,8 @@ static __noinline int lan_in_syn(
 	d.tx_bytes = skb->len;
 	if (conn_insert(&p->tuple, meta, &d, PCC_ORIGIN_LAN))
 		return PCC_R_MAX;
-	count_syn_sent(d.wan_id);
+	if (packet_is_syn(p))
+		count_syn_sent(d.wan_id);
 	mark_set(skb, meta, d.wan_id);
 	count_tx(meta, d.wan_id, p->family, d.bucket, skb->len);
 	return d.reason;
@@ -441,15 +427,15 @@ static __always_inline int lan_in(struct __sk_buff *skb, const struct pcc_meta *
 		return is_martian(skb, &p) ? PCC_R_MARTIAN : -err;
 	if (packet_is_link_scope(&p))
 		return is_martian(skb, &p) ? PCC_R_MARTIAN : PCC_R_BYPASS_MULTICAST;
-	if (packet_is_syn(&p)) {
-		if (is_martian(skb, &p))
-			return PCC_R_MARTIAN;
-		reason = lan_in_syn(skb, &p, meta);
+	/* A SYN is entered without asking first, other protocols when they are not found. */
+	conn = packet_is_syn(&p) ? NULL : bpf_map_lookup_elem(&pcc_conns, &p.tuple);
+	if (!conn && (p.tuple.proto != IPPROTO_TCP || packet_is_syn(&p))) {
+		reason = lan_in_plain(skb, &p, meta);
 		if (reason != PCC_R_MAX)
 			return reason;
+		conn = bpf_map_lookup_elem(&pcc_conns, &p.tuple);
 	}
 	now = bpf_ktime_get_coarse_ns();
-	conn = bpf_map_lookup_elem(&pcc_conns, &p.tuple);
 	if (!conn || !conn_holds(skb, &p, meta, conn, now))
 		return is_martian(skb, &p) ? PCC_R_MARTIAN : lan_in_new(skb, &p, meta, conn);
 	if (p.tcp_flags & PCC_TCP_ENDS && conn->wan_id && end_is_late(skb, &p, meta))

@@ -175,6 +175,19 @@ static __noinline int route_marked(
 	return fib.ifindex == wan->ifindex ? MARK_WORKS : MARK_OVERRIDDEN;
 }
 
+/* Is it a martian (packet_is_martian()), that came from the LAN? */
+static __noinline int is_martian(struct __sk_buff *skb, const struct pcc_packet *p)
+{
+	struct pcc_iface *iface;
+	__u32 ifindex;
+
+	if (!skb || !p)
+		return 0;
+	ifindex = skb->ifindex;
+	iface = bpf_map_lookup_elem(&pcc_ifaces, &ifindex);
+	return iface && packet_is_martian(p, iface);
+}
+
 /*
  * What was found of a pair of hosts, for as long as the kernel's tables and rules of the family
  * stay as they are: a client that opens one connection opens the next to the same server. Where two
@@ -190,6 +203,8 @@ struct route_seen4 {
 	__u32 mark;
 	__u32 tos;
 	__u32 generation;
+	__u32 epoch; /* pcc_meta.epoch: the router's own addresses, of which the source is none */
+	__u32 pad;
 };
 
 struct route_seen6 {
@@ -242,15 +257,15 @@ static __always_inline __u32 route_place(__be32 src, __be32 dst, __u32 mark)
  * Does the mark of this WAN send the packet by the default of the WAN's own table? Then no route of
  * its own came first. "No" where that cannot be told: before 6.10.
  */
-static __noinline int route_is_plain4(
-	struct __sk_buff *skb, const struct pcc_packet *p, const struct pcc_wan *wan)
+static __noinline int route_is_plain4(struct __sk_buff *skb, const struct pcc_packet *p,
+	const struct pcc_meta *meta, const struct pcc_wan *wan)
 {
 	struct bpf_fib_lookup fib = {};
 	struct route_seen4 *seen, now;
 	__u32 place;
 	long ret;
 
-	if (!skb || !p || !wan)
+	if (!skb || !p || !meta || !wan)
 		return 0;
 	now.src = p->src.in6_u.u6_addr32[3];
 	now.dst = p->dst.in6_u.u6_addr32[3];
@@ -258,12 +273,16 @@ static __noinline int route_is_plain4(
 	now.mark = wan->mark;
 	now.tos = p->dscp_ecn & 0x1c;
 	now.generation = route_generation(skb, PCC_V4);
+	now.epoch = meta->epoch;
+	now.pad = 0;
 	place = route_place(now.src, now.dst, now.mark);
 	seen = now.generation ? bpf_map_lookup_elem(&pcc_routes_seen4, &place) : NULL;
 	if (seen && seen->src == now.src && seen->dst == now.dst && seen->ifindex == now.ifindex &&
 		seen->mark == now.mark && seen->tos == now.tos &&
-		seen->generation == now.generation)
+		seen->generation == now.generation && seen->epoch == now.epoch)
 		return 1;
+	if (is_martian(skb, p))
+		return 0;
 	fib_params(skb, p, &fib);
 	*(__u32 *)fib.smac = wan->mark;
 	ret = bpf_fib_lookup(skb, &fib, sizeof(fib), PCC_FIB_MARK | PCC_FIB_SKIP_NEIGH);
@@ -314,11 +333,13 @@ static __noinline int route_is_plain6(
 	return 1;
 }
 
-/* The plain case: a destination to which only defaults lead, and a WAN that has one. */
-static __always_inline int route_is_plain(
-	struct __sk_buff *skb, const struct pcc_packet *p, const struct pcc_wan *wan)
+/* The plain case: a source that may be, a destination to which only defaults lead, and a WAN that
+ * has one. */
+static __always_inline int route_is_plain(struct __sk_buff *skb, const struct pcc_packet *p,
+	const struct pcc_meta *meta, const struct pcc_wan *wan)
 {
-	return p->family == PCC_V4 ? route_is_plain4(skb, p, wan) : route_is_plain6(skb, p, wan);
+	return p->family == PCC_V4 ? route_is_plain4(skb, p, meta, wan)
+				   : route_is_plain6(skb, p, wan);
 }
 
 #endif

@@ -856,6 +856,13 @@ static void an_idle_connection_that_conntrack_keeps_stays(void **state)
 
 /* ---------------------------------------------------------------- martians */
 
+/* As user space does when it has changed addresses or interfaces. */
+static void epoch_next(void)
+{
+	B.meta.epoch++;
+	meta_put();
+}
+
 /*
  * Where attach set accept_local on an interface, the check that the kernel skips is made here: a
  * source address of the router's own does not come from outside (RFC 1812, 5.3.7).
@@ -874,6 +881,7 @@ static void martian_sources_are_dropped_only_where_the_kernel_would(void **state
 		s.dst = dst[i / 2];
 		f = lan_frame(&s);
 		iface_put(B.lan, PCC_ROLE_LAN, 0, B.lan_mac, PCC_IFACE_DROP_LOCAL_SRC);
+		epoch_next();
 		shoot_at(&shot, &f, __FILE__, __LINE__);
 		assert_int_equal(shot.verdict, 2);
 		moved_only(&shot, PCC_R_MARTIAN, PCC_R_MAX, __FILE__, __LINE__);
@@ -886,12 +894,43 @@ static void martian_sources_are_dropped_only_where_the_kernel_would(void **state
 		map_clear(FD(pcc_conns), sizeof(struct pcc_tuple));
 		/* Without the flag it is the kernel's business. */
 		iface_put(B.lan, PCC_ROLE_LAN, 0, B.lan_mac, 0);
+		epoch_next();
 		s.src = "192.168.1.1";
 		f = lan_frame(&s);
 		shoot_at(&shot, &f, __FILE__, __LINE__);
 		assert_int_equal(shot.verdict, -1);
 		assert_int_equal(shot.moved[PCC_R_MARTIAN], 0);
 		map_clear(FD(pcc_conns), sizeof(struct pcc_tuple));
+	}
+}
+
+/* An address that opened connections becomes the router's own. */
+static void an_address_that_becomes_local_is_a_martian_from_then_on(void **state)
+{
+	(void)state;
+	iface_put(B.lan, PCC_ROLE_LAN, 0, B.lan_mac, PCC_IFACE_DROP_LOCAL_SRC);
+	epoch_next();
+	for (int i = 0; i < 4; i++) {
+		struct shot shot = {.prog = PCC_PROG_LAN_IN, .ifindex = B.lan, .mark = MARK_IN};
+		struct spec s = i & 1 ? tcp(0, 1, TCP_SYN) : udp(0, 1);
+		struct pcc_addr addr;
+		struct frame f;
+
+		s.src = i & 2 ? "192.168.1.66" : "192.168.1.67";
+		f = lan_frame(&s);
+		for (int again = 0; again < 3; again++) {
+			map_clear(FD(pcc_conns), sizeof(struct pcc_tuple));
+			lan_in(&f, PCC_R_NEW, spec_wan(&s));
+		}
+		map_clear(FD(pcc_conns), sizeof(struct pcc_tuple));
+		local_put(s.src, 0);
+		epoch_next();
+		shoot_at(&shot, &f, __FILE__, __LINE__);
+		assert_int_equal(shot.verdict, 2);
+		moved_only(&shot, PCC_R_MARTIAN, PCC_R_MAX, __FILE__, __LINE__);
+		text_addr(s.src, addr.a);
+		assert_int_equal(bpf_map_delete_elem(FD(pcc_local), &addr), 0);
+		epoch_next();
 	}
 }
 
@@ -998,6 +1037,7 @@ int main(void)
 		T(a_syn_sent_again_after_a_lost_answer_stays_pinned),
 		T(an_idle_connection_that_conntrack_keeps_stays),
 		T(martian_sources_are_dropped_only_where_the_kernel_would),
+		T(an_address_that_becomes_local_is_a_martian_from_then_on),
 		T(tcp_that_nat_cannot_translate_is_dropped),
 		T(the_end_of_a_forgotten_connection_is_dropped),
 	};
