@@ -2,8 +2,10 @@
 #include "apply.h"
 
 #include <errno.h>
+#include <linux/membarrier.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "conntrack.h"
@@ -65,7 +67,20 @@ struct work {
 	struct pcc_dp_local *locals, *old_locals;
 	uint32_t nlocals, nold_locals;
 	const struct pcc_apply_opts *opts;
+	bool committed; /* packets may be under way that saw the maps as they were before */
 };
+
+/*
+ * Before what such packets need is taken away they have left: the kernel holds rcu_read_lock() from
+ * a packet's ingress program to its egress, and the system call waits for all who do
+ * (kernel/sched/membarrier.c: synchronize_rcu()). It refuses on kernels with nohz_full.
+ */
+static void packets_through(struct work *w)
+{
+	if (w->committed)
+		syscall(__NR_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
+	w->committed = false;
+}
 
 static int do_sysctl(struct work *w, const struct pcc_op *op, struct pcc_err *err)
 {
@@ -131,6 +146,7 @@ static int do_release(struct work *w, const struct pcc_op *op, struct pcc_err *e
 	uint32_t mask = w->s->dp.meta->mark_mask;
 	int ret;
 
+	packets_through(w);
 	ret = pcc_dp_conns(&w->s->dp, release_one, &r, err);
 	pcc_ct_deleter_close(&r.deleter);
 	if (ret && err && r.why.object[0])
@@ -176,10 +192,20 @@ static bool is_gone(int ret)
 	return ret == -ENOENT || ret == -ESRCH || ret == -ENODEV;
 }
 
+static int do_del(struct work *w, const struct pcc_op *op, struct pcc_err *err)
+{
+	struct pcc_nl *nl = &w->s->nl;
+	int ret;
+
+	packets_through(w);
+	ret = op->kind == PCC_OP_RULE_DEL ? pcc_rule_del(nl, &op->rule, err)
+					  : pcc_route_del(nl, &op->route, err);
+	return is_gone(ret) ? 0 : ret;
+}
+
 static int do_op(struct work *w, const struct pcc_op *op, struct pcc_err *err)
 {
 	struct pcc_session *s = w->s;
-	int ret;
 
 	switch (op->kind) {
 	case PCC_OP_SYSCTL:
@@ -215,15 +241,13 @@ static int do_op(struct work *w, const struct pcc_op *op, struct pcc_err *err)
 		pcc_nexthop_unwatch(&s->dp);
 		return 0;
 	case PCC_OP_COMMIT:
+		w->committed = true;
 		return pcc_dp_commit(&s->dp, w->cfg, w->locals, w->nlocals, err);
 	case PCC_OP_RELEASE:
 		return do_release(w, op, err);
 	case PCC_OP_RULE_DEL:
-		ret = pcc_rule_del(&s->nl, &op->rule, err);
-		return is_gone(ret) ? 0 : ret;
 	case PCC_OP_ROUTE_DEL:
-		ret = pcc_route_del(&s->nl, &op->route, err);
-		return is_gone(ret) ? 0 : ret;
+		return do_del(w, op, err);
 	case PCC_OP_SYSCTL_BACK:
 		do_sysctl_back(w, op);
 		return 0;
