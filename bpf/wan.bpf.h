@@ -59,15 +59,24 @@ static __always_inline int wan_in(struct __sk_buff *skb, const struct pcc_meta *
 }
 
 /*
- * A mark of another WAN: a leak, but for what the router itself tells its neighbours. In its own
- * IGMP and MLD reports the kernel keeps a length where the mark is (skb->reserved_tailroom). Where
- * its own connections are marked, connected nets win over the mark.
+ * Not what pcc_wans says of the mark: a leak, but for what was under way when the WAN was taken
+ * out, and what the router itself tells its neighbours. In its own IGMP and MLD reports the kernel
+ * keeps a length where the mark is (skb->reserved_tailroom). Where its own connections are marked,
+ * connected nets win over the mark.
  */
-static __noinline int wan_out_stray(struct __sk_buff *skb, __u32 own)
+static __noinline int wan_out_stray(struct __sk_buff *skb, __u32 id, __u32 own)
 {
+	struct pcc_iface *iface;
+	__u32 ifindex;
 	__u8 dst = 0;
 
-	if (!skb || skb->ingress_ifindex)
+	if (!skb)
+		return PCC_R_LEAK;
+	ifindex = skb->ifindex;
+	iface = bpf_map_lookup_elem(&pcc_ifaces, &ifindex);
+	if (!iface || iface->wan_id == id)
+		return PCC_R_WAN_OUT_OTHER;
+	if (skb->ingress_ifindex)
 		return PCC_R_LEAK;
 	if (own)
 		return PCC_R_WAN_OUT_OTHER;
@@ -90,7 +99,7 @@ static __always_inline int wan_out(struct __sk_buff *skb, const struct pcc_meta 
 		return PCC_R_WAN_OUT_OTHER;
 	wan = bpf_map_lookup_elem(&pcc_wans, &id);
 	if (!wan || wan->ifindex != skb->ifindex)
-		return wan_out_stray(skb, meta->flags & PCC_META_OWN);
+		return wan_out_stray(skb, id, meta->flags & PCC_META_OWN);
 	if (!skb->ingress_ifindex)
 		return PCC_R_WAN_OUT_OTHER; /* the router's own answer */
 	count_wan_tx(id, skb->len);

@@ -209,6 +209,28 @@ static void a_mark_of_another_wan_is_a_leak(void **state)
 		assert_int_equal(wan_stats(id).tx_packets, 0);
 }
 
+/* Taking a WAN out clears its slot in pcc_wans first, then its interface's entry. */
+static void what_was_under_way_when_its_wan_was_taken_out_is_no_leak(void **state)
+{
+	struct spec s = {.proto = IPPROTO_UDP, .src = "10.0.2.2", .dst = "192.0.2.80"};
+	struct frame f = wan_frame(&s, 2);
+	struct pcc_wan gone = {};
+	uint32_t id = 2;
+	struct shot shot;
+
+	(void)state;
+	assert_int_equal(bpf_map_update_elem(FD(pcc_wans), &id, &gone, BPF_ANY), 0);
+	shot = wan_out(2, B.lan, 0x200, &f);
+	moved_only(&shot, PCC_R_WAN_OUT_OTHER, PCC_R_MAX, __FILE__, __LINE__);
+	shot = wan_out(1, B.lan, 0x200, &f);
+	moved_only(&shot, PCC_R_LEAK, PCC_R_MAX, __FILE__, __LINE__);
+	assert_int_equal(bpf_map_delete_elem(FD(pcc_ifaces), &B.wan[2]), 0);
+	shot = wan_out(2, B.lan, 0x200, &f);
+	moved_only(&shot, PCC_R_WAN_OUT_OTHER, PCC_R_MAX, __FILE__, __LINE__);
+	shot = wan_out(1, B.lan, 0x200, &f);
+	moved_only(&shot, PCC_R_LEAK, PCC_R_MAX, __FILE__, __LINE__);
+}
+
 /* The kernel's own MLD reports have a length where the mark is. */
 static void what_the_router_tells_its_neighbours_is_no_leak(void **state)
 {
@@ -603,6 +625,7 @@ int main(void)
 		T(an_interface_that_is_no_wan_marks_nothing),
 		T(foreign_mark_bits_survive_pcc_wan_in),
 		T(a_mark_of_another_wan_is_a_leak),
+		T(what_was_under_way_when_its_wan_was_taken_out_is_no_leak),
 		T(what_the_router_tells_its_neighbours_is_no_leak),
 		T(what_pcc_lan_in_counts_is_not_counted_again),
 		T(what_a_wan_forwards_is_counted_to_it),
