@@ -15,9 +15,13 @@
 
 #define TABLE "pccbpf"
 #define OBJECT "nftables table inet " TABLE
-#define UDATA_COMMENT 0 /* libnftnl udata.h, NFTNL_UDATA_TABLE_COMMENT */
+#define UDATA_COMMENT 0 /* libnftnl udata.h, NFTNL_UDATA_RULE_COMMENT */
+#define COMMENT TABLE " "
+#define CHAIN_POST "postrouting"
+#define CHAIN_LOCAL "local_in"
 
-/* What identifies a ruleset of ours: the comment of the table and how many rules stand in it. */
+/* What identifies a ruleset of ours: the comment of a rule of postrouting, and how many
+ * rules stand in the table. */
 struct identity {
 	char comment[64];
 	uint32_t nrules;
@@ -122,7 +126,9 @@ static uint32_t write_in_chain(
 	return 1;
 }
 
-static uint32_t write_dispatch(FILE *out, const struct pcc_nat_cfg *cfg, const char *direction)
+/* comment: NULL for none. */
+static uint32_t write_dispatch(
+	FILE *out, const struct pcc_nat_cfg *cfg, const char *direction, const char *comment)
 {
 	uint32_t i;
 
@@ -130,16 +136,21 @@ static uint32_t write_dispatch(FILE *out, const struct pcc_nat_cfg *cfg, const c
 	for (i = 0; i < cfg->nwans; i++)
 		fprintf(out, "%s \"%s\" : jump %s_%u", i ? "," : "", cfg->wans[i].name, direction,
 			cfg->wans[i].id);
-	fprintf(out, " }\n");
+	fprintf(out, " }");
+	if (comment)
+		fprintf(out, " comment \"%s\"", comment);
+	fprintf(out, "\n");
 	return 1;
 }
 
 /*
  * Chains of type nat see the first packet of a connection only, so established ones pay nothing. A
  * connection that comes in by a WAN to the router itself never gets to postrouting: chain local_in
- * marks it. The dispatch by name is one hash look-up however many WANs.
+ * marks it. The dispatch by name is one hash look-up however many WANs. A packet that is looked up
+ * just when the rules are switched finds nothing in the old ones' map, and a connection without NAT
+ * has none for good; so what was not found is compared name by name.
  */
-static uint32_t write_chains(FILE *out, const struct pcc_nat_cfg *cfg)
+static uint32_t write_chains(FILE *out, const struct pcc_nat_cfg *cfg, const char *comment)
 {
 	uint32_t i, n = 0;
 
@@ -148,16 +159,19 @@ static uint32_t write_chains(FILE *out, const struct pcc_nat_cfg *cfg)
 		if (cfg->write_ctmark)
 			n += write_in_chain(out, cfg, &cfg->wans[i]);
 	}
-	fprintf(out, "\tchain postrouting {\n"
+	fprintf(out, "\tchain " CHAIN_POST " {\n"
 		     "\t\ttype nat hook postrouting priority 100; policy accept;\n");
 	if (cfg->write_ctmark)
-		n += write_dispatch(out, cfg, "in");
-	n += write_dispatch(out, cfg, "out");
+		n += write_dispatch(out, cfg, "in", NULL);
+	n += write_dispatch(out, cfg, "out", comment);
+	for (i = 0; i < cfg->nwans; i++, n++)
+		fprintf(out, "\t\toifname \"%s\" jump out_%u\n", cfg->wans[i].name,
+			cfg->wans[i].id);
 	fprintf(out, "\t}\n");
 	if (cfg->write_ctmark) {
-		fprintf(out, "\tchain local_in {\n"
+		fprintf(out, "\tchain " CHAIN_LOCAL " {\n"
 			     "\t\ttype nat hook input priority 100; policy accept;\n");
-		n += write_dispatch(out, cfg, "in");
+		n += write_dispatch(out, cfg, "in", NULL);
 		fprintf(out, "\t}\n");
 	}
 	return n;
@@ -173,43 +187,58 @@ static uint64_t fnv1a(const char *text)
 	return h;
 }
 
-/* The chains as text (allocated) and what identifies them. */
-static int render_chains(const struct pcc_nat_cfg *cfg, char **chains, struct identity *id)
+/* The chains as text, allocated, with that comment; NULL where memory is short. */
+static char *chains_text(const struct pcc_nat_cfg *cfg, const char *comment, uint32_t *nrules)
 {
+	char *chains = NULL;
 	size_t bytes;
-	FILE *out = open_memstream(chains, &bytes);
+	FILE *out = open_memstream(&chains, &bytes);
 
 	if (!out)
-		return -ENOMEM;
-	id->nrules = write_chains(out, cfg);
+		return NULL;
+	*nrules = write_chains(out, cfg, comment);
 	if (fclose(out) != 0) {
-		free(*chains);
-		*chains = NULL;
-		return -ENOMEM;
+		free(chains);
+		return NULL;
 	}
-	snprintf(id->comment, sizeof(id->comment), TABLE " %016llx",
-		(unsigned long long)fnv1a(*chains));
-	return 0;
+	return chains;
 }
 
+/* The same, and what identifies them: a hash of the text without it. */
+static char *render_chains(const struct pcc_nat_cfg *cfg, struct identity *id)
+{
+	char *chains = chains_text(cfg, NULL, &id->nrules);
+
+	if (!chains)
+		return NULL;
+	snprintf(id->comment, sizeof(id->comment), COMMENT "%016llx",
+		(unsigned long long)fnv1a(chains));
+	free(chains);
+	return chains_text(cfg, id->comment, &id->nrules);
+}
+
+/*
+ * The chains stay, their rules are replaced. Between a base chain that is deleted and another that
+ * is made in the same transaction a packet can get through without NAT: the new one is asked first,
+ * before the rules are switched, and the old one after that.
+ */
 static int render(
 	const struct pcc_nat_cfg *cfg, char **text, struct identity *id, struct pcc_err *err)
 {
-	char *chains = NULL;
+	char *chains;
 	int code = check(cfg, err);
 
 	*text = NULL;
 	if (code || !needed(cfg))
 		return code;
-	code = render_chains(cfg, &chains, id);
-	if (!code && asprintf(text,
-			     "add table inet " TABLE "\n"
-			     "delete table inet " TABLE "\n"
-			     "table inet " TABLE " {\n"
-			     "\tcomment \"%s\"\n"
-			     "%s"
-			     "}\n",
-			     id->comment, chains) < 0) {
+	chains = render_chains(cfg, id);
+	if (!chains || asprintf(text,
+			       "add table inet " TABLE "\n"
+			       "flush table inet " TABLE "\n"
+			       "table inet " TABLE " {\n"
+			       "%s"
+			       "}\n",
+			       chains) < 0) {
 		*text = NULL;
 		code = -ENOMEM;
 	}
@@ -240,51 +269,60 @@ static struct nlmsghdr *nft_request(char *buf, uint16_t message)
 	return nlh;
 }
 
-/* The comment lives in the user data of the table, a list of type, length, value. */
-static void udata_comment(const uint8_t *data, size_t bytes, struct identity *id)
+/* A comment lives in the user data, a list of type, length, value. Other people's is not ours. */
+static void udata_comment(const struct nlattr *attr, struct identity *id)
 {
-	size_t at = 0;
+	const uint8_t *data = mnl_attr_get_payload(attr);
+	size_t at = 0, bytes = mnl_attr_get_payload_len(attr);
 
 	while (at + 2 <= bytes && at + 2 + data[at + 1] <= bytes) {
-		if (data[at] == UDATA_COMMENT)
+		const char *comment = (const char *)data + at + 2;
+
+		if (data[at] == UDATA_COMMENT && data[at + 1] > strlen(COMMENT) &&
+			!strncmp(comment, COMMENT, strlen(COMMENT)))
 			snprintf(id->comment, sizeof(id->comment), "%.*s", (int)data[at + 1],
-				(const char *)data + at + 2);
+				comment);
 		at += 2 + (size_t)data[at + 1];
 	}
 }
 
-static int on_table(const struct nlmsghdr *nlh, void *arg)
+/* Is the attribute the name of our table? */
+static bool is_our_table(const struct nlattr *attr)
 {
-	const struct nlattr *attr;
-
-	mnl_attr_for_each(attr, nlh, sizeof(struct nfgenmsg))
-	{
-		if (mnl_attr_get_type(attr) == NFTA_TABLE_USERDATA)
-			udata_comment(
-				mnl_attr_get_payload(attr), mnl_attr_get_payload_len(attr), arg);
-	}
-	return 0;
+	return mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) >= 0 &&
+	       !strcmp(mnl_attr_get_str(attr), TABLE);
 }
 
 /* Counts the rules of our table; the kernel filters by table, and is not trusted to. */
 static int on_rule(const struct nlmsghdr *nlh, void *arg)
 {
+	const struct nlattr *attr, *udata = NULL;
 	struct identity *id = arg;
-	const struct nlattr *attr;
+	bool ours = false;
 
 	if (!nlh) {
-		id->nrules = 0;
+		memset(id, 0, sizeof(*id));
 		return 0;
 	}
 	if (nlh->nlmsg_type != ((NFNL_SUBSYS_NFTABLES << 8) | NFT_MSG_NEWRULE))
 		return 0;
 	mnl_attr_for_each(attr, nlh, sizeof(struct nfgenmsg))
 	{
-		if (mnl_attr_get_type(attr) == NFTA_RULE_TABLE &&
-			mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) >= 0 &&
-			!strcmp(mnl_attr_get_str(attr), TABLE))
-			id->nrules++;
+		if (mnl_attr_get_type(attr) == NFTA_RULE_TABLE)
+			ours = is_our_table(attr);
+		if (mnl_attr_get_type(attr) == NFTA_RULE_USERDATA)
+			udata = attr;
 	}
+	id->nrules += ours;
+	if (ours && udata)
+		udata_comment(udata, id);
+	return 0;
+}
+
+static int on_table(const struct nlmsghdr *nlh, void *arg)
+{
+	(void)nlh;
+	(void)arg;
 	return 0;
 }
 
@@ -300,7 +338,7 @@ static int read_identity(struct identity *id, struct pcc_err *err)
 	if (!code) {
 		nlh = nft_request(table, NFT_MSG_GETTABLE);
 		mnl_attr_put_strz(nlh, NFTA_TABLE_NAME, TABLE);
-		code = pcc_nl_get(&nl, nlh, on_table, id);
+		code = pcc_nl_get(&nl, nlh, on_table, NULL);
 	}
 	if (!code) {
 		nlh = nft_request(rules, NFT_MSG_GETRULE);
@@ -365,6 +403,93 @@ out:
 	return code;
 }
 
+/* Commands that delete the chains of our table that `text` has not. */
+struct stale {
+	const char *text;
+	FILE *out;
+};
+
+static int on_chain(const struct nlmsghdr *nlh, void *arg)
+{
+	struct stale *stale = arg;
+	const struct nlattr *attr;
+	const char *name = NULL;
+	bool ours = false;
+	char line[300];
+
+	if (!nlh) {
+		rewind(stale->out);
+		return 0;
+	}
+	if (nlh->nlmsg_type != ((NFNL_SUBSYS_NFTABLES << 8) | NFT_MSG_NEWCHAIN))
+		return 0;
+	mnl_attr_for_each(attr, nlh, sizeof(struct nfgenmsg))
+	{
+		if (mnl_attr_get_type(attr) == NFTA_CHAIN_TABLE)
+			ours = is_our_table(attr);
+		if (mnl_attr_get_type(attr) == NFTA_CHAIN_NAME &&
+			mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) >= 0)
+			name = mnl_attr_get_str(attr);
+	}
+	if (!ours || !name)
+		return 0;
+	snprintf(line, sizeof(line), "\tchain %s {\n", name);
+	if (!strstr(stale->text, line))
+		fprintf(stale->out, "delete chain inet " TABLE " %s\n", name);
+	return 0;
+}
+
+/* The text, and the deletion of chains that it leaves without rules; allocated, NULL if that fails.
+ */
+static char *with_deletions(const char *text)
+{
+	char buf[PCC_NL_REQUEST_BYTES] = {0}, *all = NULL;
+	struct nlmsghdr *nlh = nft_request(buf, NFT_MSG_GETCHAIN);
+	struct stale stale = {.text = text};
+	struct pcc_nl nl = {0};
+	size_t bytes;
+	int code = pcc_nl_open(&nl, NETLINK_NETFILTER);
+
+	stale.out = open_memstream(&all, &bytes);
+	if (!stale.out)
+		code = -ENOMEM;
+	if (!code)
+		code = pcc_nl_dump(&nl, nlh, on_chain, &stale);
+	pcc_nl_close(&nl);
+	if (stale.out)
+		fclose(stale.out);
+	if (!code) {
+		char *deletions = all;
+
+		all = NULL;
+		if (asprintf(&all, "%s%s", text, deletions) < 0)
+			all = NULL;
+		free(deletions);
+		return all;
+	}
+	free(all);
+	return NULL;
+}
+
+/* Makes the table what the text says. A table that is too different for that is made anew. */
+static int replace(const char *text, bool present, struct pcc_err *err)
+{
+	char *all = present ? with_deletions(text) : NULL;
+	int code = -ENOMEM;
+
+	if (all)
+		code = run(all, NULL, NULL);
+	free(all);
+	all = NULL;
+	if (!code)
+		return 0;
+	if (asprintf(&all, "add table inet " TABLE "\ndelete table inet " TABLE "\n%s", text) < 0)
+		return pcc_err_set(err, -ENOMEM, OBJECT, "out of memory");
+	code = run(all, NULL, err);
+	free(all);
+	return code;
+}
+
 int pcc_nat_apply(const struct pcc_nat_cfg *cfg, bool *changed, struct pcc_err *err)
 {
 	struct identity want = {0}, have;
@@ -381,7 +506,7 @@ int pcc_nat_apply(const struct pcc_nat_cfg *cfg, bool *changed, struct pcc_err *
 		code = present ? run("delete table inet " TABLE, NULL, err) : 0;
 		done = present && !code;
 	} else if (!present || have.nrules != want.nrules || strcmp(have.comment, want.comment)) {
-		code = run(text, NULL, err);
+		code = replace(text, present, err);
 		done = !code;
 	}
 	if (changed)

@@ -33,9 +33,8 @@ static void render_is_exact(void **state)
 {
 	static const char want[] =
 		"add table inet pccbpf\n"
-		"delete table inet pccbpf\n"
+		"flush table inet pccbpf\n"
 		"table inet pccbpf {\n"
-		"\tcomment \"pccbpf ################\"\n"
 		"\tchain out_1 {\n"
 		"\t\tmeta mark & 0x0000ff00 == 0x00000100 ct mark set ct mark & 0xffff00ff | 0x00000100\n"
 		"\t\tiif 0 fib saddr . oif type local accept\n"
@@ -48,7 +47,8 @@ static void render_is_exact(void **state)
 		"\tchain postrouting {\n"
 		"\t\ttype nat hook postrouting priority 100; policy accept;\n"
 		"\t\tiifname vmap { \"eth1.100\" : jump in_1 }\n"
-		"\t\toifname vmap { \"eth1.100\" : jump out_1 }\n"
+		"\t\toifname vmap { \"eth1.100\" : jump out_1 } comment \"pccbpf ################\"\n"
+		"\t\toifname \"eth1.100\" jump out_1\n"
 		"\t}\n"
 		"\tchain local_in {\n"
 		"\t\ttype nat hook input priority 100; policy accept;\n"
@@ -234,6 +234,59 @@ static void damage_is_repaired(void **state)
 	}
 }
 
+/* The line of `nft list` that begins chain postrouting, with its handle. */
+static char *postrouting_line(void)
+{
+	char *listing = nft("list table inet pccbpf"), *line = strstr(listing, "chain postrouting");
+
+	assert_non_null(line);
+	line = strndup(line, strcspn(line, "\n"));
+	free(listing);
+	assert_non_null(strstr(line, "handle"));
+	return line;
+}
+
+/*
+ * While WANs come and go the base chain stays: between two of them packets would get through
+ * without NAT. Chains that are not needed any more go, whoever made them.
+ */
+static void an_update_keeps_the_base_chain(void **state)
+{
+	struct pcc_nat_cfg cfg = two_wans();
+	char *before, *after, *listing;
+
+	(void)state;
+	need_netns();
+	cfg.write_ctmark = true;
+	apply(&cfg, true);
+	before = postrouting_line();
+	free(nft("add chain inet pccbpf other; add rule inet pccbpf other accept"));
+	cfg.nwans = 1;
+	cfg.write_ctmark = false;
+	apply(&cfg, true);
+	after = postrouting_line();
+	assert_string_equal(before, after);
+	free(after);
+	listing = nft("list table inet pccbpf");
+	assert_non_null(strstr(listing, "chain out_1 "));
+	assert_null(strstr(listing, "out_2"));
+	assert_null(strstr(listing, "in_1"));
+	assert_null(strstr(listing, "local_in"));
+	assert_null(strstr(listing, "other"));
+	free(listing);
+	cfg = two_wans();
+	apply(&cfg, true);
+	after = postrouting_line();
+	assert_string_equal(before, after);
+	free(after);
+	free(before);
+	/* One that cannot be kept is no reason to fail. */
+	free(nft("delete table inet pccbpf; add table inet pccbpf; "
+		 "add chain inet pccbpf postrouting { type filter hook forward priority 0; }"));
+	apply(&cfg, true);
+	apply(&cfg, false);
+}
+
 /* A configuration that needs no table removes it. */
 static void nothing_needed(void **state)
 {
@@ -286,6 +339,7 @@ int main(void)
 		cmocka_unit_test(bad_configurations),
 		cmocka_unit_test(apply_by_difference),
 		cmocka_unit_test(damage_is_repaired),
+		cmocka_unit_test(an_update_keeps_the_base_chain),
 		cmocka_unit_test(nothing_needed),
 		cmocka_unit_test(listing_of_64_wans),
 	};
