@@ -1,0 +1,179 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# boot.sh [OPTION...] KERNEL COMMAND [ARGUMENT...]: runs a command under another kernel, as root of a
+# virtual machine that shares this checkout, and exits with its status.
+#
+# The machine sees /usr and /etc of this one and the checkout through 9p, read-only; what it writes goes to its
+# own memory and is gone with it, except for what it puts into /out, which is --out of this machine. So nothing
+# is copied and a boot takes seconds. KERNEL is the name of a directory that fetch.sh has made below
+# build/kernels.
+#
+#   --timeout S    end the machine after S seconds (default 600); exit status 124
+#   --memory MB    default 2048
+#   --cpus N       default 1: emulated processors slow each other down
+#   --out DIR      what the command writes to /out (default: nowhere)
+#   --icount       a clock that counts instructions, one a nanosecond, whatever else this machine does
+#   --qemu ARG     one more argument for qemu; may be repeated
+#   --root DIR     a root file system of its own instead of this machine's /usr and /etc
+#
+# KVM is used where it works: a /dev/kvm that opens may still not run a guest, so it is tried once.
+set -uo pipefail
+export LC_ALL=C
+
+HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+ROOT=$(cd "$HERE/../.." && pwd)
+KERNELS=${PCC_KERNELS:-$ROOT/build/kernels}
+MODULES=(virtio_pci virtio_mmio 9p 9pnet_virtio overlay) # what the first file systems need
+
+TIMEOUT_S=600
+MEMORY_MB=2048
+CPUS=1
+OUT=''
+ICOUNT=false
+EXTRA=()
+GUEST_ROOT=/
+WORK=''
+QEMU_PID=''
+
+stop() {
+	echo "boot.sh: $*" >&2
+	exit 2
+}
+
+clean_up() {
+	local status=$?
+	trap - EXIT
+	[[ -z $QEMU_PID ]] || kill "$QEMU_PID" 2>/dev/null
+	[[ -z $WORK ]] || rm -rf "$WORK"
+	exit "$status"
+}
+
+options() {
+	while [[ ${1:-} == --* ]]; do
+		case $1 in
+		--timeout) TIMEOUT_S=$2 && shift ;;
+		--memory) MEMORY_MB=$2 && shift ;;
+		--cpus) CPUS=$2 && shift ;;
+		--out) OUT=$2 && shift ;;
+		--root) GUEST_ROOT=$2 && shift ;;
+		--qemu) EXTRA+=("$2") && shift ;;
+		--icount) ICOUNT=true ;;
+		*) stop "$1: no such option" ;;
+		esac
+		shift
+	done
+	(($# >= 2)) || stop "usage: boot.sh [OPTION...] KERNEL COMMAND [ARGUMENT...]"
+	KERNEL=$KERNELS/$1
+	shift
+	COMMAND=("$@")
+	[[ -e $KERNEL/vmlinuz ]] || stop "$KERNEL: no kernel there; fetch.sh gets it"
+}
+
+# The initramfs of a kernel: busybox, the modules above with what they need, and our init. Made once.
+initramfs() {
+	local dir=$KERNEL/initramfs release name file
+	release=$(<"$KERNEL/release")
+	[[ $KERNEL/initramfs.gz -nt $HERE/init && $KERNEL/initramfs.gz -nt $HERE/boot.sh ]] && return
+	rm -rf "$dir"
+	mkdir -p "$dir"/{bin,proc,sys,dev,mnt,new,modules}
+	cp "$(command -v busybox)" "$dir/bin/busybox"
+	cp "$HERE/init" "$dir/init"
+	chmod 755 "$dir/init"
+	for name in "${MODULES[@]}"; do
+		modprobe -d "$KERNEL" -S "$release" --show-depends "$name" 2>/dev/null
+	done | awk '$1 == "insmod" && !seen[$2]++ { print $2 }' | while read -r file; do
+		name=$(basename "${file%.xz}")
+		if [[ $file == *.xz ]]; then
+			xz -dc "$file" >"$dir/modules/$name"
+		else
+			cp "$file" "$dir/modules/$name"
+		fi
+		echo "$name" >>"$dir/modules/order"
+	done
+	(cd "$dir" && find . | cpio -o -H newc --quiet | gzip -1 >"$KERNEL/initramfs.gz.new") || stop 'initramfs: cpio failed'
+	mv "$KERNEL/initramfs.gz.new" "$KERNEL/initramfs.gz"
+	rm -rf "$dir"
+}
+
+# Does KVM run a guest here? A machine without a kernel to boot halts in its firmware: one that is still there after
+# a second has run.
+kvm_works() {
+	local answer=$KERNELS/kvm
+	[[ -w /dev/kvm ]] || return 1
+	[[ -e $answer ]] || {
+		timeout 5 qemu-system-x86_64 -accel kvm -display none -serial none -monitor none \
+			-kernel "$KERNEL/vmlinuz" -initrd "$KERNEL/initramfs.gz" -m 512 -no-reboot \
+			-append 'panic=-1 pcc.probe quiet' >/dev/null 2>"$WORK/kvm.log"
+		if (($? == 0)) && [[ ! -s $WORK/kvm.log ]]; then echo yes; else echo no; fi >"$answer"
+	}
+	[[ $(<"$answer") == yes ]]
+}
+
+share() { # TAG PATH MODE
+	echo "-fsdev local,id=$1,path=$2,security_model=none,multidevs=remap$3 -device virtio-9p-pci,fsdev=$1,mount_tag=$1"
+}
+
+boot() {
+	local accel cpu args=()
+	if $ICOUNT; then
+		# A processor with ERMS counts one instruction for each byte of rep movsb; Nehalem has none.
+		accel='tcg' cpu='Nehalem'
+		args+=(-icount shift=0,sleep=off)
+	elif kvm_works; then
+		accel='kvm' cpu='host'
+	else
+		accel='tcg,thread=multi,tb-size=512' cpu='max'
+	fi
+	# shellcheck disable=SC2046
+	args+=($(share top "$GUEST_ROOT" ,readonly=on) $(share checkout "$ROOT" ,readonly=on)
+		$(share kernel "$KERNEL" ,readonly=on) $(share control "$WORK/control" ''))
+	[[ -z $OUT ]] || {
+		mkdir -p "$OUT"
+		# shellcheck disable=SC2046
+		args+=($(share out "$(cd "$OUT" && pwd)" ''))
+	}
+	timeout -k 5 "$TIMEOUT_S" qemu-system-x86_64 -accel "$accel" -cpu "$cpu" -smp "$CPUS" -m "$MEMORY_MB" \
+		-display none -monitor none -no-reboot -nodefaults -serial file:"$WORK/console" \
+		-device virtio-serial -chardev file,id=log,path="$WORK/log" -device virtserialport,chardev=log,name=log \
+		-device virtio-rng-pci -kernel "$KERNEL/vmlinuz" -initrd "$KERNEL/initramfs.gz" \
+		-append "console=ttyS0 quiet loglevel=4 panic=-1 oops=panic mitigations=off pcc.out=${OUT:+1} random.trust_cpu=on" \
+		"${args[@]}" "${EXTRA[@]}" </dev/null >"$WORK/qemu.log" 2>&1 &
+	QEMU_PID=$!
+}
+
+# What the guest is to do, as a script: the words as they are, and this checkout's path in it.
+hand_over() {
+	mkdir -p "$WORK/control"
+	printf '%q ' "${COMMAND[@]}" >"$WORK/control/command"
+	printf '%s' "$ROOT" >"$WORK/control/checkout"
+}
+
+main() {
+	local status
+	options "$@"
+	WORK=$(mktemp -d "${TMPDIR:-/tmp}/pcc-boot.XXXXXX") || exit 2
+	trap clean_up EXIT
+	trap 'exit 130' INT TERM HUP
+	: >"$WORK/log"
+	hand_over
+	initramfs
+	boot
+	tail -n +1 -s 0.2 -f "$WORK/log" --pid "$QEMU_PID" 2>/dev/null
+	wait "$QEMU_PID"
+	status=$?
+	QEMU_PID=''
+	((status != 124 && status != 137)) || {
+		echo "boot.sh: the machine was ended after $TIMEOUT_S seconds"
+		tail -n 5 "$WORK/console"
+		exit 124
+	}
+	[[ -s $WORK/control/status ]] || {
+		echo "boot.sh: the machine stopped without an answer"
+		tail -n 40 "$WORK/console" "$WORK/qemu.log"
+		exit 2
+	}
+	exit "$(<"$WORK/control/status")"
+}
+
+main "$@"
