@@ -361,7 +361,7 @@ static __noinline int lan_in_new(struct __sk_buff *skb, const struct pcc_packet 
 	else
 		conn = NULL;
 	if (conn || d.counted) {
-		first = d.counted || !conn->tx_packets;
+		first = !conn || !conn->tx_packets; /* NULL: counted as it was entered */
 		if (conn) {
 			d.wan_id = conn->wan_id;
 			conn_count_tx(conn, skb->len, bpf_ktime_get_coarse_ns());
@@ -456,7 +456,8 @@ static __always_inline int lan_in(struct __sk_buff *skb, const struct pcc_meta *
 /*
  * A packet from a WAN to the LAN whose connection is pinned to another WAN, or not remembered. It
  * is an inbound connection, which gets pinned to the WAN that it came in on, or a reply whose entry
- * was evicted, which is put back.
+ * was evicted, which is put back. p->tuple is the connection's key here, the packet's reversed: a
+ * copy would not fit on the stack that 6.1 allows.
  */
 static __noinline int lan_out_new(struct __sk_buff *skb, const struct pcc_packet *p,
 	const struct pcc_meta *meta, struct pcc_conn *conn, __u32 wan_id)
@@ -464,13 +465,13 @@ static __noinline int lan_out_new(struct __sk_buff *skb, const struct pcc_packet
 	struct pcc_decision d = {.bucket = PCC_NO_BUCKET, .wan_id = wan_id};
 	__u32 origin = PCC_ORIGIN_WAN, base, n, reason, id;
 	struct pcc_ct_info info;
-	struct pcc_tuple key;
+	const struct pcc_tuple *key;
 
 	if (!skb || !p || !meta)
 		return PCC_R_NO_CONFIG;
-	tuple_reverse(&key, &p->tuple);
+	key = &p->tuple;
 	d.reason = PCC_R_INBOUND;
-	ct_lookup(skb, &key, &info, 0, 0);
+	ct_lookup(skb, key, &info, 0, 0);
 	if (conn && conn->wan_id && !packet_is_syn(p) &&
 		(!info.found || !info.reply_dir || info.established)) {
 		d.reason = PCC_R_WAN_REPLY;
@@ -483,9 +484,9 @@ static __noinline int lan_out_new(struct __sk_buff *skb, const struct pcc_packet
 		d.wan_id = id && wan_keeps(id) ? id : wan_id;
 		d.reason = PCC_R_HEALED;
 		origin = PCC_ORIGIN_LAN;
-		classify_bucket(meta, &key, p->family, &d, &base, &n);
+		classify_bucket(meta, key, p->family, &d, &base, &n);
 	}
-	conn = conn_remember(&key, meta, &d, origin, conn);
+	conn = conn_remember(key, meta, &d, origin, conn);
 	if (conn && d.reason == PCC_R_INBOUND)
 		count_new(meta, d.wan_id, p->family, PCC_NO_BUCKET);
 count:
@@ -538,8 +539,10 @@ static __always_inline int lan_out(struct __sk_buff *skb, const struct pcc_meta 
 		count_wan_rx(iface->wan_id, skb->len);
 		return PCC_R_WAN_REPLY;
 	}
-	if (!conn || conn->wan_id != iface->wan_id || (packet_is_syn(&p) && conn->tx_packets))
+	if (!conn || conn->wan_id != iface->wan_id || (packet_is_syn(&p) && conn->tx_packets)) {
+		p.tuple = key;
 		return lan_out_new(skb, &p, meta, conn, iface->wan_id);
+	}
 	if (p.tcp_flags & PCC_TCP_SYN || p.flags & PCC_P_ERROR)
 		count_signs(&p, conn);
 	conn_count_rx(conn, skb->len, bpf_ktime_get_coarse_ns());

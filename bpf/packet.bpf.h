@@ -93,48 +93,59 @@ static __always_inline int parse_ip4(
 	return 0;
 }
 
-/* What the chain of IPv6 extension headers said. */
+/* The chain of IPv6 extension headers: what it said, and where the walk is. */
 struct ip6_chain {
+	struct __sk_buff *skb;
+	__u32 off; /* of the next header, from the network header */
 	__u8 proto;
-	__u8 pad;
+	__u8 fragmented;
 	__be16 frag_off; /* of the fragment header, network order; 0 when there is none */
 	__be32 frag_id;
-	__u32 fragmented;
+	__u32 done; /* nothing more to walk; else the chain is too long or cut off */
 };
 
-/* Walks the extension headers from *off (RFC 8200, 4), at most PCC_MAX_EXT_HEADERS of them. */
-static __always_inline int walk_ip6(struct __sk_buff *skb, __u32 *off, struct ip6_chain *chain)
+static __always_inline int ip6_is_extension(__u8 proto)
 {
-	for (int i = 0; i <= PCC_MAX_EXT_HEADERS; i++) {
-		__u8 h[8];
+	return proto == IPPROTO_HOPOPTS || proto == IPPROTO_ROUTING || proto == IPPROTO_DSTOPTS ||
+	       proto == IPPROTO_FRAGMENT || proto == IPPROTO_AH;
+}
 
-		switch (chain->proto) {
-		case IPPROTO_HOPOPTS:
-		case IPPROTO_ROUTING:
-		case IPPROTO_DSTOPTS:
-		case IPPROTO_FRAGMENT:
-		case IPPROTO_AH:
-			break;
-		default:
-			return 0;
-		}
-		if (i == PCC_MAX_EXT_HEADERS || load_net(skb, *off, h, sizeof(h)))
-			return -PCC_R_MALFORMED;
-		if (chain->proto == IPPROTO_FRAGMENT) {
-			chain->frag_off = *(__be16 *)(h + 2);
-			chain->frag_id = *(__be32 *)(h + 4);
-			chain->fragmented = 1;
-			*off += 8;
-		} else if (chain->proto == IPPROTO_AH) {
-			*off += (h[1] + 2u) * 4u;
-		} else {
-			*off += (h[1] + 1u) * 8u;
-		}
-		chain->proto = h[0];
-		if (chain->fragmented && (chain->frag_off & bpf_htons(0xfff8)))
-			return 0; /* what follows is in the first fragment only */
+/* One header, for bpf_loop(). Returns 1 at the end of the walk. */
+static long walk_ip6_step(__u32 i, void *arg)
+{
+	struct ip6_chain *c = arg;
+	__u8 h[8];
+
+	if (load_net(c->skb, c->off, h, sizeof(h)))
+		return 1;
+	if (c->proto == IPPROTO_FRAGMENT) {
+		c->frag_off = *(__be16 *)(h + 2);
+		c->frag_id = *(__be32 *)(h + 4);
+		c->fragmented = 1;
+		c->off += 8;
+	} else if (c->proto == IPPROTO_AH) {
+		c->off += (h[1] + 2u) * 4u;
+	} else {
+		c->off += (h[1] + 1u) * 8u;
 	}
-	return -PCC_R_MALFORMED;
+	c->proto = h[0];
+	/* What follows a fragment header is in the first fragment only. */
+	c->done = !ip6_is_extension(c->proto) ||
+		  (c->fragmented && (c->frag_off & bpf_htons(0xfff8)));
+	return c->done;
+}
+
+/*
+ * Walks the extension headers from c->off (RFC 8200, 4), at most PCC_MAX_EXT_HEADERS of them.
+ * Not a loop of C: the verifier of 6.1 takes no jump back but a conditional one, and the compiler
+ * decides which it makes.
+ */
+static __always_inline int walk_ip6(struct ip6_chain *c)
+{
+	if (!ip6_is_extension(c->proto))
+		return 0;
+	bpf_loop(PCC_MAX_EXT_HEADERS, walk_ip6_step, c, 0);
+	return c->done ? 0 : -PCC_R_MALFORMED;
 }
 
 /* Ports, TCP flags or the ICMP echo identifier at l4_off. A header that is cut off is malformed. */
@@ -233,7 +244,7 @@ static __noinline int parse_quoted(struct __sk_buff *skb, struct pcc_packet *p)
 		if (ip.frag_off & bpf_htons(0x1fff))
 			return -PCC_R_FRAG_UNKNOWN;
 	} else {
-		struct ip6_chain chain = {};
+		struct ip6_chain chain = {.skb = skb};
 		struct ipv6hdr ip6;
 
 		if (load_net(skb, off, &ip6, sizeof(ip6)) || ip6.version != 6)
@@ -241,9 +252,10 @@ static __noinline int parse_quoted(struct __sk_buff *skb, struct pcc_packet *p)
 		addr_copy6(quoted.src, ip6.saddr.in6_u.u6_addr32);
 		addr_copy6(quoted.dst, ip6.daddr.in6_u.u6_addr32);
 		chain.proto = ip6.nexthdr;
-		l4_off = off + sizeof(ip6);
-		if (walk_ip6(skb, &l4_off, &chain))
+		chain.off = off + sizeof(ip6);
+		if (walk_ip6(&chain))
 			return -PCC_R_MALFORMED;
+		l4_off = chain.off;
 		if (chain.frag_off & bpf_htons(0xfff8))
 			return -PCC_R_FRAG_UNKNOWN;
 		quoted.proto = chain.proto;
@@ -317,7 +329,7 @@ static __always_inline int parse_packet4(struct __sk_buff *skb, struct pcc_packe
 
 static __always_inline int parse_packet6(struct __sk_buff *skb, struct pcc_packet *p)
 {
-	struct ip6_chain chain = {};
+	struct ip6_chain chain = {.skb = skb};
 	struct ipv6hdr ip6;
 	int err;
 
@@ -329,11 +341,12 @@ static __always_inline int parse_packet6(struct __sk_buff *skb, struct pcc_packe
 	p->dst = ip6.daddr;
 	p->src = ip6.saddr;
 	p->dscp_ecn = ip6.priority << 4 | ip6.flow_lbl[0] >> 4;
-	p->l4_off = sizeof(ip6);
+	chain.off = sizeof(ip6);
 	chain.proto = ip6.nexthdr;
-	err = walk_ip6(skb, &p->l4_off, &chain);
+	err = walk_ip6(&chain);
 	if (err)
 		return err;
+	p->l4_off = chain.off;
 	p->tuple.proto = chain.proto;
 	/* An atomic fragment (RFC 6946) is a whole packet. */
 	if (chain.frag_off & bpf_htons(0xfff9)) {
