@@ -39,10 +39,10 @@ explained() {
 	done | sort -u | paste -sd,
 }
 
-# rule ARGUMENTS: for both families, before pccbpf's.
+# rule ARGUMENTS: for what the LAN sends in both families, before pccbpf's.
 rule() {
-	rt ip rule add pref 100 "$@"
-	rt ip -6 rule add pref 100 "$@"
+	rt ip rule add pref 100 from 192.168.77.0/24 "$@"
+	rt ip -6 rule add pref 100 from fd77::/64 "$@"
 }
 
 rules_gone() {
@@ -68,7 +68,9 @@ for proto in tcp udp; do
 	t_assert_eq "$(went)" "wan2 $COUNT" 'what the servers saw'
 	on=$(remembered "$port")
 	[[ -z $on || $on == wan2 ]] || t_fail "remembered on $on"
-	t_assert_eq "$(explained "$port" $proto)" 'bypass ' 'explain'
+	# Where the hash chooses that WAN as well the mark changes nothing.
+	said=$(explained "$port" $proto)
+	[[ $said == 'balance wan2,bypass ' || $said == 'bypass ' ]] || t_fail "explain says $said"
 	no_leak
 	rules_gone
 done
