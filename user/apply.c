@@ -160,7 +160,11 @@ static int do_release(struct work *w, const struct pcc_op *op, struct pcc_err *e
 		*err = r.why;
 	if (!ret)
 		ret = pcc_ct_flush_mark(op->wan_id << w->s->dp.meta->mark_shift, mask, NULL, err);
-	return ret;
+	if (!pcc_ct_is_mute(ret))
+		return ret;
+	if (w->opts->warn && err)
+		w->opts->warn(err);
+	return 0;
 }
 
 /* A driver that cannot is no failure: the fast path of that interface stays in tc. */

@@ -58,12 +58,17 @@ bool pcc_ct_present(void)
 	return pcc_sysctl_read(MAX_KEY, text, sizeof(text), NULL) != -ENOENT;
 }
 
+bool pcc_ct_is_mute(int code)
+{
+	return code == -EINVAL || code == -EPROTONOSUPPORT || code == -EOPNOTSUPP;
+}
+
 static int fail(struct pcc_err *err, int code, const char *what, const char *why)
 {
 	pcc_err_set(err, code, OBJECT, "cannot %s: %s", what, why);
 	if (code == -EPERM)
 		return pcc_err_hint(err, code, "run it as root");
-	if (code == -EINVAL || code == -EPROTONOSUPPORT || code == -EOPNOTSUPP)
+	if (pcc_ct_is_mute(code))
 		return pcc_err_hint(
 			err, code, "is the module there? `modprobe nf_conntrack_netlink`");
 	return code;

@@ -51,6 +51,12 @@ bool pcc_ct_present(void);
  */
 void pcc_ct_load(void);
 
+/*
+ * Does the error of a question say that there is nobody to ask: the module nf_conntrack_netlink is
+ * missing? Entries can then be neither deleted nor changed, which is nothing to fail for.
+ */
+bool pcc_ct_is_mute(int code);
+
 /* The greatest number of entries (nf_conntrack_max); 0 without conntrack. */
 int pcc_ct_max(uint32_t *max, struct pcc_err *err);
 

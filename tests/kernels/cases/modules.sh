@@ -105,5 +105,11 @@ quiet 3
 t_assert_status 0 pcc "${ATTACH[@]}" --no-nat --dry-run
 t_assert_eq "$(<"$T_DIR/out")" 'nothing to do' 'the plan of attach'
 stop "$DAEMON_PID"
+
+t_begin 'without nf_conntrack_netlink connections cannot be asked for: that is a warning of what would, no failure'
+t_assert_status 0 pcc wan set wan2 --state down
+t_assert 'it says so' grep -q '^pccbpf: warning: connection tracking: .*modprobe nf_conntrack_netlink' "$T_DIR/err"
 t_assert_status 0 pcc detach
+t_assert 'it says so' grep -q '^pccbpf: warning: connection tracking: .*modprobe nf_conntrack_netlink' "$T_DIR/err"
+t_assert 'no pins' test ! -e "$BPFFS/pccbpf"
 allow
