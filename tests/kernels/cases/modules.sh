@@ -98,8 +98,8 @@ quiet 3
 
 t_begin 'when they come, the daemon turns the fast path on by itself, and is at rest then'
 modprobe nf_conntrack
-t_assert "on: $(pcc status)" poll_until 10 fastpath_is '[true,"tc"]'
-poll_until 5 daemon_said '^pccbpf: follow:' || t_fail "it says: $(<"$DAEMON_LOG")"
+t_assert "on: $(pcc status)" poll_until 60 fastpath_is '[true,"tc"]'
+poll_until 20 daemon_said '^pccbpf: follow:' || t_fail "it says: $(<"$DAEMON_LOG")"
 sleep 1
 quiet 3
 t_assert_status 0 pcc "${ATTACH[@]}" --no-nat --dry-run
