@@ -440,7 +440,7 @@ static bool kernel_has_ct(void)
 
 	if (!loaded)
 		module = CT_UNKNOWN;
-	if (builtin == CT_UNKNOWN || (builtin == CT_NO && loaded && module == CT_UNKNOWN))
+	if (builtin == CT_UNKNOWN || (builtin == CT_NO && loaded && module != CT_YES))
 		read_ct(&builtin, &module);
 	return builtin == CT_YES || module == CT_YES;
 }
