@@ -580,7 +580,7 @@ daemon_start() {
 	# shellcheck disable=SC2016,SC2034
 	DAEMON_PID=$("$LAB_SH" spawn --name "$LAB" rt bash -c 'exec "$@" 2>>"$0"' "$DAEMON_LOG" \
 		"$PCCBPF" daemon --config "$DAEMON_CONF" --bpffs "$BPFFS/pccbpf")
-	poll_until 10 daemon_said '^pccbpf: ready:' || {
+	poll_until "${DAEMON_START_S:-10}" daemon_said '^pccbpf: ready:' || {
 		t_fail "the daemon does not start: $(head -n 3 "$DAEMON_LOG")"
 		return 1
 	}

@@ -67,6 +67,8 @@ struct work {
 	struct pcc_dp_local *locals, *old_locals;
 	uint32_t nlocals, nold_locals;
 	const struct pcc_apply_opts *opts;
+	uint8_t missed[PCC_WAN_SLOTS]; /* by id: families without a way out, FAMILY_BIT() */
+	bool lan_missed[PCC_MAX_LANS];
 	bool committed; /* packets may be under way that saw the maps as they were before */
 };
 
@@ -84,12 +86,17 @@ static void packets_through(struct work *w)
 
 static int do_sysctl(struct work *w, const struct pcc_op *op, struct pcc_err *err)
 {
+	char known[sizeof(op->sysctl.old)];
+	bool fresh = pcc_dp_sysctl_old(&w->s->dp, op->sysctl.path, known) != 0;
 	int ret = pcc_dp_sysctl_remember(&w->s->dp, op->sysctl.path, op->sysctl.old);
 
 	if (ret)
 		return pcc_err_set(
 			err, ret, op->sysctl.path, "cannot be remembered: %s", strerror(-ret));
-	return pcc_sysctl_write(op->sysctl.path, op->sysctl.value, err);
+	ret = pcc_sysctl_write(op->sysctl.path, op->sysctl.value, err);
+	if (ret && fresh)
+		pcc_dp_sysctl_forget(&w->s->dp, op->sysctl.path);
+	return ret;
 }
 
 static int do_sysctl_back(struct work *w, const struct pcc_op *op)
@@ -153,7 +160,11 @@ static int do_release(struct work *w, const struct pcc_op *op, struct pcc_err *e
 		*err = r.why;
 	if (!ret)
 		ret = pcc_ct_flush_mark(op->wan_id << w->s->dp.meta->mark_shift, mask, NULL, err);
-	return ret;
+	if (!pcc_ct_is_mute(ret))
+		return ret;
+	if (w->opts->warn && err)
+		w->opts->warn(err);
+	return 0;
 }
 
 /* A driver that cannot is no failure: the fast path of that interface stays in tc. */
@@ -349,6 +360,101 @@ static void undo_new_hooks(struct work *w)
 	}
 }
 
+/* --- what one interface cannot have -------------------------------------------------------- */
+
+#define FAMILY_BIT(f) (1u << (f))
+
+/* What a WAN is without when the step fails. accept_local only spares a look-up. */
+static uint8_t families_of(const struct pcc_op *op)
+{
+	if (op->kind == PCC_OP_ROUTE_ADD)
+		return FAMILY_BIT(op->route.family == AF_INET6 ? PCC_V6 : PCC_V4);
+	if (op->kind == PCC_OP_SYSCTL && strstr(op->sysctl.path, "/accept_local"))
+		return 0;
+	return FAMILY_BIT(PCC_V4) | FAMILY_BIT(PCC_V6);
+}
+
+static bool is_of_use(const struct work *w, const struct pcc_wan_cfg *wan)
+{
+	for (int f = 0; f < PCC_FAMILIES; f++)
+		if (pcc_wan_serves(wan, f) && !(w->missed[wan->id] & FAMILY_BIT(f)))
+			return true;
+	return false;
+}
+
+/* The WAN misses it; how much that is. */
+static enum pcc_step wan_misses(struct work *w, const struct pcc_op *op)
+{
+	const struct pcc_wan_cfg *wan = pcc_config_find_wan_id(w->cfg, op->wan_id);
+
+	w->missed[op->wan_id] |= families_of(op);
+	return wan && is_of_use(w, wan) ? PCC_STEP_MISSED : PCC_STEP_LOST;
+}
+
+static void lan_misses(struct work *w, const struct pcc_op *op)
+{
+	for (uint32_t i = 0; op->kind == PCC_OP_HOOK_ON && i < w->cfg->nlans; i++)
+		if (w->cfg->lans[i].ifindex == op->lan_ifindex)
+			w->lan_missed[i] = true;
+}
+
+/* Is there a LAN and a WAN left? The daemon goes on without: it tries again. */
+static bool others_left(const struct work *w)
+{
+	bool wan = false, lan = false;
+
+	for (uint32_t i = 0; i < w->cfg->nwans; i++)
+		wan = wan || is_of_use(w, &w->cfg->wans[i]);
+	for (uint32_t i = 0; i < w->cfg->nlans; i++)
+		lan = lan || !w->lan_missed[i];
+	return (wan && lan) || w->opts->settled;
+}
+
+/* Without NAT the table is only to write marks into conntrack's entries, where there are any. */
+static bool is_only_marks(const struct work *w, const struct pcc_op *op)
+{
+	return (op->kind == PCC_OP_NAT_FIRST || op->kind == PCC_OP_NAT_LAST) && !w->cfg->nat4 &&
+	       !w->cfg->nat6;
+}
+
+/* A step failed: is it passed over, as only one interface needs it? */
+static bool pass_over(struct work *w, struct pcc_op *op, const struct pcc_err *why)
+{
+	enum pcc_step how = PCC_STEP_MISSED;
+
+	if (op->wan_id && op->kind != PCC_OP_RELEASE)
+		how = wan_misses(w, op);
+	else if (op->lan_ifindex)
+		lan_misses(w, op);
+	else if (!is_only_marks(w, op))
+		return false;
+	if (!others_left(w))
+		return false;
+	op->skipped = true;
+	if (w->opts->step)
+		w->opts->step(w->s, op, how, why, w->opts->arg);
+	if (w->opts->warn)
+		w->opts->warn(why);
+	return true;
+}
+
+/* Does the step come after one that its interface has missed? */
+static bool comes_too_late(const struct work *w, const struct pcc_op *op)
+{
+	uint8_t families = families_of(op);
+
+	if (op->kind == PCC_OP_RELEASE)
+		return false;
+	if (op->wan_id && families && (w->missed[op->wan_id] & families) == families)
+		return true;
+	for (uint32_t i = 0; op->lan_ifindex && i < w->cfg->nlans; i++)
+		if (w->lan_missed[i] && w->cfg->lans[i].ifindex == op->lan_ifindex)
+			return true;
+	return false;
+}
+
+/* --- doing it ------------------------------------------------------------------------------ */
+
 /*
  * Test aid: PCCBPF_FAIL_AT=N makes step N fail, so that undoing is tested for every step.
  */
@@ -359,27 +465,50 @@ static bool fails_at(size_t step)
 	return at && strtoul(at, NULL, 10) == step + 1;
 }
 
-static int carry_out(struct work *w, const struct pcc_plan *plan, struct pcc_err *err)
+static void tell_step(struct work *w, const struct pcc_op *op, enum pcc_step how)
 {
-	struct pcc_err ignored;
+	if (w->opts->step)
+		w->opts->step(w->s, op, how, NULL, w->opts->arg);
+}
+
+/* One step. 0 also where it is passed over. */
+static int take_step(struct work *w, struct pcc_op *op, struct pcc_err *why)
+{
+	int ret;
+
+	op->skipped = comes_too_late(w, op);
+	if (op->skipped)
+		return 0;
+	tell_step(w, op, PCC_STEP_NEXT);
+	ret = do_op(w, op, why);
+	if (!ret)
+		tell_step(w, op, PCC_STEP_DONE);
+	return ret && pass_over(w, op, why) ? 0 : ret;
+}
+
+static int carry_out(struct work *w, struct pcc_plan *plan, struct pcc_err *err)
+{
 	size_t done;
 	int ret = 0;
 
 	for (done = 0; done < plan->n; done++) {
-		if (w->opts->step)
-			w->opts->step(w->s, &plan->ops[done], w->opts->arg);
+		struct pcc_err why = {};
+
 		if (fails_at(done))
-			ret = pcc_err_set(err, -ECANCELED, "PCCBPF_FAIL_AT",
+			ret = pcc_err_set(&why, -ECANCELED, "PCCBPF_FAIL_AT",
 				"step %zu fails as asked", done + 1);
 		else
-			ret = do_op(w, &plan->ops[done], err ? err : &ignored);
+			ret = take_step(w, &plan->ops[done], &why);
+		if (ret && err)
+			*err = why;
 		if (ret)
 			break;
 	}
 	if (!ret)
 		return 0;
 	while (done > 0)
-		undo_op(w, &plan->ops[--done]);
+		if (!plan->ops[--done].skipped)
+			undo_op(w, &plan->ops[done]);
 	undo_new_hooks(w);
 	return ret;
 }
@@ -440,15 +569,12 @@ static int prepare(struct pcc_session *s, struct pcc_config *cfg, const struct p
 static int load_if_needed(struct pcc_session *s, const struct pcc_config *cfg,
 	const struct pcc_apply_opts *opts, struct pcc_err *err)
 {
-	uint32_t n;
-
 	if (s->state == PCC_DP_ATTACHED && !pcc_dp_wants_load(&s->dp, cfg))
 		return 0;
 	if (opts->dry_run) {
 		printf("bpf: load the programs, pin them in %s\n", s->dp.dir);
 		return 0;
 	}
-	pcc_ct_count(1, 1, &n, NULL); /* has the kernel load conntrack, whose functions are used */
 	return pcc_dp_load(&s->dp, cfg, err);
 }
 
@@ -486,7 +612,7 @@ static int plan_and_do(struct pcc_session *s, struct pcc_config *cfg, struct pcc
 	if (!ret)
 		pcc_fastpath_warn(s, cfg, w.old, opts->warn);
 	if (!ret)
-		pcc_warn_gateways(s, cfg, w.old, opts->warn);
+		pcc_warn_wans(s, cfg, w.old, now, opts->warn);
 out:
 	pcc_plan_free(&plan);
 	free(w.locals);
@@ -502,22 +628,41 @@ static int settle(struct pcc_session *s, struct pcc_config *cfg, struct pcc_obse
 	int ret;
 
 	if (!opts->settled)
-		return pcc_settle(s, cfg, now, NULL, opts->warn, err);
+		return pcc_settle(s, cfg, now, NULL, opts, err);
 	trouble = calloc(PCC_MAX_WANS + 1, sizeof(*trouble));
-	ret = trouble ? pcc_settle(s, cfg, now, trouble, opts->warn, err) : -ENOMEM;
+	ret = trouble ? pcc_settle(s, cfg, now, trouble, opts, err) : -ENOMEM;
 	if (!ret)
 		opts->settled(cfg, now, trouble, opts->arg);
 	free(trouble);
 	return ret;
 }
 
-int pcc_apply(struct pcc_session *s, struct pcc_config *cfg, const struct pcc_apply_opts *opts,
-	struct pcc_err *err)
+/*
+ * What the kernel can do, before anything is decided by it. Where conntrack is a module, its
+ * parameters, and its functions for BPF, are there once it is loaded.
+ */
+static void see_features(struct pcc_session *s, const struct pcc_apply_opts *opts)
+{
+	bool loaded = pcc_ct_present();
+
+	if (!loaded && !opts->dry_run)
+		pcc_ct_load();
+	pcc_dp_see_features(&s->dp);
+	if (loaded || !opts->dry_run || s->state == PCC_DP_ATTACHED)
+		return;
+	s->dp.no_ct = false;
+	puts("modprobe -a nf_conntrack nf_conntrack_netlink");
+}
+
+static int apply_once(struct pcc_session *s, struct pcc_config *cfg,
+	const struct pcc_apply_opts *opts, struct pcc_err *err)
 {
 	struct pcc_observed now = {};
 	int ret;
 
 	ret = prepare(s, cfg, opts, err);
+	if (!ret)
+		see_features(s, opts);
 	if (!ret)
 		ret = pcc_observe_network(s, cfg, &now, err);
 	if (!ret)
@@ -532,4 +677,17 @@ int pcc_apply(struct pcc_session *s, struct pcc_config *cfg, const struct pcc_ap
 		pcc_dp_remove(&s->dp);
 	pcc_observed_free(&now);
 	return ret;
+}
+
+int pcc_apply(struct pcc_session *s, struct pcc_config *cfg, const struct pcc_apply_opts *opts,
+	struct pcc_err *err)
+{
+	int ret = apply_once(s, cfg, opts, err);
+
+	/* The NAT table has conntrack loaded, too: also where it could not be asked for alone. */
+	if (ret || opts->dry_run || !pcc_dp_gained_ct(&s->dp))
+		return ret;
+	s->cfg = *cfg;
+	s->state = PCC_DP_ATTACHED;
+	return apply_once(s, cfg, opts, err);
 }

@@ -35,6 +35,14 @@ int pcc_session_open(struct pcc_session *s, const char *dir, enum pcc_session_mo
 	unsigned int wait_s, struct pcc_err *err);
 void pcc_session_close(struct pcc_session *s);
 
+/* What becomes of a step of the plan. */
+enum pcc_step {
+	PCC_STEP_NEXT, /* it is taken now */
+	PCC_STEP_DONE,
+	PCC_STEP_MISSED, /* one interface cannot have it; the others go on */
+	PCC_STEP_LOST,	 /* the same, and the WAN is of no use without it */
+};
+
 struct pcc_apply_opts {
 	bool attach;  /* attach, not a change of what is attached */
 	bool dry_run; /* print the plan to stdout, change nothing */
@@ -44,17 +52,20 @@ struct pcc_apply_opts {
 	 * For the daemon. With settled, an interface or gateway that is not there is no error:
 	 * settled gets cfg with what could be settled, and what is wrong with each WAN (the empty
 	 * error: it is fine), by its place in cfg; it decides the states. step sees every step
-	 * before it is taken.
+	 * before it is taken, and what became of it; why: of one that was missed, else NULL.
 	 */
 	void (*settled)(struct pcc_config *cfg, const struct pcc_observed *now,
 		const struct pcc_err *trouble, void *arg);
-	void (*step)(struct pcc_session *s, const struct pcc_op *op, void *arg);
+	void (*step)(struct pcc_session *s, const struct pcc_op *op, enum pcc_step how,
+		const struct pcc_err *why, void *arg);
 	void *arg;
 };
 
 /*
- * Makes cfg, whose open points are settled in place, what the router does. All or nothing: a failed
- * step is undone. Returns 0 or a negative errno with err filled.
+ * Makes cfg, whose open points are settled in place, what the router does. All or nothing: if a
+ * step fails that all need, everything is undone. What only one interface needs and cannot have (a
+ * route, a program, a gateway that is not known yet) is a warning, and the others go on; for a
+ * command, as long as there are others. Returns 0 or a negative errno with err filled.
  */
 int pcc_apply(struct pcc_session *s, struct pcc_config *cfg, const struct pcc_apply_opts *opts,
 	struct pcc_err *err);

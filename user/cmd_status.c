@@ -91,6 +91,8 @@ static const char *link_trouble(struct pcc_session *s, const struct pcc_wan_cfg 
 		return "down";
 	if (!(link.flags & IFF_LOWER_UP))
 		return "no carrier";
+	if (!pcc_wan_serves(wan, PCC_V4) && !pcc_wan_serves(wan, PCC_V6))
+		return "no gateway";
 	return has_routes(s, wan) ? NULL : "no route";
 }
 

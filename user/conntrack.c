@@ -50,12 +50,17 @@ static void put_mark(struct nlmsghdr *nlh, uint32_t mark, uint32_t mask)
 	mnl_attr_put_u32(nlh, CTA_MARK_MASK, htonl(mask));
 }
 
-/* Is there conntrack in this network namespace? Its parameters say so without loading a module. */
-static bool have_conntrack(void)
+/* Its parameters say so. */
+bool pcc_ct_present(void)
 {
 	char text[PCC_SYSCTL_VALUE_BYTES];
 
 	return pcc_sysctl_read(MAX_KEY, text, sizeof(text), NULL) != -ENOENT;
+}
+
+bool pcc_ct_is_mute(int code)
+{
+	return code == -EINVAL || code == -EPROTONOSUPPORT || code == -EOPNOTSUPP;
 }
 
 static int fail(struct pcc_err *err, int code, const char *what, const char *why)
@@ -63,7 +68,7 @@ static int fail(struct pcc_err *err, int code, const char *what, const char *why
 	pcc_err_set(err, code, OBJECT, "cannot %s: %s", what, why);
 	if (code == -EPERM)
 		return pcc_err_hint(err, code, "run it as root");
-	if (code == -EINVAL || code == -EPROTONOSUPPORT || code == -EOPNOTSUPP)
+	if (pcc_ct_is_mute(code))
 		return pcc_err_hint(
 			err, code, "is the module there? `modprobe nf_conntrack_netlink`");
 	return code;
@@ -120,7 +125,7 @@ int pcc_ct_count(uint32_t mark, uint32_t mask, uint32_t *n, struct pcc_err *err)
 	int code;
 
 	*n = 0;
-	if (!have_conntrack())
+	if (!pcc_ct_present())
 		return 0;
 	code = pcc_nl_open(&nl, NETLINK_NETFILTER);
 	if (!code)
@@ -129,6 +134,20 @@ int pcc_ct_count(uint32_t mark, uint32_t mask, uint32_t *n, struct pcc_err *err)
 		fail(err, code, "count connections", pcc_nl_reason(&nl, code));
 	pcc_nl_close(&nl);
 	return code;
+}
+
+/*
+ * The socket has the kernel load nfnetlink, the message what stands behind it
+ * (net/netfilter/nfnetlink.c, nfnetlink_rcv_msg()).
+ */
+void pcc_ct_load(void)
+{
+	char buf[PCC_NL_REQUEST_BYTES] = {0};
+	struct pcc_nl nl = {0};
+
+	if (!pcc_nl_open(&nl, NETLINK_NETFILTER))
+		pcc_nl_ack(&nl, ct_request(buf, IPCTNL_MSG_CT_GET_STATS, AF_UNSPEC));
+	pcc_nl_close(&nl);
 }
 
 /* ---- entry by entry ---- */
@@ -268,7 +287,7 @@ int pcc_ct_flush_mark(uint32_t mark, uint32_t mask, uint32_t *deleted, struct pc
 	if (!mask || (mark & ~mask))
 		return pcc_err_set(err, -EINVAL, OBJECT,
 			"mark 0x%x with mask 0x%x names no group of connections", mark, mask);
-	if (!have_conntrack())
+	if (!pcc_ct_present())
 		return 0;
 	code = pcc_nl_open(&nl, NETLINK_NETFILTER);
 	if (!code && deleted)
@@ -286,7 +305,7 @@ int pcc_ct_clear_mark(uint32_t mask, uint32_t *cleared, struct pcc_err *err)
 
 	if (cleared)
 		*cleared = 0;
-	if (!mask || !have_conntrack())
+	if (!mask || !pcc_ct_present())
 		return 0;
 	code = pcc_nl_open(&w.nl, NETLINK_NETFILTER);
 	if (!code)
@@ -305,7 +324,7 @@ int pcc_ct_max(uint32_t *max, struct pcc_err *err)
 	int code;
 
 	*max = 0;
-	if (!have_conntrack())
+	if (!pcc_ct_present())
 		return 0;
 	code = pcc_sysctl_read_int(MAX_KEY, &value, err);
 	if (!code && value > 0)
@@ -351,7 +370,7 @@ int pcc_ct_delete(struct pcc_ct_deleter *d, const struct pcc_tuple *tuple, bool 
 	struct nf_conntrack *ct;
 	int code = 0;
 
-	if (!d->handle && !have_conntrack())
+	if (!d->handle && !pcc_ct_present())
 		return 0;
 	ct = nfct_new();
 	if (!ct || !deleter_open(d)) {

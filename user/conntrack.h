@@ -42,6 +42,21 @@ int pcc_ct_clear_mark(uint32_t mask, uint32_t *cleared, struct pcc_err *err);
 /* How many entries have (ct mark & mask) == mark. mask 0, mark 0 counts all. */
 int pcc_ct_count(uint32_t mark, uint32_t mask, uint32_t *count, struct pcc_err *err);
 
+/* Is there conntrack in this network namespace? Asking loads no module. */
+bool pcc_ct_present(void);
+
+/*
+ * Has the kernel load its modules nf_conntrack and nf_conntrack_netlink, where they are modules and
+ * not loaded: the first question does. Whether it did, pcc_ct_present() tells.
+ */
+void pcc_ct_load(void);
+
+/*
+ * Does the error of a question say that there is nobody to ask: the module nf_conntrack_netlink is
+ * missing? Entries can then be neither deleted nor changed, which is nothing to fail for.
+ */
+bool pcc_ct_is_mute(int code);
+
 /* The greatest number of entries (nf_conntrack_max); 0 without conntrack. */
 int pcc_ct_max(uint32_t *max, struct pcc_err *err);
 

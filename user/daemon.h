@@ -36,6 +36,9 @@ struct pcc_daemon_wan {
 	struct pcc_wan_out out;
 	struct pcc_wan_out before; /* both as they were before the last look */
 	bool was_in_force;
+	uint32_t id;			 /* as of this look */
+	char miss[PCC_REASON_BYTES];	 /* why it cannot have what it is of no use without */
+	char miss_now[PCC_REASON_BYTES]; /* the same, as of this look */
 	uint64_t since_s;
 	bool marked; /* while the list is gone through */
 
@@ -81,6 +84,8 @@ struct pcc_daemon {
 	bool alarm;
 	char absent[PCC_MAX_LANS][PCC_IFNAMSIZ]; /* LANs of the file that were not there */
 	uint32_t nabsent;
+	char last_miss[PCC_REASON_BYTES + 80]; /* of an interface, as last told */
+	uint64_t ask_modules_ms;
 	uint32_t failures; /* looks that failed, one after another */
 	char last_error[640];
 	uint64_t kept_id; /* of the pin that has the configuration's text */
@@ -135,6 +140,13 @@ void pcc_daemon_wans_update(struct pcc_daemon *d, const struct pcc_config *cfg);
 /* settled() of pcc_apply(): looks at the links, computes the states, writes them into cfg. */
 void pcc_daemon_wans_decide(struct pcc_config *cfg, const struct pcc_observed *now,
 	const struct pcc_err *trouble, void *arg);
+
+/* From within a look: an interface cannot have what the step was for. */
+void pcc_daemon_wans_miss(struct pcc_daemon *d, const struct pcc_op *op, enum pcc_step how,
+	const struct pcc_err *why);
+
+/* After a look: does what a WAN misses, or has again, change its state? Then look again. */
+bool pcc_daemon_wans_missed(struct pcc_daemon *d);
 
 /* Ends what runs for each WAN. */
 void pcc_daemon_wans_free(struct pcc_daemon *d);

@@ -8,10 +8,13 @@
 #include <unistd.h>
 
 #include "conf_apply.h"
+#include "conntrack.h"
 #include "daemon.h"
 #include "hooks.h"
 #include "own.h"
 #include "run.h"
+
+#define ASK_MODULES_MS 30000u
 
 static int failed(struct pcc_daemon *d, int ret, const struct pcc_err *err)
 {
@@ -115,10 +118,8 @@ static void make_next(struct pcc_daemon *d)
 	}
 }
 
-static void on_step(struct pcc_session *s, const struct pcc_op *op, void *arg)
+static void count_step(struct pcc_daemon *d, const struct pcc_op *op)
 {
-	struct pcc_daemon *d = arg;
-
 	switch (op->kind) {
 	case PCC_OP_RULE_ADD:
 	case PCC_OP_RULE_DEL:
@@ -149,8 +150,27 @@ static void on_step(struct pcc_session *s, const struct pcc_op *op, void *arg)
 	case PCC_OP_COMMIT:
 		d->did.maps = true;
 		break;
-	case PCC_OP_RELEASE: /* the last moment at which its connections are known */
-		pcc_reset_collect(d->reset, &s->dp, &d->next, op->wan_id);
+	case PCC_OP_RELEASE:
+		break;
+	}
+}
+
+static void on_step(struct pcc_session *s, const struct pcc_op *op, enum pcc_step how,
+	const struct pcc_err *why, void *arg)
+{
+	struct pcc_daemon *d = arg;
+
+	switch (how) {
+	case PCC_STEP_NEXT: /* the last moment at which its connections are known */
+		if (op->kind == PCC_OP_RELEASE)
+			pcc_reset_collect(d->reset, &s->dp, &d->next, op->wan_id);
+		break;
+	case PCC_STEP_DONE:
+		count_step(d, op);
+		break;
+	case PCC_STEP_MISSED:
+	case PCC_STEP_LOST:
+		pcc_daemon_wans_miss(d, op, how, why);
 		break;
 	}
 }
@@ -217,6 +237,8 @@ static void done(struct pcc_daemon *d)
 	pcc_fight_note(&d->fight, pcc_daemon_now_ms(), did_network(&d->did) && !d->did.maps);
 	pcc_hook_pins(&d->s.dp, drop_stale, NULL);
 	pcc_daemon_wans_tell(d);
+	if (pcc_daemon_wans_missed(d))
+		pcc_daemon_look_soon(d, PCC_URGENT_MS);
 	d->epoch = d->s.dp.meta->epoch;
 }
 
@@ -326,6 +348,23 @@ static bool hooks_there(struct pcc_daemon *d, uint32_t ifindex, bool both)
 	return !if_indextoname(ifindex, name); /* that is told by netlink */
 }
 
+/*
+ * What the kernel could not do when it was booted it can do once a module is there: loaded by
+ * somebody, or by us, who ask again from time to time.
+ */
+static bool gains_something(struct pcc_daemon *d)
+{
+	uint64_t now = pcc_daemon_now_ms();
+
+	if (!(d->s.dp.meta->flags & PCC_META_NO_CT))
+		return false;
+	if (now >= d->ask_modules_ms) {
+		d->ask_modules_ms = now + ASK_MODULES_MS;
+		pcc_ct_load();
+	}
+	return pcc_dp_gained_ct(&d->s.dp);
+}
+
 bool pcc_daemon_needs_look(struct pcc_daemon *d)
 {
 	char path[300];
@@ -337,7 +376,7 @@ bool pcc_daemon_needs_look(struct pcc_daemon *d)
 	if (d->s.dp.meta->magic != PCC_MAGIC || d->s.dp.meta->epoch != d->epoch ||
 		kept_id(d) != d->kept_id)
 		return true;
-	if (d->s.cfg.own && !pcc_own_present(&d->s.dp))
+	if ((d->s.cfg.own && !pcc_own_present(&d->s.dp)) || gains_something(d))
 		return true;
 	for (uint32_t i = 0; i < d->s.cfg.nlans; i++)
 		if (!hooks_there(d, d->s.cfg.lans[i].ifindex, true))

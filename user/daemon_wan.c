@@ -189,11 +189,15 @@ void pcc_daemon_wans_decide(struct pcc_config *cfg, const struct pcc_observed *n
 		struct pcc_daemon_wan *w = pcc_daemon_wan(d, wan->name);
 
 		out_of_cfg(d, &out[i], wan);
+		w->id = wan->id;
 		look_at_link(w, wan, now, &trouble[i]);
 		in[i].asked = pcc_wan_asked(wan);
 		in[i].tier = w->conf.tier;
 		in[i].failback = w->conf.failback;
 		in[i].fitness = pcc_daemon_health_fitness(w, &in[i].reason);
+		if (!w->link.reason[0])
+			memcpy(w->link.reason, w->miss, sizeof(w->link.reason));
+		w->miss_now[0] = '\0';
 		if (w->link.reason[0]) {
 			in[i].fitness = PCC_UNFIT;
 			in[i].reason = w->link.reason;
@@ -210,6 +214,42 @@ void pcc_daemon_wans_decide(struct pcc_config *cfg, const struct pcc_observed *n
 		d->next_out[i] = out[i];
 	}
 	d->next_alarm = alarm;
+}
+
+/* The object of a route's error is the route, of a program's the interface. */
+void pcc_daemon_wans_miss(
+	struct pcc_daemon *d, const struct pcc_op *op, enum pcc_step how, const struct pcc_err *why)
+{
+	struct pcc_daemon_wan *w = NULL;
+	char text[sizeof(d->last_miss)];
+
+	for (uint32_t i = 0; i < PCC_MAX_WANS; i++)
+		if (d->wans[i].name[0] && d->wans[i].id == op->wan_id)
+			w = &d->wans[i];
+	if (w && how == PCC_STEP_LOST) {
+		snprintf(
+			w->miss_now, sizeof(w->miss_now), "%.*s", PCC_REASON_BYTES - 1, why->cause);
+		return;
+	}
+	snprintf(text, sizeof(text), "%.63s: %.*s", why->object, PCC_REASON_BYTES - 1, why->cause);
+	if (strcmp(text, d->last_miss))
+		pcc_daemon_tell(d, PCC_EVENT_ERROR, NULL, NULL, NULL, "%s", text);
+	memcpy(d->last_miss, text, sizeof(text));
+}
+
+bool pcc_daemon_wans_missed(struct pcc_daemon *d)
+{
+	bool changed = false;
+
+	for (uint32_t i = 0; i < d->next.nwans; i++) {
+		struct pcc_daemon_wan *w = pcc_daemon_wan(d, d->next.wans[i].name);
+
+		if (!w || !strcmp(w->miss, w->miss_now))
+			continue;
+		memcpy(w->miss, w->miss_now, sizeof(w->miss));
+		changed = true;
+	}
+	return changed;
 }
 
 static const char *text_of(const struct pcc_wan_out *out)

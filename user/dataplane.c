@@ -558,6 +558,22 @@ int pcc_dp_commit_tables(struct pcc_dp *dp, const struct pcc_config *cfg)
 	return 0;
 }
 
+static uint32_t meta_flags(const struct pcc_dp *dp, const struct pcc_config *cfg)
+{
+	return (dp->meta->flags & PCC_META_DIR_MADE) | (dp->dir_made ? PCC_META_DIR_MADE : 0) |
+	       (cfg->nat4 ? PCC_META_NAT4 : 0) | (cfg->nat6 ? PCC_META_NAT6 : 0) |
+	       (cfg->seed_given ? PCC_META_SEED_GIVEN : 0) |
+	       (cfg->fastpath == PCC_FP_OFF ? PCC_META_NO_WAN_OUT : 0) |
+	       (cfg->fastpath != PCC_FP_OFF && !dp->no_ct ? PCC_META_FASTPATH : 0) |
+	       (cfg->own ? PCC_META_OWN : 0) | (cfg->xdp ? PCC_META_XDP : 0) |
+	       (dp->no_tcx ? PCC_META_NO_TCX : 0) | (dp->no_ct ? PCC_META_NO_CT : 0);
+}
+
+bool pcc_dp_flags_match(const struct pcc_dp *dp, const struct pcc_config *cfg)
+{
+	return meta_flags(dp, cfg) == dp->meta->flags;
+}
+
 static void commit_meta(struct pcc_dp *dp, const struct pcc_config *cfg, uint32_t shift)
 {
 	struct pcc_meta *m = dp->meta;
@@ -578,13 +594,7 @@ static void commit_meta(struct pcc_dp *dp, const struct pcc_config *cfg, uint32_
 	m->rule_pref = cfg->rule_pref;
 	m->max_conns = cfg->max_conns;
 	m->tcp_timeout_ms = cfg->tcp_timeout_ms;
-	m->flags = (m->flags & PCC_META_DIR_MADE) | (dp->dir_made ? PCC_META_DIR_MADE : 0) |
-		   (cfg->nat4 ? PCC_META_NAT4 : 0) | (cfg->nat6 ? PCC_META_NAT6 : 0) |
-		   (cfg->seed_given ? PCC_META_SEED_GIVEN : 0) |
-		   (cfg->fastpath == PCC_FP_OFF ? PCC_META_NO_WAN_OUT : 0) |
-		   (cfg->fastpath != PCC_FP_OFF && !dp->no_ct ? PCC_META_FASTPATH : 0) |
-		   (cfg->own ? PCC_META_OWN : 0) | (cfg->xdp ? PCC_META_XDP : 0) |
-		   (dp->no_tcx ? PCC_META_NO_TCX : 0) | (dp->no_ct ? PCC_META_NO_CT : 0);
+	m->flags = meta_flags(dp, cfg);
 	snprintf(m->version, sizeof(m->version), "%s", PCC_VERSION);
 }
 

@@ -89,8 +89,9 @@ struct pcc_dp {
 	int ncpus;
 	const struct pcc_policies *policies; /* to be written by the next commit; else NULL */
 	bool loaded;			     /* by this process */
-	bool any_instance;  /* detach --force: what any pccbpf left counts as ours */
-	bool no_tcx, no_ct; /* features that the kernel lacks or that PCCBPF_DISABLE names */
+	bool any_instance; /* detach --force: what any pccbpf left counts as ours */
+	bool no_tcx;	   /* the kernel lacks it, or PCCBPF_DISABLE names it */
+	bool no_ct;	   /* the same, once pcc_dp_see_features() has looked */
 };
 
 void pcc_dp_init(struct pcc_dp *dp, const char *dir);
@@ -115,6 +116,15 @@ enum pcc_dp_state pcc_dp_open(struct pcc_dp *dp, struct pcc_err *err);
  * or a negative errno with err filled; then the pins are as before.
  */
 int pcc_dp_load(struct pcc_dp *dp, const struct pcc_config *cfg, struct pcc_err *err);
+
+/*
+ * Looks whether the kernel has the conntrack functions for BPF: it may get them while we are
+ * attached, with its module. Before anything is decided.
+ */
+void pcc_dp_see_features(struct pcc_dp *dp);
+
+/* Has the kernel got conntrack functions that the attached programs do without? Cheap. */
+bool pcc_dp_gained_ct(const struct pcc_dp *dp);
 
 /*
  * Must the programs be loaded again for cfg: are they another build's, or loaded for other sizes or
@@ -150,6 +160,9 @@ struct pcc_dp_local {
  */
 int pcc_dp_commit(struct pcc_dp *dp, const struct pcc_config *cfg,
 	const struct pcc_dp_local *locals, uint32_t nlocals, struct pcc_err *err);
+
+/* Does pcc_meta say of the kernel's features what a commit of cfg would make it say? */
+bool pcc_dp_flags_match(const struct pcc_dp *dp, const struct pcc_config *cfg);
 
 /* The last part of pcc_dp_commit(): bucket tables and policies, and the store that switches. */
 int pcc_dp_commit_tables(struct pcc_dp *dp, const struct pcc_config *cfg);

@@ -125,6 +125,17 @@ static void note(int ret, const struct pcc_err *w, int *first, struct pcc_err *e
 		*err = *w;
 }
 
+static void clear_marks(uint32_t mask, pcc_warn_fn warn, int *first, struct pcc_err *err)
+{
+	struct pcc_err w = {};
+	int ret = pcc_ct_clear_mark(mask, NULL, &w);
+
+	if (!pcc_ct_is_mute(ret))
+		note(ret, &w, first, err);
+	else if (warn)
+		warn(&w);
+}
+
 static int take_back(
 	struct pcc_session *s, const struct remains *r, pcc_warn_fn warn, struct pcc_err *err)
 {
@@ -151,7 +162,7 @@ static int take_back(
 	 * Before the sysctls: connections that the fast path had need its leniency until they have
 	 * their own. */
 	if (mask)
-		note(pcc_ct_clear_mark(mask, NULL, &w), &w, &first, err);
+		clear_marks(mask, warn, &first, err);
 	restore_sysctls(s, warn);
 	if (!first)
 		pcc_dp_remove(&s->dp);

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "hooks.h"
 
+#include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <dirent.h>
 #include <errno.h>
 #include <libmnl/libmnl.h>
+#include <linux/if_ether.h>
+#include <linux/pkt_cls.h>
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 #include <stdio.h>
@@ -103,16 +106,61 @@ static void tc_init(
 	opts->priority = FILTER_PRIORITY;
 }
 
+/* The parent of the filters of one side. */
+static uint32_t side(enum pcc_hook_dir dir)
+{
+	return TC_H_MAKE(TC_H_CLSACT, dir == PCC_HOOK_IN ? TC_H_MIN_INGRESS : TC_H_MIN_EGRESS);
+}
+
+static int get_prog_id(const struct nlmsghdr *nlh, void *arg)
+{
+	const struct nlattr *attr, *option;
+
+	if (nlh->nlmsg_type != RTM_NEWTFILTER)
+		return 0;
+	mnl_attr_for_each(attr, nlh, sizeof(struct tcmsg))
+	{
+		if (mnl_attr_get_type(attr) != TCA_OPTIONS)
+			continue;
+		mnl_attr_for_each_nested(
+			option, attr) if (mnl_attr_get_type(option) == TCA_BPF_ID) *
+			(uint32_t *)arg = mnl_attr_get_u32(option);
+	}
+	return 0;
+}
+
+/*
+ * Id of the program of the filter that has our place; 0 where there is none. Not by bpf_tc_query():
+ * where there is no clsact, which is nothing to speak of, libbpf speaks of it.
+ */
+static uint32_t filter_prog(uint32_t ifindex, enum pcc_hook_dir dir)
+{
+	char buf[PCC_NL_REQUEST_BYTES] = {0};
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+	struct pcc_nl nl = {};
+	struct tcmsg *tcm;
+	uint32_t id = 0;
+
+	nlh->nlmsg_type = RTM_GETTFILTER;
+	tcm = mnl_nlmsg_put_extra_header(nlh, sizeof(*tcm));
+	tcm->tcm_family = AF_UNSPEC;
+	tcm->tcm_ifindex = ifindex;
+	tcm->tcm_handle = FILTER_HANDLE;
+	tcm->tcm_parent = side(dir);
+	tcm->tcm_info = TC_H_MAKE(FILTER_PRIORITY << 16, htons(ETH_P_ALL));
+	mnl_attr_put_strz(nlh, TCA_KIND, "bpf");
+	if (!pcc_nl_open(&nl, NETLINK_ROUTE) && pcc_nl_get(&nl, nlh, get_prog_id, &id))
+		id = 0;
+	pcc_nl_close(&nl);
+	return id;
+}
+
 /* Our filter's program id; 0 where there is none, or somebody else's has that place. */
 static uint32_t filter_find(struct pcc_dp *dp, uint32_t ifindex, enum pcc_hook_dir dir)
 {
-	struct bpf_tc_hook hook;
-	struct bpf_tc_opts opts;
+	uint32_t id = filter_prog(ifindex, dir);
 
-	tc_init(&hook, &opts, ifindex, dir);
-	if (bpf_tc_query(&hook, &opts) || !pcc_prog_is_ours(dp, opts.prog_id))
-		return 0;
-	return opts.prog_id;
+	return id && pcc_prog_is_ours(dp, id) ? id : 0;
 }
 
 enum pcc_hook_kind pcc_hook_find(
@@ -200,7 +248,8 @@ static int filter_attach(struct pcc_dp *dp, uint32_t ifindex, enum pcc_hook_dir 
 	struct bpf_tc_hook hook;
 	char kind[PCC_QDISC_KIND];
 	struct bpf_tc_opts opts;
-	int ret;
+	uint32_t there;
+	int ret = 0;
 
 	/* It takes filters of the egress side, too, and runs them at ingress. */
 	pcc_qdisc_kind(ifindex, TC_H_INGRESS, kind);
@@ -208,13 +257,14 @@ static int filter_attach(struct pcc_dp *dp, uint32_t ifindex, enum pcc_hook_dir 
 		return -EOPNOTSUPP;
 	tc_init(&hook, &opts, ifindex, dir);
 	hook.attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS;
-	ret = bpf_tc_hook_create(&hook);
-	if (!ret)
+	if (!kind[0])
+		ret = bpf_tc_hook_create(&hook);
+	if (!kind[0] && !ret)
 		ret = pcc_dp_iface_flag(dp, ifindex, PCC_IFACE_QDISC_MADE);
 	if (ret && ret != -EEXIST)
 		return ret;
-	tc_init(&hook, &opts, ifindex, dir);
-	if (!bpf_tc_query(&hook, &opts) && !pcc_prog_is_ours(dp, opts.prog_id))
+	there = filter_prog(ifindex, dir);
+	if (there && !pcc_prog_is_ours(dp, there))
 		return -EEXIST;
 	tc_init(&hook, &opts, ifindex, dir);
 	opts.prog_fd = prog_fd;
@@ -255,25 +305,20 @@ static int attach_error(int ret, const char *ifname, struct pcc_err *err)
 int pcc_hook_attach(struct pcc_dp *dp, uint32_t ifindex, const char *ifname, enum pcc_hook_dir dir,
 	enum pcc_prog prog, struct pcc_err *err)
 {
-	int ret = -EINVAL, fd = dp->prog_fd[prog];
+	int fd = dp->prog_fd[prog];
+	int ret = dp->no_tcx ? filter_attach(dp, ifindex, dir, fd)
+			     : link_attach(dp, ifindex, dir, fd);
 	struct bpf_tc_hook hook;
 	struct bpf_tc_opts opts;
 
-	if (!dp->no_tcx) {
-		ret = link_attach(dp, ifindex, dir, fd);
-		if (ret == -EINVAL)
-			dp->no_tcx = true; /* before 6.6 */
-	}
-	if (!ret && filter_find(dp, ifindex, dir)) {
+	if (ret)
+		return attach_error(ret, ifname, err);
+	if (dp->no_tcx) {
+		link_detach(dp, ifindex, dir);
+	} else if (filter_find(dp, ifindex, dir)) {
 		tc_init(&hook, &opts, ifindex, dir);
 		bpf_tc_detach(&hook, &opts);
 	}
-	if (!dp->no_tcx)
-		return ret ? attach_error(ret, ifname, err) : 0;
-	ret = filter_attach(dp, ifindex, dir, fd);
-	if (ret)
-		return attach_error(ret, ifname, err);
-	link_detach(dp, ifindex, dir);
 	return 0;
 }
 
@@ -294,8 +339,7 @@ static int filters_dump(uint32_t ifindex, enum pcc_hook_dir dir, pcc_nl_cb cb, v
 	tcm = mnl_nlmsg_put_extra_header(nlh, sizeof(*tcm));
 	tcm->tcm_family = AF_UNSPEC;
 	tcm->tcm_ifindex = ifindex;
-	tcm->tcm_parent =
-		TC_H_MAKE(TC_H_CLSACT, dir == PCC_HOOK_IN ? TC_H_MIN_INGRESS : TC_H_MIN_EGRESS);
+	tcm->tcm_parent = side(dir);
 	ret = pcc_nl_dump(&nl, nlh, cb, arg);
 	pcc_nl_close(&nl);
 	return ret;
@@ -348,6 +392,14 @@ int pcc_hook_detach(struct pcc_dp *dp, uint32_t ifindex, enum pcc_hook_dir dir)
 	return ret == -ENOENT ? 0 : ret;
 }
 
+bool pcc_hook_has_tcx(void)
+{
+	uint32_t ids[TCX_MAX], n = TCX_MAX, flags = 0;
+
+	/* 1 is the loopback of every network namespace. */
+	return !bpf_prog_query(1, TCX_INGRESS, 0, &flags, ids, &n) || errno != EINVAL;
+}
+
 /* The programs at a tcx hook in the order in which they run; their number, -1 before Linux 6.6. */
 static int tcx_programs(uint32_t ifindex, enum pcc_hook_dir dir, uint32_t ids[TCX_MAX])
 {
@@ -361,14 +413,10 @@ static int tcx_programs(uint32_t ifindex, enum pcc_hook_dir dir, uint32_t ids[TC
 
 bool pcc_hook_is_foreign(struct pcc_dp *dp, uint32_t ifindex, enum pcc_hook_dir dir)
 {
-	struct bpf_tc_hook hook;
-	struct bpf_tc_opts opts;
-	uint32_t ids[TCX_MAX];
+	uint32_t ids[TCX_MAX], filter = filter_prog(ifindex, dir);
 	int n;
 
-	tc_init(&hook, &opts, ifindex, dir);
-	if (!bpf_tc_query(&hook, &opts) && prog_is_pccbpf(opts.prog_id, 0) &&
-		!pcc_prog_is_ours(dp, opts.prog_id))
+	if (filter && prog_is_pccbpf(filter, 0) && !pcc_prog_is_ours(dp, filter))
 		return true;
 	n = tcx_programs(ifindex, dir, ids);
 	for (int i = 0; i < n; i++)

@@ -158,6 +158,8 @@ static int settle_wan(struct pcc_session *s, const struct pcc_config *old, struc
 		return unknown_interface(wan->name, err);
 	wan->ifindex = link ? link->ifindex : was->ifindex;
 	wan->l3 = link && !link->mac_bytes;
+	if (wan->gw[PCC_V4].source == PCC_GW_NONE && wan->gw[PCC_V6].source == PCC_GW_NONE)
+		wan->gw[PCC_V4].source = wan->gw[PCC_V6].source = PCC_GW_AUTO;
 	wan->accept_local = nobody_validates(wan->name);
 	if (link)
 		memcpy(wan->mac, link->mac, sizeof(wan->mac));
@@ -326,32 +328,87 @@ static void leave_open(struct pcc_wan_cfg *wan)
 			wan->gw[f].source = PCC_GW_NONE;
 }
 
-static int settle_ifaces(struct pcc_session *s, const struct pcc_config *old,
-	struct pcc_config *cfg, const struct pcc_observed *now, struct pcc_err *trouble,
-	struct pcc_err *err)
+static int settle_lans(const struct pcc_config *old, struct pcc_config *cfg,
+	const struct pcc_observed *now, bool may_be_missing, struct pcc_err *err)
 {
 	int ret = 0;
 
 	for (uint32_t i = 0; !ret && i < cfg->nlans; i++) {
 		ret = settle_lan(old, &cfg->lans[i], now, err);
-		if (ret && trouble)
+		if (ret && may_be_missing)
 			ret = 0;
-	}
-	for (uint32_t i = 0; !ret && i < cfg->nwans; i++) {
-		ret = settle_wan(s, old, &cfg->wans[i], now, trouble ? &trouble[i] : err);
-		if (!trouble)
-			continue;
-		if (ret)
-			leave_open(&cfg->wans[i]);
-		else /* no IPv6 is fine, but somebody may have said so */
-			memset(&trouble[i], 0, sizeof(trouble[i]));
-		ret = 0;
 	}
 	return ret;
 }
 
+/* For the daemon: whatever is wrong with a WAN is its own trouble. */
+static void settle_wans_that_can(struct pcc_session *s, const struct pcc_config *old,
+	struct pcc_config *cfg, const struct pcc_observed *now, struct pcc_err *trouble)
+{
+	for (uint32_t i = 0; i < cfg->nwans; i++) {
+		if (settle_wan(s, old, &cfg->wans[i], now, &trouble[i]))
+			leave_open(&cfg->wans[i]);
+		else /* no IPv6 is fine, but somebody may have said so */
+			memset(&trouble[i], 0, sizeof(trouble[i]));
+	}
+}
+
+/*
+ * For a command: a gateway that is not known yet is no mistake. The WAN does without connections,
+ * as long as there are others; one that the command is about must have its gateway. waits has room
+ * for what is to be said of each.
+ */
+static int settle_wans(struct pcc_session *s, const struct pcc_config *old, struct pcc_config *cfg,
+	const struct pcc_observed *now, const struct pcc_apply_opts *opts, struct pcc_err *waits,
+	struct pcc_err *err)
+{
+	uint32_t nwaits = 0;
+
+	for (uint32_t i = 0; i < cfg->nwans; i++) {
+		struct pcc_wan_cfg *wan = &cfg->wans[i];
+		bool known = old && pcc_config_find_wan_const(old, wan->name);
+		struct pcc_err *why = &waits[nwaits];
+		int ret;
+
+		memset(why, 0, sizeof(*why));
+		ret = settle_wan(s, old, wan, now, why);
+		if (ret == -ENOENT && (opts->attach || known)) {
+			leave_open(wan);
+			nwaits++;
+			continue;
+		}
+		if (ret && err)
+			*err = *why;
+		if (ret)
+			return ret;
+	}
+	if (!opts->attach)
+		return 0;
+	if (nwaits == cfg->nwans) {
+		if (err)
+			*err = waits[0];
+		return -ENOENT;
+	}
+	for (uint32_t i = 0; opts->warn && i < nwaits; i++)
+		opts->warn(&waits[i]);
+	return 0;
+}
+
+static int settle_all_wans(struct pcc_session *s, const struct pcc_config *old,
+	struct pcc_config *cfg, const struct pcc_observed *now, const struct pcc_apply_opts *opts,
+	struct pcc_err *err)
+{
+	struct pcc_err *waits = calloc(PCC_MAX_WANS + 1, sizeof(*waits));
+	int ret = -ENOMEM;
+
+	if (waits)
+		ret = settle_wans(s, old, cfg, now, opts, waits, err);
+	free(waits);
+	return ret;
+}
+
 int pcc_settle(struct pcc_session *s, struct pcc_config *cfg, const struct pcc_observed *now,
-	struct pcc_err *trouble, pcc_warn_fn warn, struct pcc_err *err)
+	struct pcc_err *trouble, const struct pcc_apply_opts *opts, struct pcc_err *err)
 {
 	const struct pcc_config *old = s->state == PCC_DP_ATTACHED ? &s->cfg : NULL;
 	int ret;
@@ -362,42 +419,74 @@ int pcc_settle(struct pcc_session *s, struct pcc_config *cfg, const struct pcc_o
 	if (!ret)
 		ret = pcc_config_validate(cfg, err);
 	if (!ret)
-		ret = settle_ifaces(s, old, cfg, now, trouble, err);
+		ret = settle_lans(old, cfg, now, trouble, err);
+	if (!ret && trouble)
+		settle_wans_that_can(s, old, cfg, now, trouble);
+	else if (!ret)
+		ret = settle_all_wans(s, old, cfg, now, opts, err);
 	if (!ret)
 		settle_fastpath(s, cfg, now);
-	if (!ret && !old && warn)
-		warn_forwarding(warn);
+	if (!ret && !old && opts->warn)
+		warn_forwarding(opts->warn);
 	return ret;
 }
 
-void pcc_warn_gateways(struct pcc_session *s, const struct pcc_config *cfg,
-	const struct pcc_config *old, pcc_warn_fn warn)
+/* Is the WAN of no use as it has no link? Then that is told. */
+static bool warn_link(
+	const struct pcc_wan_cfg *wan, const struct pcc_observed *now, pcc_warn_fn warn)
+{
+	const struct pcc_link *link = link_numbered(now, wan->ifindex);
+	struct pcc_err w = {};
+
+	if (!link || (link->flags & (IFF_UP | IFF_LOWER_UP)) == (IFF_UP | IFF_LOWER_UP))
+		return false;
+	if (link->flags & IFF_UP) {
+		pcc_err_set(&w, 0, wan->name, "it has no carrier");
+		pcc_err_hint(&w, 0, "connections go over the other WANs until it has");
+	} else {
+		pcc_err_set(&w, 0, wan->name, "it is down, and takes no connections");
+		pcc_err_hint(&w, 0,
+			"ip link set %s up, then pccbpf wan set %s --state up; the daemon does the "
+			"second by itself",
+			wan->name, wan->name);
+	}
+	warn(&w);
+	return true;
+}
+
+static void warn_gateway(struct pcc_session *s, const struct pcc_wan_cfg *wan, enum pcc_family f,
+	const struct pcc_wan_cfg *was, pcc_warn_fn warn)
+{
+	char text[INET6_ADDRSTRLEN];
+	struct pcc_err w = {};
+
+	if (wan->gw[f].source != PCC_GW_GIVEN && wan->gw[f].source != PCC_GW_FOUND)
+		return;
+	if (was && !memcmp(&was->gw[f].addr, &wan->gw[f].addr, f == PCC_V4 ? 4 : 16))
+		return;
+	if (pcc_neigh_probe(&s->nl, wan->ifindex, families[f],
+		    (const union pcc_ip *)&wan->gw[f].addr, PROBE_MS) != -EHOSTUNREACH)
+		return;
+	gateway_text(&wan->gw[f], f, text);
+	pcc_err_set(&w, 0, wan->name, "the gateway %s does not answer", text);
+	pcc_err_hint(&w, 0,
+		"connections sent there fail until it does; check cable and address, or pccbpf wan "
+		"set %s --state down",
+		wan->name);
+	warn(&w);
+}
+
+void pcc_warn_wans(struct pcc_session *s, const struct pcc_config *cfg,
+	const struct pcc_config *old, const struct pcc_observed *now, pcc_warn_fn warn)
 {
 	for (uint32_t i = 0; warn && i < cfg->nwans; i++) {
 		const struct pcc_wan_cfg *wan = &cfg->wans[i], *was;
 
 		was = old ? pcc_config_find_wan_const(old, wan->name) : NULL;
-		for (int f = 0; f < PCC_FAMILIES; f++) {
-			char text[INET6_ADDRSTRLEN];
-			struct pcc_err w = {};
-
-			if (wan->gw[f].source != PCC_GW_GIVEN && wan->gw[f].source != PCC_GW_FOUND)
-				continue;
-			if (was &&
-				!memcmp(&was->gw[f].addr, &wan->gw[f].addr, f == PCC_V4 ? 4 : 16))
-				continue;
-			if (pcc_neigh_probe(&s->nl, wan->ifindex, families[f],
-				    (const union pcc_ip *)&wan->gw[f].addr,
-				    PROBE_MS) != -EHOSTUNREACH)
-				continue;
-			gateway_text(&wan->gw[f], f, text);
-			pcc_err_set(&w, 0, wan->name, "the gateway %s does not answer", text);
-			pcc_err_hint(&w, 0,
-				"connections sent there fail until it does; check cable and "
-				"address, or pccbpf wan set %s --state down",
-				wan->name);
-			warn(&w);
-		}
+		if (!was && warn_link(wan, now, warn))
+			continue;
+		for (int f = 0; f < PCC_FAMILIES; f++)
+			warn_gateway(s, wan, f, was, warn);
 	}
 }
 
@@ -669,8 +758,8 @@ int pcc_observe_rest(struct pcc_session *s, const struct pcc_config *cfg, struct
 	if (ret < 0)
 		return ret;
 	now->nat_matches = ret;
-	now->maps_match =
-		attached && config_equal(cfg, &s->cfg) && locals_match(s, locals, nlocals);
+	now->maps_match = attached && config_equal(cfg, &s->cfg) &&
+			  pcc_dp_flags_match(&s->dp, cfg) && locals_match(s, locals, nlocals);
 	return 0;
 }
 

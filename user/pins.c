@@ -20,12 +20,15 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "hooks.h"
 #include "route.h"
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wshadow"
 #include "pccbpf.skel.h"
 #pragma GCC diagnostic pop
+
+#define CT_BTF "/sys/kernel/btf/nf_conntrack"
 
 #ifndef BPF_FS_MAGIC
 #define BPF_FS_MAGIC 0xcafe4a11
@@ -103,10 +106,15 @@ __attribute__((format(printf, 2, 0))) static int keep_message(
 	return 0;
 }
 
-void pcc_dp_init(struct pcc_dp *dp, const char *dir)
+static bool is_disabled(const char *feature)
 {
 	const char *disable = getenv("PCCBPF_DISABLE");
 
+	return disable && strstr(disable, feature);
+}
+
+void pcc_dp_init(struct pcc_dp *dp, const char *dir)
+{
 	libbpf_set_print(keep_message);
 	memset(dp, 0, sizeof(*dp));
 	snprintf(dp->dir, sizeof(dp->dir), "%s", dir ? dir : PCC_DEF_PIN_DIR);
@@ -116,8 +124,8 @@ void pcc_dp_init(struct pcc_dp *dp, const char *dir)
 	for (int i = 0; i < PCC_PROG_MAX; i++)
 		dp->prog_fd[i] = -1;
 	dp->ncpus = libbpf_num_possible_cpus();
-	dp->no_tcx = disable && strstr(disable, "tcx");
-	dp->no_ct = disable && strstr(disable, "conntrack");
+	dp->no_tcx = is_disabled("tcx") || !pcc_hook_has_tcx();
+	dp->no_ct = is_disabled("conntrack");
 }
 
 static void close_fd(int *fd)
@@ -399,27 +407,52 @@ static bool btf_has(const struct btf *btf, const char *func)
 	return btf && btf__find_by_name_kind(btf, func, BTF_KIND_FUNC) > 0;
 }
 
-/* Has the kernel the conntrack kfuncs? They are in its own BTF or in that of the module. */
+static bool btf_has_ct(const struct btf *btf)
+{
+	return btf_has(btf, "bpf_skb_ct_lookup") && btf_has(btf, "bpf_ct_change_timeout");
+}
+
+/* What is known of a place where they may be. */
+enum ct_place { CT_UNKNOWN, CT_NO, CT_YES };
+
+static void read_ct(enum ct_place *builtin, enum ct_place *module)
+{
+	struct btf *vmlinux = btf__load_vmlinux_btf(), *of_module;
+
+	*builtin = btf_has_ct(vmlinux) ? CT_YES : CT_NO;
+	if (vmlinux && *builtin == CT_NO && !access(CT_BTF, R_OK)) {
+		of_module = btf__load_module_btf("nf_conntrack", vmlinux);
+		*module = btf_has_ct(of_module) ? CT_YES : CT_NO;
+		btf__free(of_module);
+	}
+	btf__free(vmlinux);
+}
+
+/*
+ * Has the kernel the conntrack kfuncs? They are in its own BTF, or in that of the module, which
+ * comes and goes with it. The daemon asks often, and the kernel's BTF is large: it is read once,
+ * and once more when the module appears.
+ */
 static bool kernel_has_ct(void)
 {
-	static bool known; /* the kernel's BTF is large, the daemon asks often */
-	struct btf *vmlinux, *module = NULL;
-	bool has;
+	static enum ct_place builtin, module;
+	bool loaded = !access(CT_BTF, R_OK);
 
-	if (known)
-		return true;
-	vmlinux = btf__load_vmlinux_btf();
-	has = btf_has(vmlinux, "bpf_skb_ct_lookup") && btf_has(vmlinux, "bpf_ct_change_timeout");
+	if (!loaded)
+		module = CT_UNKNOWN;
+	if (builtin == CT_UNKNOWN || (builtin == CT_NO && loaded && module != CT_YES))
+		read_ct(&builtin, &module);
+	return builtin == CT_YES || module == CT_YES;
+}
 
-	if (vmlinux && !has) {
-		module = btf__load_module_btf("nf_conntrack", vmlinux);
-		has = btf_has(module, "bpf_skb_ct_lookup") &&
-		      btf_has(module, "bpf_ct_change_timeout");
-	}
-	btf__free(module);
-	btf__free(vmlinux);
-	known = has;
-	return has;
+void pcc_dp_see_features(struct pcc_dp *dp)
+{
+	dp->no_ct = is_disabled("conntrack") || !kernel_has_ct();
+}
+
+bool pcc_dp_gained_ct(const struct pcc_dp *dp)
+{
+	return dp->meta->flags & PCC_META_NO_CT && !is_disabled("conntrack") && kernel_has_ct();
 }
 
 /*
@@ -621,12 +654,10 @@ static bool programs_use_pins(const struct pcc_dp *dp)
 
 bool pcc_dp_wants_load(struct pcc_dp *dp, const struct pcc_config *cfg)
 {
-	bool no_ct = dp->no_ct || !kernel_has_ct();
-
 	return dp->meta->object_hash != object_hash() || !programs_use_pins(dp) ||
 	       pcc_dp_map_entries(dp->map_fd[PCC_MAP_CONNS]) != cfg->max_conns ||
 	       pcc_dp_map_entries(dp->map_fd[PCC_MAP_STATS]) < 2 * bucket_room(cfg) ||
-	       no_ct != !!(dp->meta->flags & PCC_META_NO_CT);
+	       dp->no_ct != !!(dp->meta->flags & PCC_META_NO_CT);
 }
 
 void pcc_dp_finish(struct pcc_dp *dp)
@@ -671,8 +702,6 @@ int pcc_dp_load(struct pcc_dp *dp, const struct pcc_config *cfg, struct pcc_err 
 	if (!skel)
 		return load_error(-errno, err);
 	size_maps(skel, dp, cfg);
-	if (dp->no_ct || !kernel_has_ct())
-		dp->no_ct = true;
 	skel->rodata->pcc_have_ct = !dp->no_ct;
 	ret = reuse_maps(dp, skel, reuse);
 	if (!ret)

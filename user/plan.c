@@ -6,7 +6,7 @@
 #include <linux/fib_rules.h>
 #include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
-#include <net/if.h>
+#include <linux/if.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -102,16 +102,33 @@ static const struct {
 
 /* Adds "accept_local" of an interface where nothing else validates sources: it spares every packet
  * a look-up of its source. */
-static void add_accept_local(
+static struct pcc_sysctl_now *add_accept_local(
 	struct pcc_sysctl_now *list, size_t *n, const char *ifname, bool wanted)
 {
 	struct pcc_sysctl_now *to = &list[*n];
 
 	if (!wanted || pcc_sysctl_if_key(
 			       to->path, sizeof(to->path), AF_INET, "conf", ifname, "accept_local"))
-		return;
+		return NULL;
 	snprintf(to->value, sizeof(to->value), "1");
 	(*n)++;
+	return to;
+}
+
+static void add_accept_locals(const struct pcc_config *cfg, struct pcc_sysctl_now *list, size_t *n)
+{
+	struct pcc_sysctl_now *added;
+
+	for (uint32_t w = 0; w < cfg->nwans; w++) {
+		added = add_accept_local(list, n, cfg->wans[w].name, cfg->wans[w].accept_local);
+		if (added)
+			added->wan_id = cfg->wans[w].id;
+	}
+	for (uint32_t l = 0; l < cfg->nlans; l++) {
+		added = add_accept_local(list, n, cfg->lans[l].name, cfg->lans[l].accept_local);
+		if (added)
+			added->lan_ifindex = cfg->lans[l].ifindex;
+	}
 }
 
 #define N(array) (sizeof(array) / sizeof((array)[0]))
@@ -140,13 +157,11 @@ int pcc_plan_sysctls(
 			if (pcc_sysctl_if_key(v[*n].path, sizeof(v->path), wan_sysctls[i].family,
 				    "conf", cfg->wans[w].name, wan_sysctls[i].name))
 				continue;
+			v[*n].wan_id = cfg->wans[w].id;
 			snprintf(v[(*n)++].value, sizeof(v->value), "%s", wan_sysctls[i].value);
 		}
 	}
-	for (uint32_t w = 0; w < cfg->nwans; w++)
-		add_accept_local(v, n, cfg->wans[w].name, cfg->wans[w].accept_local);
-	for (uint32_t l = 0; l < cfg->nlans; l++)
-		add_accept_local(v, n, cfg->lans[l].name, cfg->lans[l].accept_local);
+	add_accept_locals(cfg, v, n);
 	return 0;
 }
 
@@ -181,6 +196,8 @@ static int plan_sysctls(
 		memcpy(op->sysctl.path, want[i].path, sizeof(op->sysctl.path));
 		memcpy(op->sysctl.value, want[i].value, sizeof(op->sysctl.value));
 		memcpy(op->sysctl.old, is->value, sizeof(op->sysctl.old));
+		op->wan_id = want[i].wan_id;
+		op->lan_ifindex = want[i].lan_ifindex;
 	}
 	free(want);
 	return ret;
@@ -239,6 +256,16 @@ static bool is_connected(
 	return family == AF_INET6 && addr->bytes[0] == 0xfe && (addr->bytes[1] & 0xc0) == 0x80;
 }
 
+/*
+ * Without carrier, and with ignore_routes_with_linkdown, the kernel finds no way to an IPv6 gateway
+ * and refuses the route (net/ipv6/route.c, ip6_route_check_nh()), unless it is told that it is
+ * there. It is told: when the carrier comes the route works without any command.
+ */
+static bool looks_unreachable(const struct pcc_link *link, enum pcc_family f)
+{
+	return f == PCC_V6 && !(link->flags & IFF_LOWER_UP);
+}
+
 static void want_routes(struct wanted *w, const struct pcc_config *cfg,
 	const struct pcc_wan_cfg *wan, enum pcc_family f, const struct pcc_observed *now)
 {
@@ -263,7 +290,8 @@ static void want_routes(struct wanted *w, const struct pcc_config *cfg,
 		r.has_gateway = true;
 		r.gateway_family = families[f];
 		memcpy(&r.gateway, &gw->addr, f == PCC_V4 ? 4 : 16);
-		r.onlink = !is_connected(now, wan->ifindex, families[f], &r.gateway);
+		r.onlink = !is_connected(now, wan->ifindex, families[f], &r.gateway) ||
+			   looks_unreachable(link, f);
 	}
 	w->routes[w->nroutes++] = r;
 }
@@ -377,12 +405,23 @@ static const struct pcc_route *same_place(
 	return NULL;
 }
 
+/* "onlink" counts when a route is added only: one that stands works alike with it and without. */
 static bool route_in(const struct pcc_route *r, const struct pcc_route *v, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
-		if (pcc_route_equal(r, &v[i]))
+	for (size_t i = 0; i < n; i++) {
+		struct pcc_route x = v[i];
+
+		x.onlink = r->onlink;
+		if (pcc_route_equal(r, &x))
 			return true;
+	}
 	return false;
+}
+
+/* The WAN whose way out the route is; what only rejects, all need. */
+static uint32_t wan_of_route(const struct pcc_config *cfg, const struct pcc_route *r)
+{
+	return r->type == RTN_UNICAST ? r->table - cfg->table_base : 0;
 }
 
 static bool rule_in(const struct pcc_rule *r, const struct pcc_rule *v, size_t n)
@@ -393,7 +432,8 @@ static bool rule_in(const struct pcc_rule *r, const struct pcc_rule *v, size_t n
 	return false;
 }
 
-static int plan_adds(struct pcc_plan *plan, const struct wanted *w, const struct pcc_observed *now)
+static int plan_adds(struct pcc_plan *plan, const struct wanted *w, const struct pcc_config *cfg,
+	const struct pcc_observed *now)
 {
 	for (size_t i = 0; i < w->nroutes; i++) {
 		const struct pcc_route *old;
@@ -405,6 +445,7 @@ static int plan_adds(struct pcc_plan *plan, const struct wanted *w, const struct
 		if (!op)
 			return -ENOMEM;
 		op->route = w->routes[i];
+		op->wan_id = wan_of_route(cfg, &w->routes[i]);
 		old = same_place(&now->routes, &w->routes[i]);
 		if (old) {
 			op->replaces = true;
@@ -495,8 +536,9 @@ static bool hook_is_current(const struct pcc_observed *now, uint32_t ifindex, en
 	return false;
 }
 
+/* wan_id: of a WAN's; what is a LAN's or of its ports has none. */
 static int plan_hook_on(struct pcc_plan *plan, const struct pcc_observed *now, uint32_t ifindex,
-	const char *name, enum pcc_hook_dir dir, enum pcc_prog prog)
+	const char *name, enum pcc_hook_dir dir, enum pcc_prog prog, uint32_t wan_id)
 {
 	struct pcc_op *op;
 
@@ -509,31 +551,44 @@ static int plan_hook_on(struct pcc_plan *plan, const struct pcc_observed *now, u
 	snprintf(op->hook.ifname, sizeof(op->hook.ifname), "%s", name);
 	op->hook.dir = dir;
 	op->hook.prog = prog;
+	op->wan_id = wan_id;
+	op->lan_ifindex = wan_id ? 0 : ifindex;
 	return 0;
 }
 
-/* The LAN's ingress comes last: when it starts to mark, everything behind it stands. */
-static int plan_hooks_on(
+/* Before its routes: a WAN that cannot have the programs gets none, so nobody is sent there. */
+static int plan_wan_hooks_on(
 	struct pcc_plan *plan, const struct pcc_config *cfg, const struct pcc_observed *now)
 {
 	int ret = 0;
 
 	for (uint32_t i = 0; !ret && i < cfg->nwans; i++) {
-		ret = plan_hook_on(plan, now, cfg->wans[i].ifindex, cfg->wans[i].name, PCC_HOOK_IN,
-			PCC_PROG_WAN_IN);
+		const struct pcc_wan_cfg *wan = &cfg->wans[i];
+
+		ret = plan_hook_on(
+			plan, now, wan->ifindex, wan->name, PCC_HOOK_IN, PCC_PROG_WAN_IN, wan->id);
 		if (!ret && cfg->fastpath != PCC_FP_OFF)
-			ret = plan_hook_on(plan, now, cfg->wans[i].ifindex, cfg->wans[i].name,
-				PCC_HOOK_OUT, PCC_PROG_WAN_OUT);
+			ret = plan_hook_on(plan, now, wan->ifindex, wan->name, PCC_HOOK_OUT,
+				PCC_PROG_WAN_OUT, wan->id);
 	}
+	return ret;
+}
+
+/* The LAN's ingress comes last: when it starts to mark, everything behind it stands. */
+static int plan_lan_hooks_on(
+	struct pcc_plan *plan, const struct pcc_config *cfg, const struct pcc_observed *now)
+{
+	int ret = 0;
+
 	for (uint32_t i = 0; !ret && i < cfg->nlans; i++)
 		ret = plan_hook_on(plan, now, cfg->lans[i].ifindex, cfg->lans[i].name, PCC_HOOK_OUT,
-			PCC_PROG_LAN_OUT);
+			PCC_PROG_LAN_OUT, 0);
 	for (uint32_t i = 0; !ret && i < cfg->nports; i++)
 		ret = plan_hook_on(plan, now, cfg->ports[i].ifindex, cfg->ports[i].name,
-			PCC_HOOK_OUT, PCC_PROG_PORT_OUT);
+			PCC_HOOK_OUT, PCC_PROG_PORT_OUT, 0);
 	for (uint32_t i = 0; !ret && i < cfg->nlans; i++)
 		ret = plan_hook_on(plan, now, cfg->lans[i].ifindex, cfg->lans[i].name, PCC_HOOK_IN,
-			PCC_PROG_LAN_IN);
+			PCC_PROG_LAN_IN, 0);
 	return ret;
 }
 
@@ -723,11 +778,13 @@ int pcc_plan_make(struct pcc_plan *plan, const struct pcc_config *cfg, const str
 	if (!ret)
 		ret = plan_sysctls(plan, cfg, now);
 	if (!ret)
-		ret = plan_adds(plan, &w, now);
+		ret = plan_wan_hooks_on(plan, cfg, now);
+	if (!ret)
+		ret = plan_adds(plan, &w, cfg, now);
 	if (!ret && !now->nat_matches)
 		ret = op_simple(plan, PCC_OP_NAT_FIRST);
 	if (!ret)
-		ret = plan_hooks_on(plan, cfg, now);
+		ret = plan_lan_hooks_on(plan, cfg, now);
 	if (!ret && (!now->maps_match || sets_accept_local(plan)))
 		ret = op_simple(plan, PCC_OP_COMMIT);
 	if (!ret && cfg->own && !now->own_current)

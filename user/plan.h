@@ -19,12 +19,12 @@
 /* In the order in which a plan has them. */
 enum pcc_op_kind {
 	PCC_OP_SYSCTL,	  /* remember the old value, write the new one */
+	PCC_OP_HOOK_ON,	  /* of WANs; those of LANs come after the NAT table */
 	PCC_OP_ROUTE_ADD, /* or replace, where `replaces` */
 	PCC_OP_RULE_ADD,
 	PCC_OP_NAT_FIRST, /* the table with old and new WANs */
-	PCC_OP_HOOK_ON,
-	PCC_OP_COMMIT, /* the maps: from here on new connections follow the new configuration */
-	PCC_OP_OWN_ON, /* the programs at connect() */
+	PCC_OP_COMMIT,	  /* the maps: from here on new connections follow the new configuration */
+	PCC_OP_OWN_ON,	  /* the programs at connect() */
 	PCC_OP_OWN_OFF,
 	PCC_OP_XDP_ON, /* or, where the driver refuses, a warning: the fast path stays in tc */
 	PCC_OP_XDP_OFF,
@@ -55,8 +55,13 @@ struct pcc_op {
 		enum pcc_hook_dir dir;
 		enum pcc_prog prog;
 	} hook;
-	uint32_t wan_id; /* RELEASE */
-	char wan_name[PCC_IFNAMSIZ];
+	/*
+	 * What only this WAN or LAN needs, so that the others do without; 0: all need it. RELEASE:
+	 * whose connections.
+	 */
+	uint32_t wan_id, lan_ifindex;
+	char wan_name[PCC_IFNAMSIZ]; /* RELEASE */
+	bool skipped;		     /* by who carries the plan out: there is nothing to undo */
 };
 
 struct pcc_plan {
@@ -68,7 +73,8 @@ struct pcc_plan {
 struct pcc_sysctl_now {
 	char path[PCC_SYSCTL_KEY_BYTES];
 	char value[32];
-	char now[32]; /* of a remembered one: what it is now */
+	char now[32];		      /* of a remembered one: what it is now */
+	uint32_t wan_id, lan_ifindex; /* of a wanted one: as in struct pcc_op */
 };
 
 /* A hook as it is now. */

@@ -69,8 +69,8 @@ table <<-'END'
 	1|'192.168.77.1'|attach --lan br0 --wan wan1@192.168.77.1,wan2
 	1|'203.0.113.1'|attach --lan br0 --wan wan1@203.0.113.1,wan2
 	1|'2001:db8:1::2'|attach --lan br0 --wan wan1@2001:db8:1::2,wan2
-	1|bare0.*@|attach --lan br0 --wan wan1,bare0
-	1|nogw0.*@|attach --lan br0 --wan wan1,nogw0
+	1|bare0.*@|attach --lan br0 --wan bare0
+	1|nogw0.*@|attach --lan br0 --wan nogw0,bare0
 	1|lo|attach --lan br0 --wan wan1,lo
 	2|--lan|attach --wan wan1,wan2
 	2|--wan|attach --lan br0
