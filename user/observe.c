@@ -405,7 +405,8 @@ void pcc_warn_gateways(struct pcc_session *s, const struct pcc_config *cfg,
 			char text[INET6_ADDRSTRLEN];
 			struct pcc_err w = {};
 
-			if (wan->gw[f].source != PCC_GW_GIVEN && wan->gw[f].source != PCC_GW_FOUND)
+			if (wan->l3 || (wan->gw[f].source != PCC_GW_GIVEN &&
+					       wan->gw[f].source != PCC_GW_FOUND))
 				continue;
 			if (was &&
 				!memcmp(&was->gw[f].addr, &wan->gw[f].addr, f == PCC_V4 ? 4 : 16))

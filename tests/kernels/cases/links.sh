@@ -47,11 +47,13 @@ isp_filter() {
 	cat <<-TABLE
 	table inet links {
 		counter leaks { }
+		set foreign4 { type ifname . ipv4_addr . ipv4_addr; size 64; flags dynamic; }
+		set foreign6 { type ifname . ipv6_addr . ipv6_addr; size 64; flags dynamic; }
 		chain sources {
 			type filter hook prerouting priority raw;
 			iifname { "core", "lo" } accept
-			ip saddr != { 198.18.$1.0/24, 172.31.1.0/24 } counter name leaks drop
-			ip6 saddr != { 2001:db8:$1::/64, fe80::/10, ::/128 } counter name leaks drop
+			ip saddr != { 198.18.$1.0/24, 172.31.1.0/24 } add @foreign4 { iifname . ip saddr . ip daddr } counter name leaks drop
+			ip6 saddr != { 2001:db8:$1::/64, fe80::/10, ::/128 } add @foreign6 { iifname . ip6 saddr . ip6 daddr } counter name leaks drop
 		}
 	}
 	TABLE
@@ -84,21 +86,28 @@ links_leaked() {
 	done | awk '$1 == "packets" { n += $2 } END { print n + 0 }'
 }
 
-# give NS DEVICE ADDRESS4 ADDRESS6: global addresses; "-" for none.
-give() {
-	in_lab "$1" ip link set "$2" up
-	[[ $3 == - ]] || in_lab "$1" ip addr replace "$3" dev "$2"
-	[[ $4 == - ]] || in_lab "$1" ip -6 addr replace "$4" dev "$2" nodad
+links_leaks() {
+	local k
+	for k in 1 2; do
+		isp $k nft list table inet links | tr -d '\n\t' | grep -o 'elements = {[^}]*}' | sed "s/^/isp$k /"
+	done | paste -sd' '
 }
 
-# bare NS DEVICE...: without addresses and routes.
+# give DEVICE ADDRESS4 ADDRESS6, bare DEVICE: lines for `ip -batch`: it is up, has these global addresses ("-" for none); none at all.
+give() {
+	echo "link set $1 up"
+	[[ $2 == - ]] || echo "addr replace $2 dev $1"
+	[[ $3 == - ]] || echo "addr replace $3 dev $1 nodad"
+}
+
 bare() {
-	local ns=$1 dev
-	shift
-	for dev in "$@"; do
-		in_lab "$ns" ip addr flush dev "$dev" scope global
-		in_lab "$ns" ip link set "$dev" nomaster up
-	done
+	echo "addr flush dev $1 scope global"
+	echo "link set $1 nomaster up"
+}
+
+# batch NS: of lines on the input.
+batch() {
+	in_lab "$1" ip -force -batch -
 }
 
 serves() {
@@ -110,45 +119,52 @@ if_serves() {
 	if serves "$1"; then echo "$2"; else echo -; fi
 }
 
-# Addresses and defaults of the router's end.
+# The router's addresses and defaults on $DEV.
 router_addresses() {
 	if [[ $ROLE == lan ]]; then
-		give rt "$DEV" 192.168.77.1/24 fd77::1/64
+		give "$DEV" 192.168.77.1/24 fd77::1/64
 		return
 	fi
 	if [[ $KIND == pppoe ]]; then
-		give rt "$DEV" - 2001:db8:1::2/64
+		give "$DEV" - 2001:db8:1::2/64
+		echo "route replace default dev $DEV metric 100"
 	else
-		give rt "$DEV" "$(if_serves 4 198.18.1.2/24)" "$(if_serves 6 2001:db8:1::2/64)"
+		give "$DEV" "$(if_serves 4 198.18.1.2/24)" "$(if_serves 6 2001:db8:1::2/64)"
+		! serves 4 || echo "route replace default via 198.18.1.1 dev $DEV metric 100"
 	fi
-	if [[ $KIND == pppoe ]]; then
-		rt ip route replace default dev "$DEV" metric 100
-	elif serves 4; then
-		rt ip route replace default via 198.18.1.1 dev "$DEV" metric 100
-	fi
-	! serves 6 || rt ip -6 route replace default via 2001:db8:1::1 dev "$DEV" metric 100
-	W1=$DEV
+	! serves 6 || echo "route replace default via 2001:db8:1::1 dev $DEV metric 100"
+}
+
+# Those of the second WAN on $1.
+second_addresses() {
+	give "$1" 198.18.2.2/24 2001:db8:2::2/64
+	echo "route replace default via 198.18.2.1 dev $1 metric 200"
+	echo "route replace default via 2001:db8:2::1 dev $1 metric 200"
 }
 
 second_modem() {
-	bare rt wan2
-	bare isp2 cust
-	give rt mac2 198.18.2.2/24 2001:db8:2::2/64
-	give isp2 modem 198.18.2.1/24 2001:db8:2::1/64
-	rt ip route replace default via 198.18.2.1 dev mac2 metric 200
-	rt ip -6 route replace default via 2001:db8:2::1 dev mac2 metric 200
+	bare wan2 | batch rt
+	second_addresses mac2 | batch rt
+	bare cust | batch isp2
+	give modem 198.18.2.1/24 2001:db8:2::1/64 | batch isp2
 	W2=mac2
 }
 
+host_addresses() {
+	give "$1" 192.168.77.11/24 fd77::11/64
+	echo "route replace default via 192.168.77.1 dev $1"
+	echo "route replace default via fd77::1 dev $1"
+}
+
+# Of the peer, when its device is there: that of PPPoE comes with the call.
 peer_addresses() {
 	if [[ $ROLE == lan ]]; then
-		give lan1 "$DEV" 192.168.77.11/24 fd77::11/64
-		lan 1 ip route replace default via 192.168.77.1 dev "$DEV"
-		lan 1 ip -6 route replace default via fd77::1 dev "$DEV"
-	elif [[ $KIND == pppoe ]]; then # its device comes with the call
-		give isp1 "$DEV" - 2001:db8:1::1/64
+		host_addresses "$DEV" | batch lan1
+	elif [[ $KIND == pppoe ]]; then
+		poll_until 10 pppoe_device isp1
+		give "$PPP_DEV" - 2001:db8:1::1/64 | batch isp1
 	else
-		give isp1 "$DEV" "$(if_serves 4 198.18.1.1/24)" "$(if_serves 6 2001:db8:1::1/64)"
+		give "$DEV" "$(if_serves 4 198.18.1.1/24)" "$(if_serves 6 2001:db8:1::1/64)" | batch isp1
 	fi
 }
 
@@ -158,8 +174,9 @@ router_link() {
 		LAN=$DEV
 	else
 		"end_$KIND" router rt wan1 isp1 cust || return 1
+		W1=$DEV
 	fi
-	router_addresses
+	router_addresses | batch rt
 }
 
 peer_link() {
@@ -175,11 +192,11 @@ peer_link() {
 link_start() {
 	W1=wan1 W2=wan2 LAN=lan0
 	if [[ $ROLE == lan ]]; then
-		bare rt lan0
-		bare lan1 eth0
+		bare lan0 | batch rt
+		bare eth0 | batch lan1
 	else
-		bare rt wan1
-		bare isp1 cust
+		bare wan1 | batch rt
+		bare cust | batch isp1
 	fi
 	peer_link || return 1
 	router_link || return 1
@@ -190,15 +207,14 @@ link_start() {
 # The router's end is made anew: another ifindex, and for PPPoE another address.
 link_again() {
 	if [[ $KIND == pppoe ]]; then pppoe_gone router; else link_gone rt; fi
-	[[ $ROLE == lan ]] && bare rt lan0
-	[[ $ROLE == wan ]] && bare rt wan1
+	if [[ $ROLE == lan ]]; then bare lan0; else bare wan1; fi | batch rt
 	router_link || return 1
 	[[ $KIND != pppoe ]] || peer_addresses
 	[[ $KIND != macvlan || $ROLE != wan ]] || second_modem
 }
 
 link_stop() {
-	local ns
+	local ns dev
 	if [[ $KIND == pppoe ]]; then
 		pppoe_gone router
 		pppoe_gone peer
@@ -207,22 +223,24 @@ link_stop() {
 		link_gone $ns
 	done
 	rt ip link del wire2 2>/dev/null
-	bare rt wan1 wan2 lan0
-	bare isp1 cust
-	bare isp2 cust
-	bare lan1 eth0
-	give rt wan1 198.18.1.2/24 2001:db8:1::2/64
-	give rt wan2 198.18.2.2/24 2001:db8:2::2/64
-	give rt lan0 192.168.77.1/24 fd77::1/64
-	give isp1 cust 198.18.1.1/24 2001:db8:1::1/64
-	give isp2 cust 198.18.2.1/24 2001:db8:2::1/64
-	give lan1 eth0 192.168.77.11/24 fd77::11/64
-	rt ip route replace default via 198.18.1.1 dev wan1 metric 100
-	rt ip route replace default via 198.18.2.1 dev wan2 metric 200
-	rt ip -6 route replace default via 2001:db8:1::1 dev wan1 metric 100
-	rt ip -6 route replace default via 2001:db8:2::1 dev wan2 metric 200
-	lan 1 ip route replace default via 192.168.77.1 dev eth0
-	lan 1 ip -6 route replace default via fd77::1 dev eth0
+	{
+		for dev in wan1 wan2 lan0; do bare $dev; done
+		give lan0 192.168.77.1/24 fd77::1/64
+		give wan1 198.18.1.2/24 2001:db8:1::2/64
+		echo 'route replace default via 198.18.1.1 dev wan1 metric 100'
+		echo 'route replace default via 2001:db8:1::1 dev wan1 metric 100'
+		second_addresses wan2
+	} | batch rt
+	for ns in 1 2; do
+		{
+			bare cust
+			give cust 198.18.$ns.1/24 2001:db8:$ns::1/64
+		} | batch isp$ns
+	done
+	{
+		bare eth0
+		host_addresses eth0
+	} | batch lan1
 }
 
 # ---------------------------------------------------------------- traffic
@@ -261,22 +279,24 @@ both_used() {
 	((FAILED == 0 && FOREIGN == 0 && SEEN1 >= 2 && SEEN2 >= 2))
 }
 
-# wan_numbers WAN: packets, and those of the fast path.
+# wan_numbers: of both WANs: packets, and those of the fast path.
 wan_numbers() {
-	stat_of ".wans[] | select(.name == \"$1\") | \"\(.tx_packets + .rx_packets) \(.fastpath_packets)\""
+	stat_of "[.wans[] | select(.name == (\"$W1\", \"$W2\"))] | sort_by(.name != \"$W1\") | map(.tx_packets + .rx_packets, .fastpath_packets) | join(\" \")"
 }
 
-# busy COUNT SECONDS SIZE: connections that carry much, both ways, every byte checked. Sets BUSY (JSON) and SHARE1, SHARE2: percent of
-# the packets of each WAN that the fast path took.
+# busy COUNT SECONDS SIZE: connections that carry much, both ways, every byte checked, for that long once they stand. Sets BUSY (JSON)
+# and SHARE1, SHARE2: percent of the packets of each WAN that the fast path took meanwhile.
 busy() {
-	local a1 f1 a2 f2 b1 g1 b2 g2
-	read -r a1 f1 < <(wan_numbers "$W1")
-	read -r a2 f2 < <(wan_numbers "$W2")
+	local a1 f1 a2 f2 b1 g1 b2 g2 end
 	ports
-	BUSY=$(lan 1 "$LABTOOL" hold --dst "$(destinations)" --port 7000 --count "$1" --duration "$2" --size "$3" \
-		--interval-ms 20 --timeout-ms 8000 --sport-base "$PORTS")
-	read -r b1 g1 < <(wan_numbers "$W1")
-	read -r b2 g2 < <(wan_numbers "$W2")
+	hold_start lan1 --dst "$(destinations)" --port 7000 --count "$1" --size "$3" --interval-ms 20 \
+		--timeout-ms 8000 --sport-base "$PORTS"
+	poll_until 8 hold_is "[.connections[] | select(.bytes >= $3)] | length == $1" || t_fail 'not all connections carry something'
+	read -r a1 f1 a2 f2 < <(wan_numbers)
+	end=$(($(now_ms) + $2 * 1000))
+	while (($(now_ms) < end)); do sleep 0.1; done
+	read -r b1 g1 b2 g2 < <(wan_numbers)
+	BUSY=$(hold_stop)
 	SHARE1=$((b1 > a1 ? (g1 - f1) * 100 / (b1 - a1) : -1))
 	SHARE2=$((b2 > a2 ? (g2 - f2) * 100 / (b2 - a2) : -1))
 }
@@ -292,9 +312,12 @@ attach() {
 	pcc attach --lan "$LAN" --wan "$W1,$W2" --seed 7 --fastpath "$MODE" >"$T_DIR/out" 2>"$T_DIR/err"
 }
 
-# where IF: mode and reason as status has them.
-where() {
-	pcc status --json | jq -r --arg i "$1" '(.lan + .wans)[] | select(.name == $i) | "\(.fastpath): \(.fastpath_reason)"'
+# look: sets SAID_WAN and SAID_LAN, where the fast path of the two is and why, as status has them.
+look() {
+	local status
+	status=$(pcc status --json | jq -r '(.lan + .wans)[] | "\(.name) \(.fastpath): \(.fastpath_reason)"')
+	SAID_WAN=$(sed -n "s/^$W1 //p" <<<"$status")
+	SAID_LAN=$(sed -n "s/^$LAN //p" <<<"$status")
 }
 
 check_spread() {
@@ -314,28 +337,26 @@ check_inbound() {
 }
 
 check_bulk() {
-	local mode lan
-	mode=$(where "$W1") lan=$(where "$LAN")
 	begin 'what is carried is whole, and most of it takes the fast path'
 	busy 10 2 8000
 	t_assert_eq "$(jq -c '[.alive, .broken]' <<<"$BUSY")" '[10,0]' 'connections alive, broken'
-	(($(bytes_of 1) > 100000)) || t_fail "$(bytes_of 1) bytes by $W1"
-	(($(bytes_of 2) > 100000)) || t_fail "$(bytes_of 2) bytes by $W2"
-	RESULT="ok: ${mode%%:*}, $SHARE1 %"
+	(($(bytes_of 1) > 30000)) || t_fail "$(bytes_of 1) bytes by $W1"
+	(($(bytes_of 2) > 30000)) || t_fail "$(bytes_of 2) bytes by $W2"
+	RESULT="ok: ${SAID_WAN%%:*}, $SHARE1 %"
 	if [[ $MODE == off ]]; then
 		t_assert_eq "$SHARE1 $SHARE2" '0 0' 'percent in the fast path'
-	elif [[ $mode == off:* || $lan == off:* ]]; then
-		((SHARE1 >= 30)) || t_fail "only $SHARE1 % of $W1 in the fast path ($mode; $lan)"
+	elif [[ $SAID_WAN == off:* || $SAID_LAN == off:* ]]; then
+		((SHARE1 >= 30)) || t_fail "only $SHARE1 % of $W1 in the fast path ($SAID_WAN; $SAID_LAN)"
 	else
 		((SHARE1 >= SHARE_MIN && SHARE2 >= SHARE_MIN)) ||
-			t_fail "only $SHARE1 % of $W1 and $SHARE2 % of $W2 in the fast path ($mode; $lan)"
+			t_fail "only $SHARE1 % of $W1 and $SHARE2 % of $W2 in the fast path ($SAID_WAN; $SAID_LAN)"
 	fi
 }
 
 # What auto is to say of the device: the kind's own reason.
 auto_says() {
 	case $KIND in
-	pppoe | wireguard | gre | ipip | sit) echo 'tc: a device without link-layer header has no XDP here' ;;
+	pppoe | wireguard | gre | over | ipip | sit) echo 'tc: a device without link-layer header has no XDP here' ;;
 	vlan | qinq | brvlan) echo 'tc: .*kind vlan' ;;
 	bond | macvlan) echo "tc: no native XDP on a device of kind $KIND" ;;
 	cake | htb | netem) echo "tc: XDP would pass by the qdisc $KIND" ;;
@@ -345,10 +366,9 @@ auto_says() {
 }
 
 check_auto() {
-	local dev=$W1 said
-	[[ $ROLE == wan ]] || dev=$LAN
+	local said=$SAID_WAN
+	[[ $ROLE == wan ]] || said=$SAID_LAN
 	begin 'status says where the fast path is, and why'
-	said=$(where "$dev")
 	[[ $said =~ ^$(auto_says) ]] || t_fail "'$said', expected '$(auto_says)'"
 	[[ $KIND != ifb ]] || IFB_BEFORE=$(ifb_packets)
 }
@@ -367,7 +387,7 @@ check_shaped() {
 
 check_leaks() {
 	begin 'nobody got packets of a foreign source'
-	t_assert_eq "$(links_leaked)" 0 'packets that ISPs dropped for their source'
+	t_assert_eq "$(links_leaked)" 0 "packets that ISPs dropped for their source ($(links_leaks))"
 	t_assert_eq "$(counter_of leak)" 0 'counter leak'
 }
 
@@ -381,11 +401,18 @@ check_mode() {
 		return
 	}
 	ADDRESS1=$(rt ip -4 -o addr show dev "$W1" | awk '{ sub(/\/.*/, "", $4); print $4; exit }')
+	look
 	[[ $MODE != auto ]] || check_auto
 	check_spread
-	check_inbound
-	check_bulk
-	[[ $MODE != auto ]] || check_shaped
+	# What auto takes is tc here, which has been looked at, but for the shaper that keeps it away.
+	if [[ $MODE != auto || $KIND == ifb ]]; then
+		check_inbound
+		check_bulk
+		[[ $MODE != auto ]] || check_shaped
+	else
+		[[ $ROLE == wan ]] || SAID_WAN=$SAID_LAN
+		RESULT="ok: $SAID_WAN"
+	fi
 	check_leaks
 	row "$RESULT"
 }
@@ -574,26 +601,32 @@ check_vrf() {
 	new_link rt vrf9 type vrf table 309
 	ROLE=wan
 	rt ip link set wan1 master vrf9
+	rt ip route add default via 198.18.1.1 dev wan1 table 309
 	refused 'one of the WANs is in it'
 	W1=vrf9
 	refused 'it is a WAN itself'
 	W1=wan1
 	ROLE='lan and wan'
 	rt ip link set wan2 master vrf9
+	rt ip route add default via 198.18.2.1 dev wan2 table 309 metric 200
 	rt ip link set lan0 master vrf9
 	refused 'LAN and WANs are in it'
+	link_stop
+	new_link rt vrf9 type vrf table 309
 	ROLE=lan
-	rt ip link set wan1 nomaster
-	rt ip link set wan2 nomaster
+	rt ip link set lan0 master vrf9
 	refused 'the LAN is in it'
 	link_stop
 	check_vrf_daemon
 	link_stop
+	rt ip -4 rule del pref 1000
+	rt ip -6 rule del pref 1000
 }
 
 check_vrf_daemon() {
 	ROLE=wan MODE=daemon
 	begin 'a WAN that is put into it under the daemon is down, with the reason'
+	attach || t_fail "$(cat "$T_DIR/err")"
 	new_link rt vrf9 type vrf table 309
 	printf 'lan: [lan0]\nwans:\n  - interface: wan1\n  - interface: wan2\n' >"$DAEMON_CONF"
 	daemon_start || return
@@ -601,7 +634,10 @@ check_vrf_daemon() {
 	poll_until 10 wan_is wan1 down || t_fail "wan1 is $(wan_state wan1)"
 	grep -q 'wan1.*VRF' "$DAEMON_LOG" || t_fail "the log: $(tail -n 2 "$DAEMON_LOG" | paste -sd' ')"
 	rt ip link set wan1 nomaster
-	give rt wan1 198.18.1.2/24 2001:db8:1::2/64
+	{
+		give wan1 198.18.1.2/24 2001:db8:1::2/64
+		echo 'route replace default via 198.18.1.1 dev wan1 metric 100'
+	} | batch rt
 	poll_until 20 wan_is wan1 up || t_fail "after it was taken out wan1 is $(wan_state wan1)"
 	stop "$DAEMON_PID"
 	row 'ok: down while it is in'
@@ -609,14 +645,22 @@ check_vrf_daemon() {
 
 # ---------------------------------------------------------------- all
 
+# WireGuard switches this one off for good.
+state() {
+	rt_state | grep -v conf/all/send_redirects
+}
+
 main() {
-	local kind role modes=(off tc auto xdp)
+	local kind role modes=(off xdp auto tc)
 	FAILED_BEFORE=0
 	[[ -z $OUT ]] || mkdir -p "$OUT"
 	modprobe -aq nf_conntrack veth
+	# The modules of tunnels put a device that nobody uses into each namespace.
+	t_defer sysctl -q "net.core.fb_tunnels_only_for_init_net=$(sysctl -n net.core.fb_tunnels_only_for_init_net)"
+	sysctl -q net.core.fb_tunnels_only_for_init_net=1
 	lab_start
 	KIND=all ROLE=all MODE=all
-	rt_state >"$T_DIR/before"
+	state >"$T_DIR/before"
 	[[ -z $SHORT ]] || modes=(tc xdp)
 	while read -r kind roles _; do
 		[[ -n $kind && $kind != vrf ]] || continue
@@ -627,11 +671,11 @@ main() {
 			link "$kind" "$role" "${modes[@]}"
 		done
 	done <<<"$LINK_KINDS"
-	[[ -n $SHORT ]] || (($# != 0 && $# != 1)) || [[ ${1:-vrf} != vrf ]] || check_vrf
+	[[ -n $SHORT || ($# != 0 && " $* " != *' vrf '*) ]] || check_vrf
 	KIND=all ROLE=all MODE=all
 	begin 'detach leaves nothing'
 	t_assert_status 0 pcc detach
-	same_as "$T_DIR/before" rt_state
+	same_as "$T_DIR/before" state
 }
 
 main "$@"

@@ -16,6 +16,7 @@ brvlan    wan,lan 46 1500 bridge,8021q
 pppoe     wan     46 1492 pppoe,ppp_generic
 wireguard wan,lan 46 1420 wireguard
 gre       wan     46 1476 ip_gre
+over      wan     46 1476 ip_gre
 ipip      wan     4  1480 ipip
 sit       wan     6  1480 sit
 bond      wan,lan 46 1500 bonding
@@ -116,8 +117,18 @@ process_ended() {
 	[[ -z $1 ]] || stop "$1" 10
 }
 
-ppp_is_up() {
-	in_lab "$1" ip -4 -o addr show dev ppp0 2>/dev/null | grep -q peer
+# pppoe_device NS: sets PPP_DEV, the device of the server's last call.
+pppoe_device() {
+	PPP_DEV=$(in_lab "$1" ip -o link show type ppp | tail -n 1 | awk -F': ' '{ print $2 }')
+	[[ -n $PPP_DEV ]] && ppp_has_address "$1" "$PPP_DEV"
+}
+
+ppp_has_address() {
+	in_lab "$1" ip -4 -o addr show dev "$2" 2>/dev/null | grep -q peer
+}
+
+pppoe_hung_up() {
+	[[ -z $(in_lab isp1 ip -o link show type ppp) ]]
 }
 
 # The server first, then the client, which gets the next of the server's addresses each time it dials.
@@ -141,7 +152,7 @@ end_pppoe() {
 	spawn_to "$T_DIR/pppd.log" "$2" pppd plugin rp-pppoe.so "$3" noauth nodetach noipdefault nodefaultroute \
 		mtu 1492 mru 1492 nobsdcomp nodeflate noccp lcp-echo-interval 0 unit 0 nodefaultroute
 	PPPOE_CLIENT=$SPAWNED
-	poll_until 20 ppp_is_up "$2" || {
+	poll_until 20 ppp_has_address "$2" ppp0 || {
 		t_fail "pppd: no address after 20 s: $(tail -n 3 "$T_DIR/pppd.log" | paste -sd' ')"
 		return 1
 	}
@@ -152,6 +163,7 @@ pppoe_gone() {
 	if [[ $1 == router ]]; then
 		process_ended "$PPPOE_CLIENT"
 		PPPOE_CLIENT=''
+		poll_until 10 pppoe_hung_up || t_fail 'the PPPoE server does not notice the end of a call'
 	else
 		process_ended "$PPPOE_SERVER"
 		PPPOE_SERVER=''
@@ -189,6 +201,18 @@ end_ipip() {
 
 end_sit() {
 	tunnel sit "$@"
+}
+
+# A tunnel whose outside leaves by the other WAN: a VPN that is a WAN of its own.
+end_over() {
+	local local=198.18.2.2 remote=10.100.1.2
+	if [[ $1 == router ]]; then
+		in_lab "$2" ip route replace "$remote" via 198.18.2.1 dev wan2
+	else
+		local=10.100.1.2 remote=198.18.2.2
+	fi
+	DEV=over1
+	new_link "$2" over1 type gre local $local remote $remote ttl 64
 }
 
 # ---------------------------------------------------------------- several devices on one wire, several wires
