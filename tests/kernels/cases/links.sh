@@ -12,6 +12,8 @@
 # LAN host - lan0 [router] wan1 - ISP 1 - server, and wan2 - ISP 2 - the same server. One of lan0 and wan1 is replaced by the link in
 # question. Both ISPs drop, and count, what has a source that is not their customer's.
 
+# limit: 3000
+
 # shellcheck source=tests/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../../lib.sh"
 # shellcheck source=tests/kernels/links/kinds.sh
@@ -343,10 +345,8 @@ check_bulk() {
 	(($(bytes_of 1) > 30000)) || t_fail "$(bytes_of 1) bytes by $W1"
 	(($(bytes_of 2) > 30000)) || t_fail "$(bytes_of 2) bytes by $W2"
 	RESULT="ok: ${SAID_WAN%%:*}, $SHARE1 %"
-	if [[ $MODE == off ]]; then
-		t_assert_eq "$SHARE1 $SHARE2" '0 0' 'percent in the fast path'
-	elif [[ $SAID_WAN == off:* || $SAID_LAN == off:* ]]; then
-		((SHARE1 >= 30)) || t_fail "only $SHARE1 % of $W1 in the fast path ($SAID_WAN; $SAID_LAN)"
+	if [[ $SAID_WAN == off:* || $SAID_LAN == off:* ]]; then
+		((SHARE1 >= 10)) || t_fail "only $SHARE1 % of $W1 in the fast path ($SAID_WAN; $SAID_LAN)"
 	else
 		((SHARE1 >= SHARE_MIN && SHARE2 >= SHARE_MIN)) ||
 			t_fail "only $SHARE1 % of $W1 and $SHARE2 % of $W2 in the fast path ($SAID_WAN; $SAID_LAN)"
@@ -404,12 +404,12 @@ check_mode() {
 	look
 	[[ $MODE != auto ]] || check_auto
 	check_spread
-	# What auto takes is tc here, which has been looked at, but for the shaper that keeps it away.
-	if [[ $MODE != auto || $KIND == ifb ]]; then
-		check_inbound
+	[[ $MODE == xdp ]] || check_inbound
+	# What auto takes is tc here, which is looked at, but for the shaper that keeps it away.
+	if [[ $MODE == tc || $MODE == xdp || $KIND == ifb ]]; then
 		check_bulk
 		[[ $MODE != auto ]] || check_shaped
-	else
+	elif [[ $MODE == auto ]]; then
 		[[ $ROLE == wan ]] || SAID_WAN=$SAID_LAN
 		RESULT="ok: $SAID_WAN"
 	fi
@@ -431,7 +431,7 @@ check_mtu() {
 	[[ $ROLE == wan ]] || return 0
 	mtu=$(link_field "$KIND" 4)
 	begin "a WAN of $mtu bytes: large pings arrive, too large ones are told, transfers are whole"
-	pcc wan set "$W2" --state drain >/dev/null || t_fail 'wan set --state drain'
+	pcc wan set "$W2" --state drain >/dev/null 2>&1 || t_fail 'wan set --state drain'
 	t_assert_eq "$(rt ip -j link show "$W1" | jq '.[0].mtu')" "$mtu" "MTU of $W1"
 	if serves 4; then
 		out=$(lan 1 ping -c 3 -i 0.2 -W 3 -s 3000 203.0.113.3)
@@ -446,7 +446,7 @@ check_mtu() {
 	fi
 	! serves 6 || t_assert 'a download, IPv6' whole 'http://[2001:db8:ffff::2]/bytes/300000'
 	((mtu == 1500)) || check_clamp
-	pcc wan set "$W2" --state up >/dev/null || t_fail 'wan set --state up'
+	pcc wan set "$W2" --state up >/dev/null 2>&1 || t_fail 'wan set --state up'
 	row "ok: $mtu"
 }
 
@@ -535,11 +535,26 @@ check_removal() {
 	row ok
 }
 
+# What the kind needs that is no module: programs.
+tools_there() {
+	local tool tools=()
+	case $KIND in
+	pppoe) tools=(pppd pppoe-server) ;;
+	wireguard) tools=(wg) ;;
+	esac
+	for tool in "${tools[@]}"; do
+		command -v "$tool" >/dev/null || {
+			MISSING="no $tool"
+			return 1
+		}
+	done
+}
+
 modules_there() {
 	local list=$1 module
 	for module in ${list//,/ }; do
 		modprobe -q "$module" || [[ -e /sys/module/$module ]] || {
-			MISSING=$module
+			MISSING="no $module in this kernel"
 			return 1
 		}
 	done
@@ -552,9 +567,9 @@ link() {
 	shift 2
 	MODE=all
 	begin 'the link stands'
-	modules_there "$(link_field "$KIND" 5)" || {
-		t_skip "this kernel has no $MISSING"
-		row "skip: no $MISSING"
+	{ tools_there && modules_there "$(link_field "$KIND" 5)"; } || {
+		t_skip "$MISSING"
+		row "skip: $MISSING"
 		return
 	}
 	link_start || {
@@ -594,8 +609,8 @@ check_vrf() {
 	ROLE=all
 	begin 'the link stands'
 	modules_there vrf || {
-		t_skip 'this kernel has no vrf'
-		row 'skip: no vrf'
+		t_skip "$MISSING"
+		row "skip: $MISSING"
 		return
 	}
 	new_link rt vrf9 type vrf table 309
@@ -603,7 +618,7 @@ check_vrf() {
 	rt ip link set wan1 master vrf9
 	rt ip route add default via 198.18.1.1 dev wan1 table 309
 	refused 'one of the WANs is in it'
-	W1=vrf9
+	W1=vrf9 ROLE='wan itself'
 	refused 'it is a WAN itself'
 	W1=wan1
 	ROLE='lan and wan'
@@ -626,7 +641,7 @@ check_vrf() {
 check_vrf_daemon() {
 	ROLE=wan MODE=daemon
 	begin 'a WAN that is put into it under the daemon is down, with the reason'
-	attach || t_fail "$(cat "$T_DIR/err")"
+	t_assert_status 0 pcc attach --lan lan0 --wan wan1,wan2 --seed 7
 	new_link rt vrf9 type vrf table 309
 	printf 'lan: [lan0]\nwans:\n  - interface: wan1\n  - interface: wan2\n' >"$DAEMON_CONF"
 	daemon_start || return

@@ -233,12 +233,13 @@ end_bond() {
 	in_lab "$2" ip link set bond0 up
 }
 
-# Two modems on one card: the other WAN is another macvlan of the same wire, and its ISP is behind the same switch.
+# Two modems on one card: the other WAN is another macvlan of the same wire, and its ISP is behind the same switch. The MACs stay when they
+# are made anew: neighbours who know another one would first have to find out.
 end_macvlan() {
 	if [[ $1 == router ]]; then
 		DEV=mac1
-		new_link "$2" mac1 link "$3" type macvlan mode bridge || return 1
-		[[ $3 == wan1 ]] && new_link "$2" mac2 link "$3" type macvlan mode bridge
+		new_link "$2" mac1 link "$3" address 02:00:00:00:00:a1 type macvlan mode bridge || return 1
+		[[ $3 == wan1 ]] && new_link "$2" mac2 link "$3" address 02:00:00:00:00:a2 type macvlan mode bridge
 		return 0
 	fi
 	DEV=$3
