@@ -171,7 +171,7 @@ static __always_inline int learn_link(
 {
 	__u32 out_ifindex = skb->ifindex;
 	struct pcc_iface *iface;
-	__u8 mac[12];
+	struct ethhdr eth;
 
 	if (in->flags & PCC_IFACE_L3)
 		flow->flags |= PCC_FLOW_IN_L3;
@@ -184,10 +184,11 @@ static __always_inline int learn_link(
 		flow->flags |= PCC_FLOW_OUT_L3;
 		return 0;
 	}
-	if (bpf_skb_load_bytes(skb, 0, mac, sizeof(mac)))
+	/* Another kind of header than Ethernet's: not to be written. */
+	if (bpf_skb_load_bytes(skb, 0, &eth, sizeof(eth)) || eth.h_proto != (__be16)skb->protocol)
 		return -1;
-	__builtin_memcpy(flow->dmac, mac, 6);
-	__builtin_memcpy(flow->smac, mac + 6, 6);
+	__builtin_memcpy(flow->dmac, eth.h_dest, 6);
+	__builtin_memcpy(flow->smac, eth.h_source, 6);
 	return 0;
 }
 

@@ -134,12 +134,14 @@ static __noinline int wan_out_correct(
  * under way when the WAN was taken out, what the router itself tells its neighbours, or a leak. In
  * its own IGMP and MLD reports the kernel keeps a length where the mark is
  * (skb->reserved_tailroom). Where its own connections are marked, connected nets win over the mark.
+ * The outside of a tunnel (GRE, IPIP, SIT) still has the mark of what is inside, and goes where the
+ * tunnel's other end is.
  */
 static __noinline int wan_out_stray(struct __sk_buff *skb, const struct pcc_meta *meta, __u32 id)
 {
 	struct pcc_iface *iface;
-	__u32 ifindex;
-	__u8 dst = 0;
+	__u32 ifindex, v6;
+	__u8 dst = 0, proto = 0;
 
 	if (!skb || !meta)
 		return PCC_R_LEAK;
@@ -155,9 +157,14 @@ static __noinline int wan_out_stray(struct __sk_buff *skb, const struct pcc_meta
 	}
 	if (meta->flags & PCC_META_OWN)
 		return PCC_R_WAN_OUT_OTHER;
-	if (skb->protocol == bpf_htons(PCC_ETH_P_IPV6))
-		return load_net(skb, 24, &dst, 1) || dst != 0xff ? PCC_R_LEAK : PCC_R_WAN_OUT_OTHER;
-	return load_net(skb, 16, &dst, 1) || dst < 0xe0 ? PCC_R_LEAK : PCC_R_WAN_OUT_OTHER;
+	v6 = skb->protocol == bpf_htons(PCC_ETH_P_IPV6);
+	if (load_net(skb, v6 ? 6 : 9, &proto, 1) || load_net(skb, v6 ? 24 : 16, &dst, 1))
+		return PCC_R_LEAK;
+	if (proto == IPPROTO_GRE || proto == IPPROTO_IPIP || proto == IPPROTO_IPV6)
+		return PCC_R_WAN_OUT_OTHER;
+	if (v6)
+		return dst != 0xff ? PCC_R_LEAK : PCC_R_WAN_OUT_OTHER;
+	return dst < 0xe0 ? PCC_R_LEAK : PCC_R_WAN_OUT_OTHER;
 }
 
 /* pcc_wan_out: counts what the WAN sends for others, and a packet that carries another WAN's mark.

@@ -12,6 +12,7 @@ build_packages=(
 )
 run_packages=(iproute2 nftables procps util-linux kmod)
 test_packages=(
+	ppp pppoe wireguard-tools iputils-ping
 	libcmocka-dev valgrind clang-format cppcheck shellcheck jq python3
 	tcpdump ethtool conntrack strace curl man-db
 )

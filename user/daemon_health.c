@@ -11,8 +11,11 @@
 
 static const int families[PCC_FAMILIES] = {AF_INET, AF_INET6};
 
+/* One that can be asked: on a device without link layer there are no neighbours. */
 static bool has_gateway(const struct pcc_wan_cfg *wan, enum pcc_family f)
 {
+	if (wan->l3)
+		return false;
 	return wan->gw[f].source == PCC_GW_GIVEN || wan->gw[f].source == PCC_GW_FOUND;
 }
 

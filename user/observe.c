@@ -36,6 +36,14 @@ static const struct pcc_link *link_named(const struct pcc_observed *now, const c
 	return NULL;
 }
 
+static const struct pcc_link *link_numbered(const struct pcc_observed *now, uint32_t ifindex)
+{
+	for (size_t i = 0; i < now->links.n; i++)
+		if (now->links.v[i].ifindex == ifindex)
+			return &now->links.v[i];
+	return NULL;
+}
+
 static int unknown_interface(const char *name, struct pcc_err *err)
 {
 	pcc_err_set(err, -ENODEV, "interface", "'%s' does not exist", name);
@@ -63,6 +71,28 @@ static bool nobody_validates(const char *ifname)
 	       !sysctl_of("all", "accept_local");
 }
 
+/*
+ * The kernel's rule for VRFs (1000: from all lookup [l3mdev-table]) stands before the rules of the
+ * marks, so there the mark of a WAN would choose nothing.
+ */
+static int check_vrf(
+	const struct pcc_link *link, const struct pcc_observed *now, struct pcc_err *err)
+{
+	const struct pcc_link *master = link_numbered(now, link->master_ifindex);
+
+	if (!strcmp(link->kind, "vrf")) {
+		pcc_err_set(err, -EOPNOTSUPP, link->name,
+			"it is a VRF; its rule decides before the marks of WANs");
+		return pcc_err_hint(err, -EOPNOTSUPP,
+			"name the interface itself, after `ip link set INTERFACE nomaster`");
+	}
+	if (!master || strcmp(master->kind, "vrf") != 0)
+		return 0;
+	pcc_err_set(err, -EOPNOTSUPP, link->name,
+		"it is in the VRF %s, whose rule decides before the marks of WANs", master->name);
+	return pcc_err_hint(err, -EOPNOTSUPP, "`ip link set %s nomaster` takes it out", link->name);
+}
+
 static int settle_lan(const struct pcc_config *old, struct pcc_lan_cfg *lan,
 	const struct pcc_observed *now, struct pcc_err *err)
 {
@@ -70,7 +100,7 @@ static int settle_lan(const struct pcc_config *old, struct pcc_lan_cfg *lan,
 	const struct pcc_lan_cfg *was = old ? pcc_config_find_lan(old, lan->name) : NULL;
 
 	lan->accept_local = nobody_validates(lan->name);
-	lan->l3 = link && !link->mac_bytes;
+	lan->l3 = link && !pcc_link_is_ethernet(link);
 	if (link)
 		memcpy(lan->mac, link->mac, sizeof(lan->mac));
 	if (link)
@@ -79,7 +109,7 @@ static int settle_lan(const struct pcc_config *old, struct pcc_lan_cfg *lan,
 		lan->ifindex = was->ifindex;
 	else
 		return unknown_interface(lan->name, err);
-	return 0;
+	return link ? check_vrf(link, now, err) : 0;
 }
 
 static void gateway_text(
@@ -157,7 +187,7 @@ static int settle_wan(struct pcc_session *s, const struct pcc_config *old, struc
 	if (!link && !was)
 		return unknown_interface(wan->name, err);
 	wan->ifindex = link ? link->ifindex : was->ifindex;
-	wan->l3 = link && !link->mac_bytes;
+	wan->l3 = link && !pcc_link_is_ethernet(link);
 	if (wan->gw[PCC_V4].source == PCC_GW_NONE && wan->gw[PCC_V6].source == PCC_GW_NONE)
 		wan->gw[PCC_V4].source = wan->gw[PCC_V6].source = PCC_GW_AUTO;
 	wan->accept_local = nobody_validates(wan->name);
@@ -173,6 +203,7 @@ static int settle_wan(struct pcc_session *s, const struct pcc_config *old, struc
 		pcc_err_set(err, -EINVAL, "WAN", "'%s' is the loopback interface", wan->name);
 		return pcc_err_hint(err, -EINVAL, "name an interface that leads to an ISP");
 	}
+	ret = check_vrf(link, now, err);
 	for (int f = 0; !ret && f < PCC_FAMILIES; f++) {
 		if (wan->gw[f].source == PCC_GW_GIVEN)
 			ret = check_given(wan, f, now, err);
@@ -257,14 +288,6 @@ static void warn_forwarding(pcc_warn_fn warn)
 	}
 }
 
-static const struct pcc_link *link_numbered(const struct pcc_observed *now, uint32_t ifindex)
-{
-	for (size_t i = 0; i < now->links.n; i++)
-		if (now->links.v[i].ifindex == ifindex)
-			return &now->links.v[i];
-	return NULL;
-}
-
 /* The ports of a LAN bridge, which run XDP in its stead. */
 static void settle_ports(
 	struct pcc_config *cfg, uint32_t bridge_ifindex, const struct pcc_observed *now)
@@ -273,7 +296,7 @@ static void settle_ports(
 		const struct pcc_link *link = &now->links.v[i];
 		struct pcc_port_cfg *port = &cfg->ports[cfg->nports];
 
-		if (link->master_ifindex != bridge_ifindex || !link->mac_bytes)
+		if (link->master_ifindex != bridge_ifindex || !pcc_link_is_ethernet(link))
 			continue;
 		memset(port, 0, sizeof(*port));
 		memcpy(port->name, link->name, sizeof(port->name));
@@ -335,7 +358,12 @@ static int settle_lans(const struct pcc_config *old, struct pcc_config *cfg,
 
 	for (uint32_t i = 0; !ret && i < cfg->nlans; i++) {
 		ret = settle_lan(old, &cfg->lans[i], now, err);
+<<<<<<< HEAD
 		if (ret && may_be_missing)
+=======
+		/* What is missing may come; what runs goes on. */
+		if (ret && trouble && (old || ret != -EOPNOTSUPP))
+>>>>>>> h-links
 			ret = 0;
 	}
 	return ret;
@@ -483,10 +511,35 @@ void pcc_warn_wans(struct pcc_session *s, const struct pcc_config *cfg,
 		const struct pcc_wan_cfg *wan = &cfg->wans[i], *was;
 
 		was = old ? pcc_config_find_wan_const(old, wan->name) : NULL;
+<<<<<<< HEAD
 		if (!was && warn_link(wan, now, warn))
 			continue;
 		for (int f = 0; f < PCC_FAMILIES; f++)
 			warn_gateway(s, wan, f, was, warn);
+=======
+		for (int f = 0; f < PCC_FAMILIES; f++) {
+			char text[INET6_ADDRSTRLEN];
+			struct pcc_err w = {};
+
+			if (wan->l3 || (wan->gw[f].source != PCC_GW_GIVEN &&
+					       wan->gw[f].source != PCC_GW_FOUND))
+				continue;
+			if (was &&
+				!memcmp(&was->gw[f].addr, &wan->gw[f].addr, f == PCC_V4 ? 4 : 16))
+				continue;
+			if (pcc_neigh_probe(&s->nl, wan->ifindex, families[f],
+				    (const union pcc_ip *)&wan->gw[f].addr,
+				    PROBE_MS) != -EHOSTUNREACH)
+				continue;
+			gateway_text(&wan->gw[f], f, text);
+			pcc_err_set(&w, 0, wan->name, "the gateway %s does not answer", text);
+			pcc_err_hint(&w, 0,
+				"connections sent there fail until it does; check cable and "
+				"address, or pccbpf wan set %s --state down",
+				wan->name);
+			warn(&w);
+		}
+>>>>>>> h-links
 	}
 }
 

@@ -5,10 +5,12 @@
 #include <errno.h>
 #include <linux/fib_rules.h>
 #include <linux/if_addr.h>
+#include <linux/if_ether.h>
 #include <linux/if_link.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
+#include <net/if_arp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -202,6 +204,11 @@ int pcc_link_dump(struct pcc_nl *nl, struct pcc_link_list *list, struct pcc_err 
 static int on_one_link(const struct nlmsghdr *nlh, void *arg)
 {
 	return link_parse(nlh, arg);
+}
+
+bool pcc_link_is_ethernet(const struct pcc_link *link)
+{
+	return link->type == ARPHRD_ETHER && link->mac_bytes == ETH_ALEN;
 }
 
 int pcc_link_by_name(

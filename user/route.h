@@ -34,8 +34,14 @@ struct pcc_link {
 	uint32_t lower_ifindex;	 /* device below (VLAN, macvlan) or peer of a veth; 0: none */
 	char kind[PCC_IFNAMSIZ]; /* "bridge", "veth", "tun", "vlan", ...; "" for hardware */
 	uint8_t mac[32];
-	uint32_t mac_bytes; /* 0 for devices without hardware addresses */
+	uint32_t mac_bytes; /* 0 for devices without hardware addresses; tunnels over IPv4 have 4 */
 };
+
+/*
+ * Do packets on the link begin with an Ethernet header? Not on PPP, WireGuard, GRE, IPIP, SIT, tun:
+ * those have no neighbours either.
+ */
+bool pcc_link_is_ethernet(const struct pcc_link *link);
 
 /* One address of an interface (RTM_NEWADDR). addr is the local one, on point-to-point links too. */
 struct pcc_ifaddr {

@@ -174,7 +174,7 @@ bool pcc_xdp_wanted(struct pcc_dp *dp, const struct pcc_link *link, enum pcc_fas
 	why[0] = '\0';
 	if (asked == PCC_FP_OFF || asked == PCC_FP_TC)
 		return no(why, "--fastpath ", asked == PCC_FP_OFF ? "off" : "tc");
-	if (!link->mac_bytes)
+	if (!pcc_link_is_ethernet(link))
 		return no(why, "a device without link-layer header has no XDP here", "");
 	if (!strcmp(link->kind, "bridge") && asked == PCC_FP_XDP)
 		return true; /* on its ports */

@@ -36,6 +36,11 @@ t_assert_eq "$(rt ip -4 route show table 102 | grep -c 'default dev tun0')" 1 'I
 t_assert_eq "$(rt ip -6 route show table 102 | grep -c 'default dev tun0')" 1 'IPv6 default of table 102'
 t_assert_eq "$(pcc status --json | jq -c '[.wans[] | .gateway]')" '["198.18.1.1",null]' gateways
 
+t_begin 'a gateway that is given there is not asked: such a device has no neighbours'
+t_assert_status 0 pcc attach --lan br0 --wan wan1,tun0@10.9.0.1
+t_assert_eq "$(cat "$T_DIR/err")" '' 'warnings of attach'
+t_assert_eq "$(pcc status --json | jq -c '[.wans[] | .gateway]')" '["198.18.1.1","10.9.0.1"]' gateways
+
 t_begin 'status says of each kind of device why auto puts the fast path in tc'
 t_assert_status 0 pcc attach --lan br0 --wan wan1,tun0 --fastpath auto
 t_assert_eq "$(pcc status --json | jq -r '.lan[], .wans[] | "\(.name) \(.fastpath): \(.fastpath_reason)"')" \

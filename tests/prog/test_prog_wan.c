@@ -316,6 +316,30 @@ static void what_the_router_tells_its_neighbours_is_no_leak(void **state)
 	moved_only(&shot, PCC_R_LEAK, PCC_R_MAX, __FILE__, __LINE__);
 }
 
+/* Kernels leave the mark of what is inside on the outside of a tunnel, which the router sends where
+ * its other end is. */
+static void the_outside_of_a_tunnel_is_no_leak(void **state)
+{
+	static const uint8_t protos[] = {4 /* IPIP */, 41 /* SIT */, 47 /* GRE */};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(protos); i++) {
+		struct spec s = {.proto = protos[i], .src = "10.0.2.2", .dst = "192.0.2.80"};
+		struct frame f = wan_frame(&s, 2);
+		struct shot shot;
+
+		shot = wan_out(2, 0, 0x100, &f);
+		moved_only(&shot, PCC_R_WAN_OUT_OTHER, PCC_R_MAX, __FILE__, __LINE__);
+		/* A tunnel of somebody on the LAN. */
+		shot = wan_out(2, B.lan, 0x100, &f);
+		moved_only(&shot, PCC_R_LEAK, PCC_R_MAX, __FILE__, __LINE__);
+		s = (struct spec){.proto = protos[i], .src = "2001:db8::1", .dst = "2001:db8::2"};
+		f = wan_frame(&s, 2);
+		shot = wan_out(2, 0, 0x100, &f);
+		moved_only(&shot, PCC_R_WAN_OUT_OTHER, PCC_R_MAX, __FILE__, __LINE__);
+	}
+}
+
 static void what_a_wan_forwards_is_counted_to_it(void **state)
 {
 	(void)state;
@@ -687,6 +711,7 @@ int main(void)
 		T(a_connection_that_the_kernel_sends_elsewhere_is_remembered_there),
 		T(what_was_under_way_when_its_wan_was_taken_out_is_no_leak),
 		T(what_the_router_tells_its_neighbours_is_no_leak),
+		T(the_outside_of_a_tunnel_is_no_leak),
 		T(what_pcc_lan_in_counts_is_not_counted_again),
 		T(what_a_wan_forwards_is_counted_to_it),
 		T(an_inbound_connection_is_pinned_to_the_wan_it_came_in_on),

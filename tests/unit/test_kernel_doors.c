@@ -141,11 +141,21 @@ static void links(void **state)
 	assert_int_equal(link.type, 1);
 	assert_int_equal(link.mac_bytes, 6);
 	assert_memory_equal(link.mac, mac, 6);
+	assert_true(pcc_link_is_ethernet(&link));
 	assert_true(link.flags & IFF_UP && link.flags & 0x10000 /* IFF_LOWER_UP */);
 	assert_int_equal(pcc_link_by_name(&nl, "tun0", &link, &err), 0);
 	assert_true(link.flags & IFF_POINTOPOINT);
 	assert_string_equal(link.kind, "tun");
 	assert_int_equal(link.mac_bytes, 0);
+	assert_false(pcc_link_is_ethernet(&link));
+	/* A tunnel over IPv4 has an address of 4 bytes; InfiniBand has one of 20, and another
+	 * header. */
+	link.type = 768; /* ARPHRD_TUNNEL */
+	link.mac_bytes = 4;
+	assert_false(pcc_link_is_ethernet(&link));
+	link.type = 32;
+	link.mac_bytes = 20;
+	assert_false(pcc_link_is_ethernet(&link));
 	assert_int_equal(pcc_link_by_name(&nl, "nosuch", &link, &err), -ENODEV);
 	assert_string_equal(err.object, "nosuch");
 	assert_true(err.hint[0]);
