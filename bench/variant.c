@@ -311,8 +311,8 @@ static void write_flowtable(FILE *f, const struct topo *t)
 	for (int wan = 1; wan <= t->wans; wan++)
 		fprintf(f, ", wan%d", wan);
 	fprintf(f, " }; }\n"
-		   "add chain inet pcc fwd { type filter hook forward priority filter; }\n"
-		   "add rule inet pcc fwd meta l4proto { tcp, udp } flow add @ft\n");
+		   "add chain inet pcc established { type filter hook forward priority filter; }\n"
+		   "add rule inet pcc established meta l4proto { tcp, udp } flow add @ft\n");
 }
 
 static void write_nft(FILE *f, const struct variant *v, const struct topo *t)
@@ -566,7 +566,7 @@ static int configure(const struct variant *v, const struct topo *t, char *why)
 	if (*text_get(&routes) && run_in(t->router_fd, text_get(&routes), ip, why))
 		err = -EIO;
 	else if (*text_get(&rules) && run_in(t->router_fd, text_get(&rules), nft, why))
-		err = v->flags & VAR_FLOWTABLE ? -ENOENT : -EIO;
+		err = v->flags & VAR_FLOWTABLE && strstr(why, "Could not process") ? -ENOENT : -EIO;
 	if (err == -ENOENT)
 		snprintf(why, BENCH_WHY, "this kernel has no flowtables (nf_flow_table)");
 out:
