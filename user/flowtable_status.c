@@ -33,16 +33,20 @@ void pcc_flowtable_status_json(
 	const struct pcc_offloaded *o = &st->by_wan[wan_id];
 	bool known = o->counted || !o->connections;
 	struct pcc_flowtable_use use;
+	json_t *more;
 
 	pcc_flowtable_use_of(&st->list, &st->links, ifindex, &use);
-	json_object_set_new(to, "flowtable", json_string(use.table ? use.table->name : ""));
-	json_object_set_new(to, "flowtable_device", json_string(use.device));
-	json_object_set_new(to, "flowtable_unseen", json_boolean(use.unseen));
+	more = json_pack("{s:s, s:s, s:b}", "flowtable", use.table ? use.table->name : "",
+		"flowtable_device", use.device, "flowtable_unseen", use.unseen);
+	json_object_update(to, more);
+	json_decref(more);
 	if (!wan_id)
 		return;
-	json_object_set_new(to, "offloaded", json_integer((json_int_t)o->connections));
-	json_object_set_new(to, "offloaded_unseen_packets", number_or_null(known, o->packets));
-	json_object_set_new(to, "offloaded_unseen_bytes", number_or_null(known, o->bytes));
+	more = json_pack("{s:I, s:o, s:o}", "offloaded", (json_int_t)o->connections,
+		"offloaded_unseen_packets", number_or_null(known, o->packets),
+		"offloaded_unseen_bytes", number_or_null(known, o->bytes));
+	json_object_update(to, more);
+	json_decref(more);
 }
 
 static void offloaded_print(const struct pcc_offloaded *o, const char *ifname)

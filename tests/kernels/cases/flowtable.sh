@@ -101,7 +101,8 @@ on_own_wan() {
 	pcc conns --json | jq -r '.[] | "\(.sport) \(.src) \(.wan)"' |
 		awk '{ n = substr($3, 4); print $1, $2 ~ /:/ ? "2001:db8:" n "::2" : "198.18." n ".2" }' | sort >"$T_DIR/said"
 	t_assert 'there are connections' test -s "$T_DIR/seen"
-	t_assert_eq "$(comm -23 "$T_DIR/seen" "$T_DIR/said" | head -n 3)" '' 'connections that are on another WAN than conns says'
+	t_assert_eq "$(comm -23 "$T_DIR/seen" "$T_DIR/said" | head -n 3)" '' \
+		'connections that are on another WAN than conns says'
 }
 
 # sports_of WAN: source ports of hold's connections on it, as a list for jq.
@@ -150,9 +151,12 @@ part_port() {
 	flowtable 'lan1, wan1, wan2'
 	t_begin 'a flowtable on the port of the bridge: attach warns, and status says where it takes packets'
 	attach_to br0 auto
-	t_assert 'attach warns' grep -q "br0: the flowtable 'inet user ft' takes established connections at lan1" "$T_DIR/err"
-	t_assert_eq "$(status_of '.lan[0] | "\(.flowtable), \(.flowtable_device), \(.flowtable_unseen)"')" 'inet user ft, lan1, true' 'br0 in status'
-	t_assert_eq "$(status_of '.wans[0] | "\(.flowtable), \(.flowtable_device), \(.flowtable_unseen)"')" 'inet user ft, wan1, false' 'wan1 in status'
+	t_assert 'attach warns' grep -q "br0: the flowtable 'inet user ft' takes established connections at lan1" \
+		"$T_DIR/err"
+	t_assert_eq "$(status_of '.lan[0] | "\(.flowtable), \(.flowtable_device), \(.flowtable_unseen)"')" \
+		'inet user ft, lan1, true' 'br0 in status'
+	t_assert_eq "$(status_of '.wans[0] | "\(.flowtable), \(.flowtable_device), \(.flowtable_unseen)"')" \
+		'inet user ft, wan1, false' 'wan1 in status'
 	t_assert 'status says what to do' grep -q 'name br0 in its devices in place of lan1' <(pcc status)
 
 	t_begin 'what it takes is counted: connections by WAN, and their packets that pccbpf has not seen'
@@ -172,9 +176,11 @@ part_port() {
 	hold_start lan1 "${HOLD[@]}"
 	t_assert 'all are offloaded' poll_until 30 offloaded_is $COUNT
 	bpftool map dump pinned "$BPFFS/pccbpf/pcc_conns" -j | jq -r '.[].key | join(" ")' |
-		sed 's/^/map delete pinned '"${BPFFS//\//\\/}"'\/pccbpf\/pcc_conns key hex /; s/0x//g' | bpftool batch file - >/dev/null
+		sed 's/^/map delete pinned '"${BPFFS//\//\\/}"'\/pccbpf\/pcc_conns key hex /; s/0x//g' | bpftool batch \
+			file - >/dev/null
 	t_assert_eq "$(pcc conns --json | jq length)" 0 'remembered connections'
-	t_assert_eq "$(status_of '[.wans[].offloaded] | add')" $COUNT 'offloaded connections, told by their addresses'
+	t_assert_eq "$(status_of '[.wans[].offloaded] | add')" $COUNT \
+		'offloaded connections, told by their addresses'
 	lets_go
 	hold_stop >/dev/null
 
@@ -241,7 +247,8 @@ part_later() {
 	t_assert 'it starts' poll_until 60 daemon_said '^pccbpf: ready:'
 	: >"$DAEMON_LOG"
 	flowtable 'lan1, wan1, wan2'
-	t_assert 'it tells' poll_until 20 daemon_said "^pccbpf: flowtable: takes connections before pccbpf sees them: br0 \(at lan1, 'inet user ft'\)"
+	t_assert 'it tells' poll_until 20 daemon_said \
+		"^pccbpf: flowtable: takes connections before pccbpf sees them: br0 \(at lan1, 'inet user ft'\)"
 	: >"$DAEMON_LOG"
 	flowtable_gone
 	t_assert 'it tells of the end' poll_until 20 daemon_said '^pccbpf: flowtable: none takes any'
@@ -256,7 +263,8 @@ part_itself() {
 	flowtable 'br0, wan1, wan2'
 	attach_to br0 tc
 	t_assert_eq "$(grep -c flowtable "$T_DIR/err")" 0 'warnings'
-	t_assert_eq "$(status_of '.lan[0] | "\(.flowtable_device), \(.flowtable_unseen)"')" 'br0, false' 'br0 in status'
+	t_assert_eq "$(status_of '.lan[0] | "\(.flowtable_device), \(.flowtable_unseen)"')" 'br0, false' \
+		'br0 in status'
 	hold_start lan1 "${HOLD[@]}"
 	t_assert 'all are offloaded' poll_until 30 offloaded_is $COUNT
 	hold_unharmed $COUNT
