@@ -90,8 +90,9 @@ new_lab() {
 	rt sysctl -qw net.netfilter.nf_conntrack_acct=1
 }
 
-# attach_to LAN MODE: stderr in $T_DIR/err.
+# attach_to LAN MODE: stderr in $T_DIR/err. What earlier tests left in conntrack is forgotten.
 attach_to() {
+	rt conntrack -F 2>/dev/null
 	t_assert_status 0 pcc attach --lan "$1" --wan wan1,wan2 --fastpath "$2"
 }
 
@@ -176,8 +177,8 @@ part_port() {
 	hold_start lan1 "${HOLD[@]}"
 	t_assert 'all are offloaded' poll_until 30 offloaded_is $COUNT
 	bpftool map dump pinned "$BPFFS/pccbpf/pcc_conns" -j | jq -r '.[].key | join(" ")' |
-		sed 's/^/map delete pinned '"${BPFFS//\//\\/}"'\/pccbpf\/pcc_conns key hex /; s/0x//g' | bpftool batch \
-			file - >/dev/null
+		sed "s|^|map delete pinned $BPFFS/pccbpf/pcc_conns key hex |; s/ 0x/ /g" |
+		bpftool batch file - >/dev/null
 	t_assert_eq "$(pcc conns --json | jq length)" 0 'remembered connections'
 	t_assert_eq "$(status_of '[.wans[].offloaded] | add')" $COUNT \
 		'offloaded connections, told by their addresses'
