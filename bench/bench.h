@@ -115,10 +115,11 @@ struct variant {
 #define VAR_HOOKS (VAR_WAN_OUT | VAR_WAN_IN | VAR_LAN_OUT)
 #define VAR_MAP 0x400000u /* path_mark looks up a connection map */
 #define VAR_ACCEPT_LOCAL 0x800000u
-#define VAR_HASH 0x1000000u	 /* path_mark sets the packet's hash, too */
-#define VAR_HASH_RULE 0x2000000u /* one fwmark rule to one multipath table */
-#define VAR_LAST 0x4000000u	 /* VAR_CONST takes the last WAN */
-#define VAR_OTHER 0x8000000u	 /* the pccbpf of --other */
+#define VAR_HASH 0x1000000u	  /* path_mark sets the packet's hash, too */
+#define VAR_HASH_RULE 0x2000000u  /* one fwmark rule to one multipath table */
+#define VAR_LAST 0x4000000u	  /* VAR_CONST takes the last WAN */
+#define VAR_OTHER 0x8000000u	  /* the pccbpf of --other */
+#define VAR_FLOWTABLE 0x10000000u /* established packets take an nftables flowtable */
 
 extern const struct variant variants[];
 const struct variant *variant_find(const char *name);

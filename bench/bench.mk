@@ -2,7 +2,8 @@
 # Benchmark: included by the top Makefile.
 #   make bench         everything in less than 20 minutes; a table, and build/bench/bench.json
 #   make bench-quick   less than a minute; fails when a mode is slower than it may be
-#   make bench-docs    docs/benchmarks.* and the tables of docs/BENCHMARKS.md from build/bench/bench.json
+#   make bench-insns   instructions per packet under other kernels, in a virtual machine; build/bench/insns.json
+#   make bench-docs    docs/benchmarks* and the tables of docs/BENCHMARKS.md from what the two have written
 
 BUILD ?= build
 CLANG ?= clang
@@ -19,7 +20,7 @@ BENCH_BPF_CFLAGS := -g -O2 -Wall -Wextra -Werror -target bpf -mcpu=v3 \
 	-I/usr/include/$(shell $(CC) -print-multiarch)
 BENCH_CFLAGS := -std=gnu11 -Wall -Wextra -Werror -Wno-missing-field-initializers -Wno-clobbered
 
-.PHONY: bench bench-quick bench-build bench-docs
+.PHONY: bench bench-quick bench-build bench-insns bench-docs
 bench-build: $(BENCH_BIN)
 
 bench: all $(BENCH_BIN)
@@ -35,10 +36,15 @@ bench-quick: all $(BENCH_BIN)
 		--variants nft-pcc,pccbpf-off,pccbpf-tc,pccbpf-xdp \
 		--json $(BENCH_OUT)/quick-connections.json $(BENCH_ARGS)
 
-# The chart and the tables from the last run of "make bench".
+# Debian's 6.1 and 6.12, from tests/kernels/fetch.sh; INSNS_KERNELS names others. Some minutes each.
+bench-insns: all $(BENCH_BIN)
+	PCC_INSNS_JSON=$(BENCH_OUT)/insns.json bench/insns.sh $(INSNS_KERNELS)
+
+# The chart and the tables from the last runs of "make bench" and "make bench-insns", or from what is in docs/ already.
 bench-docs:
-	cp $(BENCH_OUT)/bench.json docs/benchmarks.json
-	bench/chart.py docs/benchmarks.json docs/benchmarks.svg docs/BENCHMARKS.md
+	test ! -e $(BENCH_OUT)/bench.json || cp $(BENCH_OUT)/bench.json docs/benchmarks.json
+	test ! -e $(BENCH_OUT)/insns.json || cp $(BENCH_OUT)/insns.json docs/benchmarks-insns.json
+	bench/chart.py docs/benchmarks.json docs/benchmarks-insns.json docs/benchmarks.svg docs/BENCHMARKS.md
 
 $(BENCH_OUT):
 	mkdir -p $@

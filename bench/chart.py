@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Draws the chart and fills the tables of docs/BENCHMARKS.md from the JSON of "make bench".
 
-usage: chart.py BENCH.json CHART.svg [BENCHMARKS.md]
+usage: chart.py BENCH.json INSNS.json CHART.svg [BENCHMARKS.md]
 
-The tables stand between <!-- NAME --> and <!-- /NAME -->; everything else in the file is left
+INSNS.json is that of "make bench-insns". The tables stand between <!-- NAME --> and <!-- /NAME -->; everything else in the file is left
 alone. Python's standard library is all that it needs.
 """
 import html
@@ -28,6 +28,7 @@ NAMES = {
     "plain": "plain forwarding, no NAT",
     "ecmp-masq": "ECMP + masquerade",
     "nft-pcc": "nft PCC + masquerade",
+    "nft-flowtable": "nft PCC + flowtable",
     "mwan3": "mwan3-like + masquerade",
     "bare-tc": "bare tc redirect",
     "bare-xdp": "bare XDP redirect",
@@ -36,16 +37,30 @@ NAMES = {
     "pccbpf-xdp": "pccbpf, XDP fast path",
 }
 ORDER = list(NAMES)
-WITH_NAT = [name for name in ORDER if name.endswith("masq") or name in ("nft-pcc", "mwan3")
+WITH_NAT = [name for name in ORDER
+            if name.endswith("masq") or name in ("nft-pcc", "nft-flowtable", "mwan3")
             or name.startswith("pccbpf")]
+# What the kernel that was timed may lack: the row says so in place of a bar.
+OPTIONAL = ("nft-flowtable",)
 
 
 class Results:
-    """The rows of a run."""
+    """The rows of a run, and the instructions per packet under other kernels."""
 
-    def __init__(self, path):
+    def __init__(self, path, insns_path):
         with open(path, encoding="utf-8") as file:
             self.root = json.load(file)
+        with open(insns_path, encoding="utf-8") as file:
+            insns = json.load(file)
+        self.kernels, self.flows = insns["kernels"], insns["flows"]
+
+    @staticmethod
+    def insns(kernel, variant):
+        """Instructions of a packet under a kernel, and how many times nft PCC's they go into."""
+        for row in kernel["variants"]:
+            if row["variant"] == variant and row["insns"]:
+                return row["insns"], row["ratio_nft_pcc"]
+        return None, None
 
     def row(self, section, variant, flows=None, wans=2, measurement=None):
         for row in self.root["results"]:
@@ -86,20 +101,26 @@ class Panel:
 
     def __init__(self, title, bars):
         self.title = title
-        self.bars = [(name, value) for name, value in bars if value]
+        self.bars = [(name, value) for name, value in bars if value or name in OPTIONAL]
+        if not any(value for _, value in self.bars):
+            self.bars = []
 
     def height(self):
         return 30 + ROW_HEIGHT * len(self.bars) + 14
 
     def draw(self, top):
         room = WIDTH - LABEL_WIDTH - VALUE_WIDTH
-        most = max([value for _, value in self.bars] + [1.25])
+        most = max([value for _, value in self.bars if value] + [1.25])
         scale = room / most
         out = [text(0, top + 16, self.title, size=14, weight="bold")]
         y = top + 30
         for name, value in self.bars:
             middle = y + BAR_HEIGHT - 3.5
             out.append(text(LABEL_WIDTH - 8, middle, NAMES[name], "end"))
+            if not value:
+                out.append(text(LABEL_WIDTH + 6, middle, "the kernel that was timed has none"))
+                y += ROW_HEIGHT
+                continue
             out.append(f'<rect x="{LABEL_WIDTH}" y="{y}" width="{value * scale:.1f}" '
                        f'height="{BAR_HEIGHT}" rx="2" fill="{colour(name)}"/>')
             end, line = LABEL_WIDTH + value * scale, LABEL_WIDTH + scale
@@ -125,6 +146,11 @@ def panels(results):
         Panel("New TCP connections per second", bars(WITH_NAT, "handshakes")),
         Panel("TCP download, 32 streams, GRO on, everything on one processor",
               bars(WITH_NAT, "tcp", flows=32, measurement="bulk-1cpu")),
+    ] + [
+        Panel(f'Packets per instruction, Linux {kernel["kernel"]}, 64 bytes, '
+              f'{results.flows} connections',
+              [(name, results.insns(kernel, name)[1]) for name in ORDER])
+        for kernel in results.kernels
     ]
 
 
@@ -182,6 +208,20 @@ def rate_table(results):
                   "of it by the fast path", "1024: / bare redirect"], rows)
 
 
+def insns_table(results):
+    rows = []
+    for name in ORDER:
+        row = [NAMES[name]]
+        for kernel in results.kernels:
+            insns, ratio = results.insns(kernel, name)
+            row += [str(insns) if insns else "-", number(ratio)]
+        rows.append(row)
+    head = ["instructions per packet"]
+    for kernel in results.kernels:
+        head += [f'Linux {kernel["kernel"]}', "nft PCC / it"]
+    return table(head, rows)
+
+
 def new_table(results):
     def ratio(name, section, measurement):
         return cell(results, section, name, "ratio_nft_pcc", spread=True, measurement=measurement)
@@ -237,7 +277,7 @@ def wans_table(results):
             + [cell(results, "wans", name, "ratio_bare", flows=1024, wans=wans)
                for wans in (2, 8, 64)]
             + [number(wans_own(results, name, 64))]
-            for name in ORDER if results.row("wans", name)]
+            for name in ORDER if results.row("wans", name) or name in OPTIONAL]
     return table(["1024 flows", "2 WANs / nft PCC", "8", "64", "2 WANs / bare", "8", "64",
                   "64 WANs / 2, own rate"], rows)
 
@@ -249,7 +289,7 @@ def bursts_table(results):
 
     rows = [[NAMES[name]] + counts(name, "ratio_nft_pcc") + counts(name, "ratio_bare")
             + counts(name, "ratio_fewest_wans", 8)
-            for name in ORDER if name in ("nft-pcc", "bare-tc", "bare-xdp")
+            for name in ORDER if name in ("nft-pcc", "nft-flowtable", "bare-tc", "bare-xdp")
             or name.startswith("pccbpf")]
     return table(["2048 flows, bursts of 32", "2 WANs / nft PCC", "8", "64", "2 WANs / bare", "8",
                   "64", "8 WANs / 2, own rate", "64 / 2"], rows)
@@ -260,7 +300,8 @@ def ipv6_table(results):
             + [cell(results, "ipv6", name, "ratio_nft_pcc", flows=flows, measurement="rate")
                for flows in (1, 1024)]
             + [cell(results, "ipv6", name, "ratio_bare", flows=1024, measurement="rate")]
-            for name in ORDER if results.row("ipv6", name, measurement="rate")]
+            for name in ORDER
+            if results.row("ipv6", name, measurement="rate") or name in OPTIONAL]
     return table(["IPv6, packet rate / nft PCC", "1 flow", "1024", "1024: / bare redirect"], rows)
 
 
@@ -328,6 +369,7 @@ def targets_table(results):
 
 TABLES = {
     "targets": targets_table,
+    "insns": insns_table,
     "rate": rate_table,
     "new": new_table,
     "other": other_table,
@@ -353,13 +395,13 @@ def fill(path, results):
 
 
 def main(args):
-    if len(args) not in (3, 4):
+    if len(args) not in (4, 5):
         raise SystemExit(__doc__.split("\n\n")[1])
-    results = Results(args[1])
-    with open(args[2], "w", encoding="utf-8") as file:
+    results = Results(args[1], args[2])
+    with open(args[3], "w", encoding="utf-8") as file:
         file.write(draw(results))
-    if len(args) == 4:
-        fill(args[3], results)
+    if len(args) == 5:
+        fill(args[4], results)
 
 
 if __name__ == "__main__":

@@ -15,9 +15,10 @@
 #define MEMORY_CONNS 262144
 #define MEMORY_FLOWS 100000
 
-#define ALL "plain,ecmp-masq,nft-pcc,mwan3,bare-tc,bare-xdp,pccbpf-off,pccbpf-tc,pccbpf-xdp"
-#define NAT "ecmp-masq,nft-pcc,mwan3,pccbpf-off,pccbpf-tc,pccbpf-xdp"
-#define SOME "nft-pcc,bare-tc,bare-xdp,pccbpf-off,pccbpf-tc,pccbpf-xdp"
+#define ALL                                                                                        \
+	"plain,ecmp-masq,nft-pcc,nft-flowtable,mwan3,bare-tc,bare-xdp,pccbpf-off,pccbpf-tc,pccbpf-xdp"
+#define NAT "ecmp-masq,nft-pcc,nft-flowtable,mwan3,pccbpf-off,pccbpf-tc,pccbpf-xdp"
+#define SOME "nft-pcc,nft-flowtable,bare-tc,bare-xdp,pccbpf-off,pccbpf-tc,pccbpf-xdp"
 
 struct section {
 	const char *name;

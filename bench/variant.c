@@ -34,6 +34,8 @@ const struct variant variants[] = {
 		VAR_ECMP | VAR_MASQUERADE, KIND_STACK, NULL, true},
 	{"nft-pcc", "nft PCC: ct mark, jhash of source address and port, ip rules, masquerade",
 		VAR_NFT_PCC | NAT_RULES, KIND_STACK, NULL, true},
+	{"nft-flowtable", "nft-pcc with a flowtable for what is established",
+		VAR_NFT_PCC | VAR_FLOWTABLE | NAT_RULES, KIND_STACK, NULL, true},
 	{"nft-pcc-long", "the same in the order of MikroTik's guide: a rule per WAN and step",
 		VAR_NFT_PCC | VAR_JUMP | NAT_RULES, KIND_STACK, NULL, false},
 	{"mwan3", "nft rule set in the structure of mwan3, its ip rules, masquerade",
@@ -301,6 +303,18 @@ static void write_mwan3(FILE *f, const struct topo *t)
 		ip);
 }
 
+/* What is established goes past all of it, and past routing. Devices: all, as a careful engineer
+ * would. */
+static void write_flowtable(FILE *f, const struct topo *t)
+{
+	fprintf(f, "add flowtable inet pcc ft { hook ingress priority filter; devices = { lan0");
+	for (int wan = 1; wan <= t->wans; wan++)
+		fprintf(f, ", wan%d", wan);
+	fprintf(f, " }; }\n"
+		   "add chain inet pcc established { type filter hook forward priority filter; }\n"
+		   "add rule inet pcc established meta l4proto { tcp, udp } flow add @ft\n");
+}
+
 static void write_nft(FILE *f, const struct variant *v, const struct topo *t)
 {
 	if (v->flags & VAR_CONNTRACK)
@@ -312,6 +326,8 @@ static void write_nft(FILE *f, const struct variant *v, const struct topo *t)
 		write_pcc_long(f, t);
 	else if (v->flags & VAR_NFT_PCC)
 		write_pcc(f, t);
+	if (v->flags & VAR_FLOWTABLE)
+		write_flowtable(f, t);
 	if (v->flags & VAR_MWAN3)
 		write_mwan3(f, t);
 	if (v->flags & VAR_MASQUERADE)
@@ -550,7 +566,9 @@ static int configure(const struct variant *v, const struct topo *t, char *why)
 	if (*text_get(&routes) && run_in(t->router_fd, text_get(&routes), ip, why))
 		err = -EIO;
 	else if (*text_get(&rules) && run_in(t->router_fd, text_get(&rules), nft, why))
-		err = -EIO;
+		err = v->flags & VAR_FLOWTABLE && strstr(why, "Could not process") ? -ENOENT : -EIO;
+	if (err == -ENOENT)
+		snprintf(why, BENCH_WHY, "this kernel has no flowtables (nf_flow_table)");
 out:
 	text_free(&routes);
 	text_free(&rules);

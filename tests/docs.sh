@@ -97,7 +97,7 @@ json_fields() {
 				line = substr(line, RSTART + RLENGTH)
 			}
 		}
-		/;$/ { on = 0 }' user/cmd_status.c user/cmd_stats.c user/cmd_conns.c user/cmd_explain.c |
+		/;$/ { on = 0 }' user/cmd_status.c user/flowtable_status.c user/cmd_stats.c user/cmd_conns.c user/cmd_explain.c |
 		grep -vxE 'off|none|masquerade|tc|xdp' | sort -u
 }
 

@@ -10,8 +10,10 @@
 
 #include "conntrack.h"
 #include "fastpath.h"
+#include "flowtable.h"
 #include "nexthop.h"
 #include "observe.h"
+#include "offload.h"
 #include "own.h"
 #include "xdp.h"
 
@@ -158,6 +160,9 @@ static int do_release(struct work *w, const struct pcc_op *op, struct pcc_err *e
 	pcc_ct_deleter_close(&r.deleter);
 	if (ret && err && r.why.object[0])
 		*err = r.why;
+	if (!ret)
+		ret = pcc_offload_release(
+			&w->s->dp, op->wan_id, w->old_locals, w->nold_locals, err);
 	if (!ret)
 		ret = pcc_ct_flush_mark(op->wan_id << w->s->dp.meta->mark_shift, mask, NULL, err);
 	if (!pcc_ct_is_mute(ret))
@@ -613,6 +618,8 @@ static int plan_and_do(struct pcc_session *s, struct pcc_config *cfg, struct pcc
 		pcc_fastpath_warn(s, cfg, w.old, opts->warn);
 	if (!ret)
 		pcc_warn_wans(s, cfg, w.old, now, opts->warn);
+	if (!ret)
+		pcc_flowtable_warn(s, cfg, opts->warn);
 out:
 	pcc_plan_free(&plan);
 	free(w.locals);

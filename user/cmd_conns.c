@@ -10,6 +10,7 @@
 #include "cmds.h"
 #include "conntrack.h"
 #include "flows.h"
+#include "offload.h"
 
 /* Which connections are meant. */
 struct filter {
@@ -30,6 +31,7 @@ struct walk {
 	uint64_t now_ns, n;
 	bool flush;
 	struct pcc_flows flows;
+	struct pcc_offload_set offloaded; /* to a flowtable */
 	struct pcc_ct_deleter deleter;
 };
 
@@ -135,7 +137,7 @@ static json_t *conn_json(
 	char src[PCC_ADDR_TEXT], dst[PCC_ADDR_TEXT], proto[PCC_PROTO_NAME_MAX];
 
 	return json_pack(
-		"{s:s, s:s, s:i, s:s, s:i, s:s, s:I, s:s, s:f, s:f, s:I, s:I, s:I, s:I, s:b}",
+		"{s:s, s:s, s:i, s:s, s:i, s:s, s:I, s:s, s:f, s:f, s:I, s:I, s:I, s:I, s:b, s:b}",
 		"proto", pcc_proto_name(k->proto, proto), "src", pcc_addr_text(k->src, src),
 		"sport", ntohs(k->sport), "dst", pcc_addr_text(k->dst, dst), "dport",
 		ntohs(k->dport), "wan", wan_name(w, c->wan_id), "bucket",
@@ -143,7 +145,8 @@ static json_t *conn_json(
 		pcc_origin_name(c->origin), "age_s", seconds_since(w->now_ns, c->created_ns),
 		"idle_s", seconds_since(w->now_ns, c->seen_ns), "tx_packets",
 		(json_int_t)c->tx_packets, "tx_bytes", (json_int_t)c->tx_bytes, "rx_packets",
-		(json_int_t)c->rx_packets, "rx_bytes", (json_int_t)c->rx_bytes, "fastpath", fast);
+		(json_int_t)c->rx_packets, "rx_bytes", (json_int_t)c->rx_bytes, "fastpath", fast,
+		"offloaded", pcc_offload_set_has(&w->offloaded, k));
 }
 
 static void conn_print(
@@ -153,14 +156,15 @@ static void conn_print(
 	bool v6 = !pcc_addr_is_v4(k->src);
 
 	printf("%-7s %s%s%s:%u -> %s%s%s:%u  %s  bucket %d  %s  age %.0f s, idle %.0f s  tx %llu (%s)  "
-	       "rx %llu (%s)%s\n",
+	       "rx %llu (%s)%s%s\n",
 		pcc_proto_name(k->proto, proto), v6 ? "[" : "", pcc_addr_text(k->src, src),
 		v6 ? "]" : "", ntohs(k->sport), v6 ? "[" : "", pcc_addr_text(k->dst, dst),
 		v6 ? "]" : "", ntohs(k->dport), wan_name(w, c->wan_id), (int)c->bucket,
 		pcc_origin_name(c->origin), seconds_since(w->now_ns, c->created_ns),
 		seconds_since(w->now_ns, c->seen_ns), (unsigned long long)c->tx_packets,
 		pcc_bytes_text(c->tx_bytes, tx), (unsigned long long)c->rx_packets,
-		pcc_bytes_text(c->rx_bytes, rx), fast ? "  fast" : "");
+		pcc_bytes_text(c->rx_bytes, rx), fast ? "  fast" : "",
+		pcc_offload_set_has(&w->offloaded, k) ? "  offloaded" : "");
 }
 
 static int visit(const struct pcc_tuple *key, const struct pcc_conn *conn, void *arg)
@@ -200,6 +204,8 @@ static int walk(const struct pcc_args *args, struct walk *w)
 	if (!status) {
 		w->now_ns = pcc_dp_now_ns();
 		w->s = &s;
+		if (!w->flush)
+			pcc_offload_set_read(&w->offloaded);
 		if ((!w->flush && pcc_flows_read(&w->flows, &s.dp, &err)) ||
 			pcc_dp_conns(&s.dp, visit, w, &err))
 			status = pcc_cmd_failed(&err);
@@ -207,6 +213,7 @@ static int walk(const struct pcc_args *args, struct walk *w)
 			pcc_dp_new_epoch(&s.dp);
 		pcc_ct_deleter_close(&w->deleter);
 		pcc_flows_free(&w->flows);
+		pcc_offload_set_free(&w->offloaded);
 	}
 	pcc_session_close(&s);
 	return status;

@@ -8,6 +8,7 @@
 
 #include "cmds.h"
 #include "fastpath.h"
+#include "flowtable_status.h"
 #include "observe.h"
 #include "run.h"
 #include "status.h"
@@ -151,28 +152,49 @@ static json_t *wan_json(
 json_t *pcc_status_wans_json(struct pcc_session *s)
 {
 	struct reasons *reasons = reasons_read(s);
+	struct pcc_flowtable_status ft;
 	json_t *wans = json_array();
 
-	for (uint32_t i = 0; i < s->cfg.nwans; i++)
-		json_array_append_new(wans, wan_json(s, &s->cfg.wans[i], reasons));
+	pcc_flowtable_status_read(&ft, s);
+	for (uint32_t i = 0; i < s->cfg.nwans; i++) {
+		const struct pcc_wan_cfg *wan = &s->cfg.wans[i];
+		json_t *json = wan_json(s, wan, reasons);
+
+		pcc_flowtable_status_json(&ft, wan->ifindex, wan->id, json);
+		json_array_append_new(wans, json);
+	}
+	pcc_flowtable_status_free(&ft);
 	free(reasons);
 	return wans;
 }
 
+static json_t *lans_json(struct pcc_session *s)
+{
+	struct pcc_flowtable_status ft;
+	json_t *lans = json_array();
+
+	pcc_flowtable_status_read(&ft, s);
+	for (uint32_t i = 0; i < s->cfg.nlans; i++) {
+		uint32_t ifindex = s->cfg.lans[i].ifindex;
+		struct pcc_fastpath_now fp;
+		json_t *json;
+
+		pcc_fastpath_look(s, &s->cfg, ifindex, &fp);
+		json = json_pack("{s:s, s:s, s:s, s:s, s:s}", "name", s->cfg.lans[i].name, "hook",
+			hook_text(s, ifindex, true), "fastpath", fp.mode, "fastpath_reason", fp.why,
+			"fastpath_passes_by", fp.passes);
+		pcc_flowtable_status_json(&ft, ifindex, 0, json);
+		json_array_append_new(lans, json);
+	}
+	pcc_flowtable_status_free(&ft);
+	return lans;
+}
+
 static json_t *status_json(struct pcc_session *s)
 {
-	json_t *lans = json_array();
-	struct pcc_fastpath_now fp;
 	char mask[16];
 
 	snprintf(mask, sizeof(mask), "0x%x", s->cfg.mark_mask);
-	for (uint32_t i = 0; i < s->cfg.nlans; i++) {
-		pcc_fastpath_look(s, &s->cfg, s->cfg.lans[i].ifindex, &fp);
-		json_array_append_new(lans,
-			json_pack("{s:s, s:s, s:s, s:s, s:s}", "name", s->cfg.lans[i].name, "hook",
-				hook_text(s, s->cfg.lans[i].ifindex, true), "fastpath", fp.mode,
-				"fastpath_reason", fp.why, "fastpath_passes_by", fp.passes));
-	}
 	return json_pack("{s:b, s:s, s:s, s:s, s:I, s:I, s:s, s:I, s:s, s:s, s:b, s:b, s:o, s:o}",
 		"attached", 1, "version", PCC_VERSION, "classifier",
 		pcc_classifier_name(s->cfg.classifier), "scheme", pcc_scheme_name(s->cfg.scheme),
@@ -182,7 +204,7 @@ static json_t *status_json(struct pcc_session *s)
 		(json_int_t)s->cfg.max_conns, "nat", s->cfg.nat4 ? "masquerade" : "none", "nat6",
 		s->cfg.nat6 ? "masquerade" : "none", "conntrack_kfuncs",
 		!(s->dp.meta->flags & PCC_META_NO_CT), "daemon", pcc_run_alive(s->dp.dir), "lan",
-		lans, "wans", pcc_status_wans_json(s));
+		lans_json(s), "wans", pcc_status_wans_json(s));
 }
 
 /* The kernel takes routes away with a link, and does not bring them back. */
@@ -257,6 +279,7 @@ static void fastpath_why_print(struct pcc_session *s)
 
 static void status_print(struct pcc_session *s)
 {
+	struct pcc_flowtable_status ft;
 	const char *daemon = "";
 	struct pcc_fastpath_now fp;
 
@@ -266,6 +289,7 @@ static void status_print(struct pcc_session *s)
 		PCC_VERSION, pcc_classifier_name(s->cfg.classifier), pcc_scheme_name(s->cfg.scheme),
 		s->cfg.seed, s->cfg.mark_mask, s->cfg.nat4 ? "masquerade" : "none",
 		s->cfg.nat6 ? "masquerade" : "none", daemon);
+	pcc_flowtable_status_read(&ft, s);
 	for (uint32_t i = 0; i < s->cfg.nlans; i++) {
 		uint32_t ifindex = s->cfg.lans[i].ifindex;
 
@@ -273,9 +297,14 @@ static void status_print(struct pcc_session *s)
 		printf("LAN %s: hook %s, fast path %s%s%s\n", s->cfg.lans[i].name,
 			hook_text(s, ifindex, true), fp.mode, fp.why[0] ? ": " : "", fp.why);
 		passes_print(s->cfg.lans[i].name, &fp);
+		pcc_flowtable_status_print(&ft, s->cfg.lans[i].name, ifindex, 0);
 	}
 	pcc_status_wans_print(s, stdout);
 	fastpath_why_print(s);
+	for (uint32_t i = 0; i < s->cfg.nwans; i++)
+		pcc_flowtable_status_print(
+			&ft, s->cfg.wans[i].name, s->cfg.wans[i].ifindex, s->cfg.wans[i].id);
+	pcc_flowtable_status_free(&ft);
 	hint_routes(s, stdout);
 }
 

@@ -88,8 +88,9 @@ struct pcc_daemon {
 	uint64_t ask_modules_ms;
 	uint32_t failures; /* looks that failed, one after another */
 	char last_error[640];
-	uint64_t kept_id; /* of the pin that has the configuration's text */
-	uint32_t epoch;	  /* pcc_meta.epoch that we left */
+	char flowtables[160]; /* where one takes connections unseen, as it was told */
+	uint64_t kept_id;     /* of the pin that has the configuration's text */
+	uint32_t epoch;	      /* pcc_meta.epoch that we left */
 	struct pcc_daemon_did did;
 	struct pcc_daemon_wan wans[PCC_MAX_WANS + 1];
 	/* of the look that is under way */

@@ -10,6 +10,7 @@
 #include "conf_apply.h"
 #include "conntrack.h"
 #include "daemon.h"
+#include "flowtable.h"
 #include "hooks.h"
 #include "own.h"
 #include "run.h"
@@ -216,6 +217,18 @@ static void drop_stale(struct pcc_dp *dp, uint32_t ifindex, enum pcc_hook_dir di
 		pcc_hook_detach(dp, ifindex, dir);
 }
 
+static void tell_flowtables(struct pcc_daemon *d)
+{
+	char now[sizeof(d->flowtables)];
+
+	pcc_flowtable_summary(&d->s, &d->s.cfg, now, sizeof(now));
+	if (!strcmp(now, d->flowtables))
+		return;
+	memcpy(d->flowtables, now, sizeof(now));
+	pcc_daemon_tell(d, PCC_EVENT_FLOWTABLE, NULL, NULL, NULL, "%s%s",
+		now[0] ? "takes connections before pccbpf sees them: " : "none takes any", now);
+}
+
 static void done(struct pcc_daemon *d)
 {
 	bool loaded = d->conf_pending, was_detached = d->detached;
@@ -239,6 +252,7 @@ static void done(struct pcc_daemon *d)
 	pcc_daemon_wans_tell(d);
 	if (pcc_daemon_wans_missed(d))
 		pcc_daemon_look_soon(d, PCC_URGENT_MS);
+	tell_flowtables(d);
 	d->epoch = d->s.dp.meta->epoch;
 }
 

@@ -19,6 +19,7 @@
 	X(REPAIR, "repair")	    /* what was missing or different was put back */               \
 	X(RESET, "reset")	    /* clients of a lost WAN were told */                          \
 	X(RELOAD, "reload")	    /* the file was read again */                                  \
+	X(FLOWTABLE, "flowtable")   /* somebody's takes connections unseen, or no longer */        \
 	X(ERROR, "error")	    /* something could not be done */                              \
 	X(DETACHED, "detached")	    /* somebody detached: nothing is done until it is attached */  \
 	X(STOP, "stop")

@@ -358,12 +358,8 @@ static int settle_lans(const struct pcc_config *old, struct pcc_config *cfg,
 
 	for (uint32_t i = 0; !ret && i < cfg->nlans; i++) {
 		ret = settle_lan(old, &cfg->lans[i], now, err);
-<<<<<<< HEAD
-		if (ret && may_be_missing)
-=======
 		/* What is missing may come; what runs goes on. */
-		if (ret && trouble && (old || ret != -EOPNOTSUPP))
->>>>>>> h-links
+		if (ret && may_be_missing && (old || ret != -EOPNOTSUPP))
 			ret = 0;
 	}
 	return ret;
@@ -488,7 +484,7 @@ static void warn_gateway(struct pcc_session *s, const struct pcc_wan_cfg *wan, e
 	char text[INET6_ADDRSTRLEN];
 	struct pcc_err w = {};
 
-	if (wan->gw[f].source != PCC_GW_GIVEN && wan->gw[f].source != PCC_GW_FOUND)
+	if (wan->l3 || (wan->gw[f].source != PCC_GW_GIVEN && wan->gw[f].source != PCC_GW_FOUND))
 		return;
 	if (was && !memcmp(&was->gw[f].addr, &wan->gw[f].addr, f == PCC_V4 ? 4 : 16))
 		return;
@@ -511,35 +507,10 @@ void pcc_warn_wans(struct pcc_session *s, const struct pcc_config *cfg,
 		const struct pcc_wan_cfg *wan = &cfg->wans[i], *was;
 
 		was = old ? pcc_config_find_wan_const(old, wan->name) : NULL;
-<<<<<<< HEAD
 		if (!was && warn_link(wan, now, warn))
 			continue;
 		for (int f = 0; f < PCC_FAMILIES; f++)
 			warn_gateway(s, wan, f, was, warn);
-=======
-		for (int f = 0; f < PCC_FAMILIES; f++) {
-			char text[INET6_ADDRSTRLEN];
-			struct pcc_err w = {};
-
-			if (wan->l3 || (wan->gw[f].source != PCC_GW_GIVEN &&
-					       wan->gw[f].source != PCC_GW_FOUND))
-				continue;
-			if (was &&
-				!memcmp(&was->gw[f].addr, &wan->gw[f].addr, f == PCC_V4 ? 4 : 16))
-				continue;
-			if (pcc_neigh_probe(&s->nl, wan->ifindex, families[f],
-				    (const union pcc_ip *)&wan->gw[f].addr,
-				    PROBE_MS) != -EHOSTUNREACH)
-				continue;
-			gateway_text(&wan->gw[f], f, text);
-			pcc_err_set(&w, 0, wan->name, "the gateway %s does not answer", text);
-			pcc_err_hint(&w, 0,
-				"connections sent there fail until it does; check cable and "
-				"address, or pccbpf wan set %s --state down",
-				wan->name);
-			warn(&w);
-		}
->>>>>>> h-links
 	}
 }
 

@@ -83,6 +83,9 @@ static uint32_t about_nft(const struct nlmsghdr *nlh)
 	case NFT_MSG_DELRULE:
 		name = NFTA_RULE_TABLE;
 		break;
+	case NFT_MSG_NEWFLOWTABLE: /* anybody's: it takes packets before us, or no longer */
+	case NFT_MSG_DELFLOWTABLE:
+		return PCC_HEARD_NFT;
 	default:
 		return 0;
 	}
