@@ -4,6 +4,8 @@
 # make demo       install what is missing, build, show it on a lab of namespaces
 # make bench      packet rates against nftables and others
 # make install    PREFIX=/usr/local, DESTDIR=
+# make deb        the Debian package, in build/deb
+# make test-system  the package in virtual machines with systemd
 # V=1 shows the commands.
 
 VERSION  := 0.1.0
@@ -13,6 +15,8 @@ SBINDIR  ?= $(PREFIX)/sbin
 MANDIR   ?= $(PREFIX)/share/man
 DOCDIR   ?= $(PREFIX)/share/doc/pccbpf
 UNITDIR  ?= $(PREFIX)/lib/systemd/system
+NETWDDIR ?= $(PREFIX)/lib/systemd/networkd.conf.d
+COMPDIR  ?= $(PREFIX)/share/bash-completion/completions
 
 CC       ?= gcc
 CLANG    ?= clang
@@ -46,7 +50,7 @@ Q := @
 say = @printf '  %-8s %s\n'
 endif
 
-.PHONY: all tools unit install uninstall deps test check lint demo clean
+.PHONY: all tools unit install uninstall deps test check check-unit lint demo deb test-system clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -87,7 +91,7 @@ $(BUILD)/pccbpf.8 $(BUILD)/pccbpf.yaml.5: $(BUILD)/%: docs/%.in $(BUILD)/pccbpf
 
 $(BUILD)/pccbpf.service: packaging/pccbpf.service.in $(BUILD)/flags
 	$(say) UNIT $@
-	$(Q)sed 's|@SBINDIR@|$(SBINDIR)|' $< > $@
+	$(Q)sed 's|@SBINDIR@|$(SBINDIR)|g' $< > $@
 
 tools: $(TOOL_BIN)
 
@@ -118,10 +122,13 @@ install: all
 	install -D -m 0644 $(BUILD)/pccbpf.yaml.5 $(DESTDIR)$(MANDIR)/man5/pccbpf.yaml.5
 	install -D -m 0644 docs/examples/pccbpf.yaml $(DESTDIR)$(DOCDIR)/examples/pccbpf.yaml
 	install -D -m 0644 $(BUILD)/pccbpf.service $(DESTDIR)$(UNITDIR)/pccbpf.service
+	install -D -m 0644 packaging/networkd.conf $(DESTDIR)$(NETWDDIR)/pccbpf.conf
+	install -D -m 0644 packaging/pccbpf.bash $(DESTDIR)$(COMPDIR)/pccbpf
 
 uninstall:
 	rm -f $(DESTDIR)$(SBINDIR)/pccbpf $(DESTDIR)$(MANDIR)/man8/pccbpf.8 $(DESTDIR)$(MANDIR)/man5/pccbpf.yaml.5 \
-		$(DESTDIR)$(DOCDIR)/examples/pccbpf.yaml $(DESTDIR)$(UNITDIR)/pccbpf.service
+		$(DESTDIR)$(DOCDIR)/examples/pccbpf.yaml $(DESTDIR)$(UNITDIR)/pccbpf.service \
+		$(DESTDIR)$(NETWDDIR)/pccbpf.conf $(DESTDIR)$(COMPDIR)/pccbpf
 
 deps:
 	@scripts/install-deps.sh
@@ -133,12 +140,22 @@ test: deps
 check: all tools unit
 	@tests/run.sh
 
+# What is pure, without the machinery around it: for a build of the package.
+check-unit: $(UNIT_BIN)
+	@for test in $^; do $$test || exit 1; done
+
 demo: deps
 	@$(MAKE) --no-print-directory all tools
 	@scripts/demo.sh
 
 lint:
 	@scripts/lint.sh
+
+deb:
+	@scripts/deb.sh
+
+test-system:
+	@tests/system/run.sh
 
 clean:
 	rm -rf $(BUILD)
