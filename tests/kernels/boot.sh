@@ -19,6 +19,7 @@
 #   --disk IMAGE   boots the system on this image (ext4, read and written) with its own systemd, which runs COMMAND
 #                  as one of its services, in /checkout, once it has started; status 250 asks for a reboot, and for
 #                  COMMAND again after it
+#   --give FILE    a copy of FILE is /control/NAME there; may be repeated
 #
 # KVM is used where it works: a /dev/kvm that opens may still not run a guest, so it is tried once.
 set -uo pipefail
@@ -37,6 +38,7 @@ ICOUNT=false
 EXTRA=()
 GUEST_ROOT=/
 DISK=''
+GIVEN=()
 WORK=''
 QEMU_PID=''
 
@@ -62,6 +64,7 @@ options() {
 		--out) OUT=$2 && shift ;;
 		--root) GUEST_ROOT=$2 && shift ;;
 		--disk) DISK=$2 && shift ;;
+		--give) GIVEN+=("$2") && shift ;;
 		--qemu) EXTRA+=("$2") && shift ;;
 		--icount) ICOUNT=true ;;
 		*) stop "$1: no such option" ;;
@@ -157,6 +160,7 @@ hand_over() {
 	mkdir -p "$WORK/control"
 	printf '%q ' "${COMMAND[@]}" >"$WORK/control/command"
 	printf '%s' "$ROOT" >"$WORK/control/checkout"
+	((${#GIVEN[@]} == 0)) || cp "${GIVEN[@]}" "$WORK/control/" || exit 2
 }
 
 main() {

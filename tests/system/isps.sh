@@ -20,7 +20,7 @@ in_ns() {
 
 plug() { # NS INNER OUTER
 	ip link add "$3" type veth peer name "$2" netns "$1"
-	in_ns "$1" ip link set "$2" up
+	in_ns "$1" ip link set dev "$2" up
 }
 
 isp() { # NUMBER
@@ -32,13 +32,13 @@ isp() { # NUMBER
 }
 
 link() { # NUMBER
-	plug "isp$1" up "wan$1"
-	in_ns "isp$1" ip address add "198.18.$1.1/24" dev up
-	in_ns "isp$1" ip address add "2001:db8:$1::1/64" dev up nodad
+	plug "isp$1" eth0 "wan$1"
+	in_ns "isp$1" ip address add "198.18.$1.1/24" dev eth0
+	in_ns "isp$1" ip address add "2001:db8:$1::1/64" dev eth0 nodad
 }
 
 dhcp() {
-	in_ns isp2 dnsmasq --keep-in-foreground --conf-file=/dev/null --pid-file= --port=0 --interface=up --bind-interfaces \
+	in_ns isp2 dnsmasq --keep-in-foreground --conf-file=/dev/null --pid-file= --port=0 --interface=eth0 --bind-interfaces \
 		--dhcp-range=198.18.2.50,198.18.2.50,1h --dhcp-option=3,198.18.2.1 --dhcp-leasefile=/run/isp2.leases
 }
 

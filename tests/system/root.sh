@@ -30,7 +30,7 @@ bootstrap() {
 	done < <(apt_options)
 	include=$(IFS=,; echo "${PACKAGES[*]}")
 	# shellcheck disable=SC2016
-	mmdebstrap --quiet --variant=minbase --include="$include" "${options[@]}" \
+	mmdebstrap --quiet --skip=cleanup/apt --dpkgopt=force-unsafe-io --variant=minbase --include="$include" "${options[@]}" \
 		--customize-hook='chroot "$1" apt-get install -qq --download-only --no-install-recommends '"$(depends | paste -sd' ')" \
 		--customize-hook='mkdir -p "$1/srv/debs" && mv "$1"/var/cache/apt/archives/*.deb "$1/srv/debs/"' \
 		--customize-hook='cd "$1/srv/debs" && dpkg-scanpackages -m . >Packages 2>/dev/null' \
@@ -51,6 +51,9 @@ main() {
 	echo router >"$WORK/root/etc/hostname"
 	chroot "$WORK/root" systemctl --quiet enable systemd-networkd nftables pcc-isps
 	chroot "$WORK/root" systemctl --quiet disable NetworkManager NetworkManager-wait-online systemd-networkd-wait-online
+	# What only costs time here.
+	chroot "$WORK/root" systemctl --quiet mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer \
+		man-db.timer fstrim.timer e2scrub_reap.service getty@tty1.service serial-getty@ttyS0.service
 	rm -f "$IMAGE.new"
 	mke2fs -q -t ext4 -O ^has_journal -d "$WORK/root" "$IMAGE.new" 3G
 	mv "$IMAGE.new" "$IMAGE"

@@ -68,7 +68,8 @@ run() { # SUITE KERNEL
 	PCC_KERNELS=${PCC_KERNELS:-$ROOT/build/kernels} "$ROOT/tests/kernels/fetch.sh" "$2" >/dev/null || stop "no kernel $2"
 	disk "$1"
 	qemu-img create -q -f qcow2 -F raw -b "$BUILD/$1.raw" "$scratch" || stop 'qemu-img'
-	"$ROOT/tests/kernels/boot.sh" --timeout "$LIMIT_S" --memory 1536 --disk "$scratch" "$2" tests/system/guest.sh | tee "$log"
+	"$ROOT/tests/kernels/boot.sh" --timeout "$LIMIT_S" --memory 1536 --disk "$scratch" --give "$BUILD/old.deb" --give "$BUILD/new.deb" \
+		"$2" tests/system/guest.sh | tee "$log"
 	status=${PIPESTATUS[0]}
 	rm -f "$scratch"
 	read -r p f < <(awk '/^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$/ { p += $1; f += $3 } END { print p + 0, f + 0 }' "$log")
@@ -90,7 +91,7 @@ main() {
 		*) run "$one" 6.12 ;;
 		esac
 	done
-	echo "$PASSED passed, $FAILED failed, 0 skipped"
+	echo; echo "$PASSED passed, $FAILED failed, 0 skipped"
 	((FAILED == 0))
 }
 
