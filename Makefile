@@ -2,10 +2,11 @@
 # make            build build/pccbpf
 # make test       install what is missing, build, run every test
 # make demo       install what is missing, build, show it on a lab of namespaces
+# make test-kernels  the same product under Debian's kernels, in virtual machines (KERNELS="6.1 6.12")
 # make bench      packet rates against nftables and others
 # make install    PREFIX=/usr/local, DESTDIR=
 # make deb        the Debian package, in build/deb
-# make test-system  the package in virtual machines with systemd
+# make test-system  that package on fresh systems with systemd, in virtual machines
 # V=1 shows the commands.
 
 VERSION  := 0.1.0
@@ -50,7 +51,7 @@ Q := @
 say = @printf '  %-8s %s\n'
 endif
 
-.PHONY: all tools unit install uninstall deps test check check-unit lint demo deb test-system clean
+.PHONY: all tools unit install uninstall deps deps-all test check check-unit test-kernels lint demo deb test-system clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -130,19 +131,20 @@ uninstall:
 		$(DESTDIR)$(DOCDIR)/examples/pccbpf.yaml $(DESTDIR)$(UNITDIR)/pccbpf.service \
 		$(DESTDIR)$(NETWDDIR)/pccbpf.conf $(DESTDIR)$(COMPDIR)/pccbpf
 
+deps-all:
+	@scripts/install-deps.sh --kernels
+
 deps:
 	@scripts/install-deps.sh
 
 # The two commands of the README install first, then build with what was installed.
-test: deps
+test: deps-all
 	@$(MAKE) --no-print-directory check
 
 check: all tools unit
 	@tests/run.sh
 
-# What is pure, without the machinery around it: for a build of the package.
-check-unit: $(UNIT_BIN)
-	@for test in $^; do $$test || exit 1; done
+.PHONY: all tools unit install uninstall deps deps-all test check check-unit test-kernels lint demo deb test-system clean
 
 demo: deps
 	@$(MAKE) --no-print-directory all tools

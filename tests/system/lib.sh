@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 #
 # lib.sh: for the stages of guest.sh, which run in the virtual machine. Tests as in tests/lib.sh; traffic of the host
 # behind the router; what pccbpf has put into the kernel.
 
-# shellcheck source=../lib.sh
+# shellcheck source=tests/lib.sh
 . /checkout/tests/lib.sh
 
 SERVER=203.0.113.10
@@ -89,11 +89,16 @@ traffic_start() {
 	sleep 2
 }
 
+# traffic_stop_tcp WHAT: no TCP connection broke.
+traffic_stop_tcp() {
+	kill -TERM "$HOLD" "$STREAM"
+	wait "$HOLD" "$STREAM"
+	t_assert_eq "$(jq -c '[.alive, .broken]' /run/hold.out)" '[12,0]' "$1: TCP connections alive, broken"
+}
+
 # traffic_stop WHAT: no connection broke, no datagram of any flow was lost, no flow saw another source.
 traffic_stop() {
-	kill -TERM $HOLD $STREAM
-	wait $HOLD $STREAM
-	t_assert_eq "$(jq -c '[.alive, .broken]' /run/hold.out)" '[12,0]' "$1: TCP connections alive, broken"
+	traffic_stop_tcp "$1"
 	t_assert_eq "$(jq -c '[.[] | .sent - .got] | add' /run/stream.out)" 0 "$1: datagrams lost"
 	t_assert_eq "$(jq -c 'all(.[]; (.seen | length) == 1 and .sent > 20)' /run/stream.out)" true "$1: each flow keeps its source"
 }

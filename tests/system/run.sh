@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# run.sh [SUITE[:KERNEL]...]: the package on a real system. Builds it twice (as it is, and a newer version with another
-# data plane), installs a fresh Debian SUITE on a disk, boots it under its own systemd in a virtual machine with
+# run.sh [SUITE[:KERNEL]...]: the package on a real system. Builds it three times (as it is, a newer version with another
+# data plane, and one whose maps are laid out otherwise), installs a fresh Debian SUITE on a disk, boots it under its own systemd in a virtual machine with
 # KERNEL, and runs tests/system/guest.sh there. Default: bookworm:6.1 trixie:6.12.
 #
 # Everything is in build/system; disks are kept and used again while what they are made of is the same. Needs
@@ -55,20 +55,24 @@ packages() {
 	sources=$(cd "$ROOT" && sum_of Makefile scripts/deb.sh bpf/* include/* user/* packaging/* debian/[a-z]* docs/*)
 	made "$BUILD/old.deb" "$sources" package old 0.1.0 :
 	made "$BUILD/new.deb" "$sources" package new 0.1.1 'echo "const volatile __u32 pcc_another_build = 1;" >>bpf/pccbpf.bpf.c'
+	made "$BUILD/abi.deb" "$sources" package abi 0.2.0 \
+		'sed -i "s/^#define PCC_ABI_VERSION .*/#define PCC_ABI_VERSION 999u/" include/pccbpf.h'
 }
 
 disk() { # SUITE
-	made "$BUILD/$1.raw" "$(sum_of "$HERE/root.sh" $(find "$HERE/root" -type f)) $(dpkg-deb -f "$BUILD/old.deb" Depends)" \
+	local files
+	mapfile -t files < <(find "$HERE/root" -type f | sort)
+	made "$BUILD/$1.raw" "$(sum_of "$HERE/root.sh" "${files[@]}") $(dpkg-deb -f "$BUILD/old.deb" Depends)" \
 		"$HERE/root.sh" "$1" "$BUILD/old.deb" "$BUILD/$1.raw"
 }
 
 run() { # SUITE KERNEL
-	local log=$BUILD/$1-$2.log scratch=$BUILD/scratch.$$.qcow2 counts p f
+	local log=$BUILD/$1-$2.log scratch=$BUILD/scratch.$$.qcow2 p f
 	echo "== Debian $1, Linux $2"
 	PCC_KERNELS=${PCC_KERNELS:-$ROOT/build/kernels} "$ROOT/tests/kernels/fetch.sh" "$2" >/dev/null || stop "no kernel $2"
 	disk "$1"
 	qemu-img create -q -f qcow2 -F raw -b "$BUILD/$1.raw" "$scratch" || stop 'qemu-img'
-	"$ROOT/tests/kernels/boot.sh" --timeout "$LIMIT_S" --memory 1536 --disk "$scratch" --give "$BUILD/old.deb" --give "$BUILD/new.deb" \
+	"$ROOT/tests/kernels/boot.sh" --timeout "$LIMIT_S" --memory 1536 --disk "$scratch" --give "$BUILD/old.deb" --give "$BUILD/new.deb" --give "$BUILD/abi.deb" \
 		"$2" tests/system/guest.sh | tee "$log"
 	status=${PIPESTATUS[0]}
 	rm -f "$scratch"

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # On a fresh system: apt install, three lines of configuration.
+# shellcheck source=lib.sh
 . /checkout/tests/system/lib.sh
 
 files >$STATE/files.before

@@ -1,10 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # What comes late at boot; then another version, and back.
+# shellcheck source=lib.sh
 . /checkout/tests/system/lib.sh
 
 t_begin 'a WAN whose card, and one whose address comes after the boot are used as soon as they are there'
-t_assert 'the service becomes active' wait_for 60 service_is active
+t_assert 'the service becomes active' wait_for 150 service_is active
 early=$(pccbpf wan list --json | jq -c 'map(.state)')
 t_assert 'both WANs are up' wait_for 120 wans_up wan1 wan2
 [[ $early != '["up","up"]' ]] || echo "     (both were there before anybody looked)"
@@ -18,7 +19,7 @@ id=$(programs)
 traffic_start
 apt-get install -qq -y /control/new.deb >/run/apt.log 2>&1 || t_fail "apt: $(tail -n 5 /run/apt.log | paste -sd'|')"
 t_assert_eq "$(pccbpf version)" 'pccbpf 0.1.1' version
-t_assert 'the service is active' wait_for 20 service_is active
+t_assert 'the service is active' wait_for 90 service_is active
 t_assert 'the programs are other ones' [ "$id" != "$(programs)" ]
 traffic_stop upgrade
 balanced 'after the upgrade'
@@ -30,10 +31,22 @@ traffic_start
 apt-get install -qq -y --allow-downgrades /control/old.deb >/run/apt.log 2>&1 ||
 	t_fail "apt: $(tail -n 5 /run/apt.log | paste -sd'|')"
 t_assert_eq "$(pccbpf version)" 'pccbpf 0.1.0' version
-t_assert 'the service is active' wait_for 20 service_is active
+t_assert 'the service is active' wait_for 90 service_is active
 t_assert 'the programs are other ones' [ "$id" != "$(programs)" ]
 traffic_stop downgrade
 balanced 'after the downgrade'
+t_ok
+
+t_begin 'an upgrade to a version whose maps are other ones breaks no TCP connection, and so does the way back'
+for package in abi old; do
+	traffic_start
+	apt-get install -qq -y --allow-downgrades /control/$package.deb >/run/apt.log 2>&1 ||
+		t_fail "apt: $(tail -n 5 /run/apt.log | paste -sd'|')"
+	t_assert 'the service is active' wait_for 90 service_is active
+	t_assert 'both WANs are up' wait_for 20 wans_up wan1 wan2
+	traffic_stop_tcp "$package"
+	balanced "after $package"
+done
 t_ok
 
 # The next boot is NetworkManager's.

@@ -1,10 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # With NetworkManager instead of networkd; then without pccbpf.
+# shellcheck source=lib.sh
 . /checkout/tests/system/lib.sh
 
 t_begin 'the router balances after a boot with NetworkManager'
-t_assert 'the service becomes active' wait_for 60 service_is active
+t_assert 'the service becomes active' wait_for 150 service_is active
 t_assert 'both WANs are up' wait_for 90 wans_up wan1 wan2
 balanced 'after the boot'
 t_ok
@@ -29,7 +30,7 @@ t_ok
 
 t_begin 'installed again, it starts with what it kept'
 apt-get install -qq -y /control/old.deb >/run/apt.log 2>&1 || t_fail "apt: $(tail -n 5 /run/apt.log | paste -sd'|')"
-t_assert 'the service becomes active' wait_for 30 service_is active
+t_assert 'the service becomes active' wait_for 90 service_is active
 t_assert 'both WANs are up' wait_for 20 wans_up wan1 wan2
 balanced 'installed again'
 t_ok
