@@ -13,8 +13,12 @@ echo "-- ${STAGES[n]}"
 # A machine that has come up without a hand: nobody waits for it but this.
 timeout 300 systemctl is-system-running --wait >/run/state
 bash "/checkout/tests/system/stage_${STAGES[n]}.sh" || {
-	journalctl -b -u pccbpf -n 40 --no-pager
+	journalctl -b -u pccbpf -n 60 --no-pager -o short-monotonic
 	systemctl --failed --no-pager
+	ip -br address
+	ip route
+	ip -6 route
+	pccbpf status
 }
 ((n + 1 == ${#STAGES[@]})) && exit 0
 exit 250

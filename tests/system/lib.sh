@@ -35,11 +35,12 @@ service_is() { # STATE
 	[[ $(service ActiveState) == "$1" ]]
 }
 
-# All WANs named are up.
+# All WANs named are up, with a gateway of both families.
 wans_up() {
 	local wan
 	for wan in "$@"; do
-		pccbpf wan list --json | jq -e --arg w "$wan" 'any(.[]; .name == $w and .state == "up")' >/dev/null || return 1
+		pccbpf wan list --json | jq -e --arg w "$wan" 'any(.[]; .name == $w and .state == "up" and
+			(.gateway // "") != "" and (.gateway6 // "") != "")' >/dev/null || return 1
 	done
 }
 
@@ -80,10 +81,10 @@ balanced() {
 # traffic_start: 12 TCP connections that carry data all the time, and 8 UDP flows with numbered datagrams.
 traffic_start() {
 	rm -f /run/hold.ready /run/stream.ready
-	in_host "$LABTOOL" hold --dst "$SERVER,$SERVER6" --port 7000 --count 12 --interval-ms 100 --timeout-ms 20000 \
+	nsenter --net=/run/netns/host -- "$LABTOOL" hold --dst "$SERVER,$SERVER6" --port 7000 --count 12 --interval-ms 100 --timeout-ms 20000 \
 		--ready /run/hold.ready >/run/hold.out 2>&1 &
 	HOLD=$!
-	in_host python3 /checkout/tests/e2e/stream.py /run/stream.ready "$SERVER" 7000 8 200 >/run/stream.out 2>&1 &
+	nsenter --net=/run/netns/host -- python3 /checkout/tests/e2e/stream.py /run/stream.ready "$SERVER" 7000 8 200 >/run/stream.out 2>&1 &
 	STREAM=$!
 	wait_for 60 test -e /run/hold.ready -a -e /run/stream.ready || t_fail 'the traffic does not begin'
 	sleep 2
@@ -96,10 +97,15 @@ traffic_stop_tcp() {
 	t_assert_eq "$(jq -c '[.alive, .broken]' /run/hold.out)" '[12,0]' "$1: TCP connections alive, broken"
 }
 
-# traffic_stop WHAT: no connection broke, no datagram of any flow was lost, no flow saw another source.
+# traffic_stop WHAT [GAP_MS]: no connection broke, no datagram of any flow was lost (or no flow waited for an answer for
+# longer than GAP_MS), no flow saw another source.
 traffic_stop() {
 	traffic_stop_tcp "$1"
-	t_assert_eq "$(jq -c '[.[] | .sent - .got] | add' /run/stream.out)" 0 "$1: datagrams lost"
+	if [[ -z ${2:-} ]]; then
+		t_assert_eq "$(jq -c 'map(select(.sent != .got))' /run/stream.out)" '[]' "$1: flows that lost datagrams"
+	else
+		t_assert_le "$(jq -c 'map(.gap_ms) | max' /run/stream.out)" "$2" "$1: time without an answer (ms)"
+	fi
 	t_assert_eq "$(jq -c 'all(.[]; (.seen | length) == 1 and .sent > 20)' /run/stream.out)" true "$1: each flow keeps its source"
 }
 
@@ -124,16 +130,16 @@ same_ours() { # FILE
 	diff "$1" <(ours)
 }
 
-# Identifiers of our programs.
+# Identities of the pins of our programs: another program is another pin.
 programs() {
-	find /sys/fs/bpf -name 'pcc_*' | sort | paste -sd' '
+	find /sys/fs/bpf/pccbpf \( -name 'pcc_*_in' -o -name 'pcc_*_out' \) -printf '%f %i\n' | sort | paste -sd' '
 }
 
 # All files of the system, without those that anything writes at any time.
 files() {
-	find / -xdev \( -path /var/log -o -path /var/cache -o -path /var/lib/dpkg -o -path /var/lib/apt -o -path $STATE -o \
+	find / -xdev \( -path /var/log -o -path /var/cache -o -path /var/lib/dpkg -o -path /var/lib/apt -o -path "$STATE" -o \
 		-path /run -o -path /tmp -o -path /var/tmp -o -path /root -o -path /var/lib/NetworkManager -o \
-		-path '/etc/NetworkManager/*' -o -path '/etc/systemd/system/*.wants/*' -o -name '*.pyc' -o -name __pycache__ -o \
+		-path '/etc/NetworkManager/*' -o -path '/etc/systemd/system/*' ! -name '*pccbpf*' -o -name '*.pyc' -o -name __pycache__ -o \
 		-path /var/lib/systemd/timers -o -path /var/lib/systemd/linger -o -path /var/lib/systemd/network \) -prune -o -print | sort
 }
 

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # With NetworkManager instead of networkd; then without pccbpf.
-# shellcheck source=lib.sh
+# shellcheck source=tests/system/lib.sh
 . /checkout/tests/system/lib.sh
 
 t_begin 'the router balances after a boot with NetworkManager'
@@ -20,10 +20,10 @@ traffic_stop NetworkManager
 t_ok
 
 t_begin 'what is removed takes back all that it has put into the kernel, and keeps its configuration'
-cp $CONFIG /run/config
+cp "$CONFIG" /run/config
 apt-get remove -qq -y pccbpf >/run/apt.log 2>&1 || t_fail "apt: $(tail -n 5 /run/apt.log | paste -sd'|')"
-t_assert 'the kernel is as it was before the package' same_ours $STATE/ours.before
-t_assert 'the configuration is there' cmp -s $CONFIG /run/config
+t_assert 'the kernel is as it was before the package' same_ours "$STATE/ours.before"
+t_assert 'the configuration is there' cmp -s "$CONFIG" /run/config
 t_assert 'no runtime directory' [ ! -e /run/pccbpf ]
 t_assert 'no process' bash -c '! pgrep -x pccbpf'
 t_ok
@@ -37,7 +37,7 @@ t_ok
 
 t_begin 'purge leaves no trace, of files or in the kernel'
 apt-get purge -qq -y --autoremove pccbpf >/run/apt.log 2>&1 || t_fail "apt: $(tail -n 5 /run/apt.log | paste -sd'|')"
-t_assert 'the kernel is as it was before the package' same_ours $STATE/ours.before
-left=$(diff $STATE/files.before <(files) | grep '^[<>]')
+t_assert 'the kernel is as it was before the package' same_ours "$STATE/ours.before"
+left=$(diff "$STATE/files.before" <(files) | grep '^[<>]')
 t_assert_eq "$left" '' 'files that came or went'
 t_ok
