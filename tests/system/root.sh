@@ -49,10 +49,10 @@ main() {
 	# Not the first boot of this system, at which systemd would enable whatever is there.
 	echo 0123456789abcdef0123456789abcdef >"$WORK/root/etc/machine-id"
 	echo router >"$WORK/root/etc/hostname"
-	chroot "$WORK/root" systemctl --quiet enable systemd-networkd nftables pcc-isps
-	chroot "$WORK/root" systemctl --quiet disable NetworkManager NetworkManager-wait-online systemd-networkd-wait-online
+	systemctl --root="$WORK/root" --quiet enable systemd-networkd nftables pcc-isps
+	systemctl --root="$WORK/root" --quiet disable NetworkManager NetworkManager-wait-online systemd-networkd-wait-online
 	# What only costs time here.
-	chroot "$WORK/root" systemctl --quiet mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer \
+	systemctl --root="$WORK/root" --quiet mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer \
 		man-db.timer fstrim.timer e2scrub_reap.service getty@tty1.service serial-getty@ttyS0.service
 	rm -f "$IMAGE.new"
 	mke2fs -q -t ext4 -O ^has_journal -d "$WORK/root" "$IMAGE.new" 3G

@@ -98,4 +98,4 @@ t_assert 'rules and routes' same_routes /run/before
 traffic_stop NetworkManager
 t_ok
 
-printf 'wan1 60\ndhcp 45\n' >/etc/pcc-late
+printf 'wan1 100\ndhcp 90\n' >/etc/pcc-late
