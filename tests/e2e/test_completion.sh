@@ -1,13 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # Completion for bash knows every command and every option, since it asks the program; needs no rights.
+# shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 
 mkdir "$T_DIR/bin"
 ln -s "$PCCBPF" "$T_DIR/bin/pccbpf"
 export PATH=$T_DIR/bin:$PATH
 COMPREPLY=()
-# shellcheck source=../../packaging/pccbpf.bash
+# shellcheck source=packaging/pccbpf.bash
 . "$ROOT/packaging/pccbpf.bash"
 
 # candidates WORDS...: for the last of them, sorted, in one line.
