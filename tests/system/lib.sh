@@ -97,15 +97,23 @@ traffic_stop_tcp() {
 	t_assert_eq "$(jq -c '[.alive, .broken]' /run/hold.out)" '[12,0]' "$1: TCP connections alive, broken"
 }
 
-# traffic_stop WHAT [GAP_MS]: no connection broke, no datagram of any flow was lost (or no flow waited for an answer for
-# longer than GAP_MS), no flow saw another source.
+# traffic_stop WHAT: no connection broke, no datagram of any flow was lost, no flow saw another source.
 traffic_stop() {
 	traffic_stop_tcp "$1"
-	if [[ -z ${2:-} ]]; then
-		t_assert_eq "$(jq -c 'map(select(.sent != .got))' /run/stream.out)" '[]' "$1: flows that lost datagrams"
-	else
-		t_assert_le "$(jq -c 'map(.gap_ms) | max' /run/stream.out)" "$2" "$1: time without an answer (ms)"
-	fi
+	t_assert_eq "$(jq -c 'map(select(.sent != .got))' /run/stream.out)" '[]' "$1: flows that lost datagrams"
+	same_sources "$1"
+}
+
+# traffic_stop_gap WHAT MS: no flow of datagrams waited for an answer for longer than that, or saw another source. TCP may
+# break: while the kernel translates nothing the router's own TCP gets what is for the host, and resets it.
+traffic_stop_gap() {
+	kill -TERM "$HOLD" "$STREAM"
+	wait "$HOLD" "$STREAM"
+	t_assert_le "$(jq -c 'map(.gap_ms) | max' /run/stream.out)" "$2" "$1: time without an answer (ms)"
+	same_sources "$1"
+}
+
+same_sources() {
 	t_assert_eq "$(jq -c 'all(.[]; (.seen | length) == 1 and .sent > 20)' /run/stream.out)" true "$1: each flow keeps its source"
 }
 

@@ -61,7 +61,7 @@ traffic_start
 systemctl restart nftables || t_fail 'systemctl restart nftables'
 t_assert 'table inet pccbpf' wait_for 3 nft list table inet pccbpf
 balanced 'after the flush'
-traffic_stop 'nftables.service' 3000 # without any table the kernel translates nothing
+traffic_stop_gap 'nftables.service' 3000
 t_ok
 
 t_begin 'the restart of systemd-networkd takes no rule and no route'
@@ -76,7 +76,7 @@ t_assert 'rules and routes' wait_for 5 cmp -s /run/before <(our_routes)
 kill "$monitor"
 t_assert_eq "$(grep '^Deleted' /run/monitor | grep -E 'fwmark|suppress_prefixlength|proto 172|lookup 1[0-9][0-9]')" '' 'of ours deleted'
 traffic_stop 'networkd'
-grep -E '^Deleted.*(198.18|2001:db8)' /run/monitor | head -n 20 | sed 's/^/     /'
+[[ $T_STATE != failed ]] || grep -E '^Deleted.* inet' /run/monitor | sed 's/^/     /'
 t_ok
 
 t_begin 'networkctl reload and reconfigure: what goes with the address is back with it'
