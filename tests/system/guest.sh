@@ -1,10 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# guest.sh: what run.sh has the virtual machine do. One stage a boot; where it has come to survives on the disk.
+# guest.sh [STAGE...]: what run.sh has the virtual machine do. One stage a boot; where it has come to survives on the
+# disk. Each stage needs what the one before it has done.
 set -u
 STATE=/var/lib/pcc-system
-STAGES=(install boot late networkmanager)
+STAGES=("$@")
+((${#STAGES[@]})) || STAGES=(install boot late networkmanager)
 
 mkdir -p $STATE
 n=$(cat $STATE/stage 2>/dev/null || echo 0)

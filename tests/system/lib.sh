@@ -76,6 +76,13 @@ sources() {
 balanced() {
 	t_assert_eq "$(sources 4)" '198.18.1.2 198.18.2.50' "$1: sources, IPv4"
 	t_assert_eq "$(sources 6)" '2001:db8:1::2 2001:db8:2::2' "$1: sources, IPv6"
+	[[ $T_STATE != failed ]] || {
+		pccbpf stats --json | jq -c .counters
+		pccbpf explain '[fd77::10]:40000' "[$SERVER6]:7000"
+		pccbpf explain '[fd77::10]:40001' "[$SERVER6]:7000"
+		ip -6 rule
+		ip -6 route show table all proto 172
+	} 2>&1 | sed 's/^/     /'
 }
 
 # traffic_start: 12 TCP connections that carry data all the time, and 8 UDP flows with numbered datagrams.
