@@ -5,6 +5,8 @@
 # make test-kernels  the same product under Debian's kernels, in virtual machines (KERNELS="6.1 6.12")
 # make bench      packet rates against nftables and others
 # make install    PREFIX=/usr/local, DESTDIR=
+# make deb        the Debian package, in build/deb
+# make test-system  that package on fresh systems with systemd, in virtual machines
 # V=1 shows the commands.
 
 VERSION  := 0.1.0
@@ -14,6 +16,8 @@ SBINDIR  ?= $(PREFIX)/sbin
 MANDIR   ?= $(PREFIX)/share/man
 DOCDIR   ?= $(PREFIX)/share/doc/pccbpf
 UNITDIR  ?= $(PREFIX)/lib/systemd/system
+NETWDDIR ?= $(PREFIX)/lib/systemd/networkd.conf.d
+COMPDIR  ?= $(PREFIX)/share/bash-completion/completions
 
 CC       ?= gcc
 CLANG    ?= clang
@@ -47,7 +51,7 @@ Q := @
 say = @printf '  %-8s %s\n'
 endif
 
-.PHONY: all tools unit install uninstall deps deps-all test check test-kernels lint demo clean
+.PHONY: all tools unit install uninstall deps deps-all test check check-unit test-kernels lint demo deb test-system clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -88,7 +92,7 @@ $(BUILD)/pccbpf.8 $(BUILD)/pccbpf.yaml.5: $(BUILD)/%: docs/%.in $(BUILD)/pccbpf
 
 $(BUILD)/pccbpf.service: packaging/pccbpf.service.in $(BUILD)/flags
 	$(say) UNIT $@
-	$(Q)sed 's|@SBINDIR@|$(SBINDIR)|' $< > $@
+	$(Q)sed 's|@SBINDIR@|$(SBINDIR)|g' $< > $@
 
 tools: $(TOOL_BIN)
 
@@ -119,10 +123,13 @@ install: all
 	install -D -m 0644 $(BUILD)/pccbpf.yaml.5 $(DESTDIR)$(MANDIR)/man5/pccbpf.yaml.5
 	install -D -m 0644 docs/examples/pccbpf.yaml $(DESTDIR)$(DOCDIR)/examples/pccbpf.yaml
 	install -D -m 0644 $(BUILD)/pccbpf.service $(DESTDIR)$(UNITDIR)/pccbpf.service
+	install -D -m 0644 packaging/networkd.conf $(DESTDIR)$(NETWDDIR)/pccbpf.conf
+	install -D -m 0644 packaging/pccbpf.bash $(DESTDIR)$(COMPDIR)/pccbpf
 
 uninstall:
 	rm -f $(DESTDIR)$(SBINDIR)/pccbpf $(DESTDIR)$(MANDIR)/man8/pccbpf.8 $(DESTDIR)$(MANDIR)/man5/pccbpf.yaml.5 \
-		$(DESTDIR)$(DOCDIR)/examples/pccbpf.yaml $(DESTDIR)$(UNITDIR)/pccbpf.service
+		$(DESTDIR)$(DOCDIR)/examples/pccbpf.yaml $(DESTDIR)$(UNITDIR)/pccbpf.service \
+		$(DESTDIR)$(NETWDDIR)/pccbpf.conf $(DESTDIR)$(COMPDIR)/pccbpf
 
 deps-all:
 	@scripts/install-deps.sh --kernels
@@ -137,11 +144,7 @@ test: deps-all
 check: all tools unit
 	@tests/run.sh
 
-# Writes its tables into docs/TESTING.md where all kernels and cases were run.
-test-kernels:
-	@scripts/install-deps.sh --kernels
-	@$(MAKE) --no-print-directory all tools unit
-	@tests/kernels/run.sh $(if $(KERNELS)$(CASES),,--docs) $(CASES:%=--case %) $(KERNELS)
+.PHONY: all tools unit install uninstall deps deps-all test check check-unit test-kernels lint demo deb test-system clean
 
 demo: deps
 	@$(MAKE) --no-print-directory all tools
@@ -149,6 +152,12 @@ demo: deps
 
 lint:
 	@scripts/lint.sh
+
+deb:
+	@scripts/deb.sh
+
+test-system:
+	@tests/system/run.sh
 
 clean:
 	rm -rf $(BUILD)

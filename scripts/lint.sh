@@ -24,8 +24,8 @@ c_files() {
 # Scripts: by name, and by their first line.
 shell_files() {
 	{
-		find scripts tests bench docs -name '*.sh'
-		grep -rlsE '^#!/bin/(ba)?sh' .ci scripts tests bench
+		find scripts tests bench docs packaging \( -name '*.sh' -o -name '*.bash' \)
+		grep -rlsE '^#!/bin/(ba)?sh' .ci scripts tests bench debian
 	} | sort -u
 }
 

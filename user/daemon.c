@@ -309,8 +309,6 @@ static int add_sources(struct pcc_daemon *d)
 	int ret = sd_event_new(&d->loop);
 
 	if (ret >= 0)
-		ret = sd_event_set_watchdog(d->loop, true);
-	if (ret >= 0)
 		ret = add_signals(d);
 	if (ret >= 0)
 		ret = add_netlink(d, d->watch.route);
@@ -378,6 +376,9 @@ static int start(struct pcc_daemon *d, struct pcc_err *err)
 	sd_event_source_set_enabled(d->look_timer, SD_EVENT_OFF);
 	d->ready = true;
 	malloc_trim(0); /* loading programs takes megabytes for a moment */
+	/* Not before: the first sign of life starts the watchdog's clock, and a slow machine may
+	 * need long to load the programs. */
+	sd_event_set_watchdog(d->loop, true);
 	return 0;
 }
 

@@ -16,6 +16,10 @@
 #   --icount       a clock that counts instructions, one a nanosecond, whatever else this machine does
 #   --qemu ARG     one more argument for qemu; may be repeated
 #   --root DIR     a root file system of its own instead of this machine's /usr and /etc
+#   --disk IMAGE   boots the system on this image (ext4, read and written) with its own systemd, which runs COMMAND
+#                  as one of its services, in /checkout, once it has started; status 250 asks for a reboot, and for
+#                  COMMAND again after it
+#   --give FILE    a copy of FILE is /control/NAME there; may be repeated
 #
 # KVM is used where it works: a /dev/kvm that opens may still not run a guest, so it is tried once.
 # shellcheck disable=SC2317 # the trap calls clean_up
@@ -25,7 +29,7 @@ export LC_ALL=C
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 ROOT=$(cd "$HERE/../.." && pwd)
 KERNELS=${PCC_KERNELS:-$ROOT/build/kernels}
-MODULES=(virtio_pci virtio_mmio 9p 9pnet_virtio overlay) # what the first file systems need
+MODULES=(virtio_pci virtio_mmio virtio_blk 9p 9pnet_virtio overlay ext4) # what the first file systems need
 
 TIMEOUT_S=600
 MEMORY_MB=2048
@@ -34,6 +38,8 @@ OUT=''
 ICOUNT=false
 EXTRA=()
 GUEST_ROOT=/
+DISK=''
+GIVEN=()
 WORK=''
 QEMU_PID=''
 
@@ -58,6 +64,8 @@ options() {
 		--cpus) CPUS=$2 && shift ;;
 		--out) OUT=$2 && shift ;;
 		--root) GUEST_ROOT=$2 && shift ;;
+		--disk) DISK=$2 && shift ;;
+		--give) GIVEN+=("$2") && shift ;;
 		--qemu) EXTRA+=("$2") && shift ;;
 		--icount) ICOUNT=true ;;
 		*) stop "$1: no such option" ;;
@@ -143,11 +151,16 @@ boot() {
 		# shellcheck disable=SC2046,SC2207
 		args+=($(share out "$(cd "$OUT" && pwd)" ''))
 	}
+	if [[ -n $DISK ]]; then
+		args+=(-drive "file=$DISK,if=virtio,format=${DISK##*.},cache=unsafe" -action reboot=reset)
+	else
+		args+=(-no-reboot)
+	fi
 	timeout -k 5 "$TIMEOUT_S" qemu-system-x86_64 -accel "$accel" -cpu "$cpu" -smp "$CPUS" -m "$MEMORY_MB" \
-		-display none -monitor none -no-reboot -nodefaults -serial file:"$WORK/console" \
+		-display none -monitor none -nodefaults -serial file:"$WORK/console" \
 		-device virtio-serial -chardev file,id=log,path="$WORK/log" -device virtserialport,chardev=log,name=log \
 		-device virtio-rng-pci -kernel "$KERNEL/vmlinuz" -initrd "$KERNEL/initramfs.gz" \
-		-append "console=ttyS0 quiet loglevel=4 panic=-1 oops=panic mitigations=off pcc.out=${OUT:+1} random.trust_cpu=on" \
+		-append "console=ttyS0 quiet loglevel=4 panic=-1 oops=panic mitigations=off pcc.out=${OUT:+1} pcc.disk=${DISK:+1} random.trust_cpu=on" \
 		"${args[@]}" "${EXTRA[@]}" </dev/null >"$WORK/qemu.log" 2>&1 &
 	QEMU_PID=$!
 }
@@ -157,6 +170,7 @@ hand_over() {
 	mkdir -p "$WORK/control"
 	printf '%q ' "${COMMAND[@]}" >"$WORK/control/command"
 	printf '%s' "$ROOT" >"$WORK/control/checkout"
+	((${#GIVEN[@]} == 0)) || cp "${GIVEN[@]}" "$WORK/control/" || exit 2
 }
 
 main() {
