@@ -3,86 +3,21 @@
 
 #include <bpf/bpf.h>
 #include <errno.h>
-#include <libmnl/libmnl.h>
-#include <linux/genetlink.h>
 #include <linux/pkt_sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <xdp/libxdp.h>
 
-#include "netlink.h"
+#include "driver.h"
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wshadow"
 #include "pccbpf_xdp.skel.h"
 #pragma GCC diagnostic pop
 
-/* include/uapi/linux/netdev.h; headers before Linux 6.3 lack it. */
-#define NETDEV_FAMILY "netdev"
-#define NETDEV_CMD_DEV_GET 1
-#define NETDEV_A_DEV_IFINDEX 1
-#define NETDEV_A_DEV_XDP_FEATURES 3
-#define NETDEV_XDP_REDIRECT 0x2u
-#define NETDEV_XDP_NDO_XMIT 0x4u
-
 /* Qdiscs that only queue. Whoever chose another one wants it to see every packet. */
 static const char *const plain_qdiscs[] = {"noqueue", "pfifo_fast", "pfifo", "bfifo", "mq",
 	"mqprio", "fq", "fq_codel", "sfq", "clsact"};
-
-static int get_family(const struct nlmsghdr *nlh, void *arg)
-{
-	struct nlattr *attr;
-
-	mnl_attr_for_each(attr, nlh,
-		sizeof(struct genlmsghdr)) if (mnl_attr_get_type(attr) == CTRL_ATTR_FAMILY_ID) *
-		(uint16_t *)arg = mnl_attr_get_u16(attr);
-	return 0;
-}
-
-static int get_features(const struct nlmsghdr *nlh, void *arg)
-{
-	struct nlattr *attr;
-
-	mnl_attr_for_each(attr, nlh, sizeof(struct genlmsghdr)) if (mnl_attr_get_type(attr) ==
-								    NETDEV_A_DEV_XDP_FEATURES) *
-		(uint64_t *)arg = mnl_attr_get_u64(attr);
-	return 0;
-}
-
-static struct nlmsghdr *genl_request(char *buf, uint16_t type, uint8_t cmd)
-{
-	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
-	struct genlmsghdr *genl;
-
-	nlh->nlmsg_type = type;
-	genl = mnl_nlmsg_put_extra_header(nlh, sizeof(*genl));
-	genl->cmd = cmd;
-	genl->version = 1;
-	return nlh;
-}
-
-/* What the driver says of its XDP; 0 where the kernel cannot be asked (before 6.3). */
-static uint64_t xdp_features(uint32_t ifindex)
-{
-	char buf[PCC_NL_REQUEST_BYTES] = {0};
-	struct nlmsghdr *nlh;
-	struct pcc_nl nl = {};
-	uint64_t features = 0;
-	uint16_t family = 0;
-
-	if (pcc_nl_open(&nl, NETLINK_GENERIC))
-		return 0;
-	nlh = genl_request(buf, GENL_ID_CTRL, CTRL_CMD_GETFAMILY);
-	mnl_attr_put_strz(nlh, CTRL_ATTR_FAMILY_NAME, NETDEV_FAMILY);
-	if (!pcc_nl_get(&nl, nlh, get_family, &family) && family) {
-		memset(buf, 0, sizeof(buf));
-		nlh = genl_request(buf, family, NETDEV_CMD_DEV_GET);
-		mnl_attr_put_u32(nlh, NETDEV_A_DEV_IFINDEX, ifindex);
-		pcc_nl_get(&nl, nlh, get_features, &features);
-	}
-	pcc_nl_close(&nl);
-	return features;
-}
 
 /* The root qdisc, if it is one that shapes or schedules; else "". */
 static void shaping_qdisc(uint32_t ifindex, char kind[PCC_QDISC_KIND])
@@ -165,10 +100,25 @@ bool pcc_xdp_others(struct pcc_dp *dp, uint32_t ifindex, char what[PCC_OTHERS_TE
 	       pcc_hook_others(dp, ifindex, PCC_HOOK_OUT, PCC_OTHERS_ALL, what);
 }
 
+/*
+ * Whether it takes frames from others is seen once it runs XDP: many drivers (virtio_net, i40e) say
+ * so only then.
+ */
+static bool driver_redirects(const struct pcc_link *link, char why[PCC_XDP_WHY])
+{
+	struct pcc_driver_xdp xdp;
+
+	pcc_driver_xdp(link->ifindex, link->name, &xdp);
+	if (xdp.redirects)
+		return true;
+	if (xdp.told)
+		return no(why, "no redirecting in native XDP, says the driver ", xdp.name);
+	return no(why, "before Linux 6.3 only known drivers get XDP from auto, not ", xdp.name);
+}
+
 bool pcc_xdp_wanted(struct pcc_dp *dp, const struct pcc_link *link, enum pcc_fastpath asked,
 	char why[PCC_XDP_WHY])
 {
-	const uint64_t both = NETDEV_XDP_REDIRECT | NETDEV_XDP_NDO_XMIT;
 	char what[PCC_OTHERS_TEXT], qdisc[PCC_QDISC_KIND];
 
 	why[0] = '\0';
@@ -191,9 +141,7 @@ bool pcc_xdp_wanted(struct pcc_dp *dp, const struct pcc_link *link, enum pcc_fas
 	if (link->kind[0]) /* a peer on this machine leaves checksums to be completed: XDP cannot
 			      see that */
 		return no(why, "auto takes XDP for hardware only, this is of kind ", link->kind);
-	if ((xdp_features(link->ifindex) & both) != both)
-		return no(why, "the driver does not say that it can redirect in native XDP", "");
-	return true;
+	return driver_redirects(link, why);
 }
 
 /* Opens the object on the pinned maps. */
@@ -205,6 +153,22 @@ static struct pccbpf_xdp_bpf *open_object(struct pcc_dp *dp)
 		return skel;
 	pccbpf_xdp_bpf__destroy(skel);
 	return NULL;
+}
+
+/*
+ * Lets XDP send to a device that runs it. A driver that says that it takes nothing would have the
+ * kernel drop what is sent: such frames go on in tc.
+ */
+static int send_to(struct pcc_dp *dp, uint32_t ifindex, const char *ifname)
+{
+	struct pcc_driver_xdp xdp;
+
+	pcc_driver_xdp(ifindex, ifname, &xdp);
+	if (xdp.told && !xdp.takes)
+		return 0;
+	return bpf_map_update_elem(dp->map_fd[PCC_MAP_XDP_PORTS], &ifindex, &ifindex, BPF_ANY)
+		       ? -errno
+		       : 0;
 }
 
 int pcc_xdp_attach(struct pcc_dp *dp, uint32_t ifindex, const char *ifname, struct pcc_err *err)
@@ -223,10 +187,10 @@ int pcc_xdp_attach(struct pcc_dp *dp, uint32_t ifindex, const char *ifname, stru
 	if (ret)
 		goto out;
 	ret = xdp_program__attach(prog, ifindex, XDP_MODE_NATIVE, 0);
-	if (!ret &&
-		bpf_map_update_elem(dp->map_fd[PCC_MAP_XDP_PORTS], &ifindex, &ifindex, BPF_ANY)) {
-		ret = -errno;
-		xdp_program__detach(prog, ifindex, XDP_MODE_NATIVE, 0);
+	if (!ret) {
+		ret = send_to(dp, ifindex, ifname);
+		if (ret)
+			xdp_program__detach(prog, ifindex, XDP_MODE_NATIVE, 0);
 	}
 	xdp_program__close(prog);
 out:
