@@ -116,32 +116,85 @@ static bool driver_redirects(const struct pcc_link *link, char why[PCC_XDP_WHY])
 	return no(why, "before Linux 6.3 only known drivers get XDP from auto, not ", xdp.name);
 }
 
-bool pcc_xdp_wanted(struct pcc_dp *dp, const struct pcc_link *link, enum pcc_fastpath asked,
-	char why[PCC_XDP_WHY])
+/* Is the device below a VLAN interface? */
+static bool has_vlans(const struct pcc_link_list *links, uint32_t ifindex)
+{
+	for (size_t i = 0; i < links->n; i++)
+		if (!strcmp(links->v[i].kind, "vlan") && links->v[i].lower_ifindex == ifindex &&
+			!links->v[i].lower_elsewhere)
+			return true;
+	return false;
+}
+
+/*
+ * A card that takes the tags out of frames shows XDP the frames of VLANs as if they had none, and
+ * they must not be taken for those of the device itself.
+ */
+static bool hides_vlans(const struct pcc_link_list *links, const struct pcc_link *below)
+{
+	return has_vlans(links, below->ifindex) && pcc_driver_strips_vlan(below->name);
+}
+
+/* Would XDP on a device, for an interface that has its frames there, pass by what others want? */
+static bool passes_none(struct pcc_dp *dp, const struct pcc_link *link, char why[PCC_XDP_WHY])
 {
 	char what[PCC_OTHERS_TEXT], qdisc[PCC_QDISC_KIND];
 
-	why[0] = '\0';
-	if (asked == PCC_FP_OFF || asked == PCC_FP_TC)
-		return no(why, "--fastpath ", asked == PCC_FP_OFF ? "off" : "tc");
-	if (!link->mac_bytes)
-		return no(why, "a device without link-layer header has no XDP here", "");
-	if (!strcmp(link->kind, "bridge") && asked == PCC_FP_XDP)
-		return true; /* on its ports */
-	if (!strcmp(link->kind, "bridge") || !strcmp(link->kind, "vlan") ||
-		!strcmp(link->kind, "bond") || !strcmp(link->kind, "macvlan"))
-		return no(why, "no native XDP on a device of kind ", link->kind);
-	if (asked == PCC_FP_XDP)
-		return true;
 	shaping_qdisc(link->ifindex, qdisc);
 	if (qdisc[0])
 		return no(why, "XDP would pass by the qdisc ", qdisc);
 	if (pcc_xdp_others(dp, link->ifindex, what))
 		return no(why, "XDP would pass by the ", what);
-	if (link->kind[0]) /* a peer on this machine leaves checksums to be completed: XDP cannot
-			      see that */
-		return no(why, "auto takes XDP for hardware only, this is of kind ", link->kind);
-	return driver_redirects(link, why);
+	return true;
+}
+
+/* Is there a device that can run XDP at all? below is the interface itself or what it stands on. */
+static bool can_run(const struct pcc_link_list *links, const struct pcc_link *below,
+	enum pcc_fastpath asked, char why[PCC_XDP_WHY])
+{
+	if (!below->mac_bytes)
+		return no(why, "a device without link-layer header has no XDP here", "");
+	if (!strcmp(below->kind, "bridge") && asked == PCC_FP_XDP)
+		return true; /* on its ports */
+	if (!strcmp(below->kind, "bridge") || !strcmp(below->kind, "bond") ||
+		!strcmp(below->kind, "macvlan"))
+		return no(why, "no native XDP on a device of kind ", below->kind);
+	if (!hides_vlans(links, below))
+		return true;
+	snprintf(why, PCC_XDP_WHY, "XDP would not see VLAN tags until ethtool -K %s rxvlan off",
+		below->name);
+	return false;
+}
+
+bool pcc_xdp_wanted(struct pcc_dp *dp, const struct pcc_link_list *links,
+	const struct pcc_link *link, enum pcc_fastpath asked, struct pcc_wire_out *wire,
+	char why[PCC_XDP_WHY])
+{
+	const struct pcc_link *below = link;
+	const char *reason = "";
+
+	why[0] = '\0';
+	memset(wire, 0, sizeof(*wire));
+	if (asked == PCC_FP_OFF || asked == PCC_FP_TC)
+		return no(why, "--fastpath ", asked == PCC_FP_OFF ? "off" : "tc");
+	if (pcc_wire_of(links, link, wire, &reason))
+		return no(why, reason, "");
+	if (wire->wire.ifindex)
+		below = pcc_link_numbered(links, wire->wire.ifindex);
+	if (!below || !can_run(links, below, asked, why))
+		return false;
+	if (below != link && !strcmp(below->kind, "bridge"))
+		return no(why, "no native XDP on a device of kind ", below->kind);
+	if (asked == PCC_FP_XDP)
+		return true;
+	if (link->vlan_qos)
+		return no(why, "XDP would pass by the VLAN's egress-qos-map", "");
+	if (!passes_none(dp, link, why) || (below != link && !passes_none(dp, below, why)))
+		return false;
+	if (below->kind[0]) /* a peer on this machine leaves checksums to be completed: XDP cannot
+			       see that */
+		return no(why, "auto takes XDP for hardware only, this is of kind ", below->kind);
+	return driver_redirects(below, why);
 }
 
 /* Opens the object on the pinned maps. */
@@ -166,9 +219,10 @@ static int send_to(struct pcc_dp *dp, uint32_t ifindex, const char *ifname)
 	pcc_driver_xdp(ifindex, ifname, &xdp);
 	if (xdp.told && !xdp.takes)
 		return 0;
-	return bpf_map_update_elem(dp->map_fd[PCC_MAP_XDP_PORTS], &ifindex, &ifindex, BPF_ANY)
-		       ? -errno
-		       : 0;
+	if (bpf_map_update_elem(dp->map_fd[PCC_MAP_XDP_PORTS], &ifindex, &ifindex, BPF_ANY))
+		return -errno;
+	pcc_dp_wire_ports(dp, ifindex, true);
+	return 0;
 }
 
 int pcc_xdp_attach(struct pcc_dp *dp, uint32_t ifindex, const char *ifname, struct pcc_err *err)
@@ -205,8 +259,10 @@ int pcc_xdp_detach(struct pcc_dp *dp, uint32_t ifindex)
 	int ret = 0;
 
 	libxdp_set_print(quiet);
-	if (dp->map_fd[PCC_MAP_XDP_PORTS] >= 0)
+	if (dp->map_fd[PCC_MAP_XDP_PORTS] >= 0) {
 		bpf_map_delete_elem(dp->map_fd[PCC_MAP_XDP_PORTS], &ifindex);
+		pcc_dp_wire_ports(dp, ifindex, false);
+	}
 	mp = multiprog(ifindex);
 	prog = find_ours(mp);
 	if (prog)

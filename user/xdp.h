@@ -6,15 +6,18 @@
 #include "dataplane.h"
 #include "hooks.h"
 #include "route.h"
+#include "wire.h"
 
 #define PCC_XDP_WHY 96
 
 /*
  * Shall the fast path of an interface be in XDP? asked is --fastpath. Fills why with the reason
  * where not. auto takes it only where the driver says that it can redirect and nobody's qdisc,
- * filter or program would be passed by.
+ * filter or program would be passed by. A VLAN, or ppp over PPPoE, has XDP on the device below,
+ * which wire says then.
  */
-bool pcc_xdp_wanted(struct pcc_dp *dp, const struct pcc_link *link, enum pcc_fastpath asked,
+bool pcc_xdp_wanted(struct pcc_dp *dp, const struct pcc_link_list *links,
+	const struct pcc_link *link, enum pcc_fastpath asked, struct pcc_wire_out *wire,
 	char why[PCC_XDP_WHY]);
 
 /*

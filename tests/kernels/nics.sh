@@ -72,7 +72,7 @@ www_start() {
 	head -c "$1" /dev/urandom >"$T_DIR/www/file"
 	WWW_SUM=$(sha256sum <"$T_DIR/www/file")
 	spawn inet python3 -m http.server 8000 --directory "$T_DIR/www"
-	poll_until 10 inet curl -s -o /dev/null http://203.0.113.1:8000/ || t_bail 'no web server'
+	poll_until 60 inet curl -s -o /dev/null http://203.0.113.1:8000/ || t_bail 'no web server'
 }
 
 # download_whole SECONDS [ADDRESS]: what arrives at lan1 is the file. Prints its speed.
