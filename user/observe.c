@@ -582,8 +582,10 @@ static int observe_hooks(
 	return ret;
 }
 
-/* Which interfaces have our XDP program. After a load of the programs it is another build's. */
-static int observe_xdp(struct pcc_session *s, struct pcc_observed *now)
+/* Which interfaces have our XDP program, and the right one. After a load of the programs it is
+ * another build's. */
+static int observe_xdp(
+	struct pcc_session *s, const struct pcc_config *cfg, struct pcc_observed *now)
 {
 	if (s->state != PCC_DP_ATTACHED)
 		return 0;
@@ -594,7 +596,9 @@ static int observe_xdp(struct pcc_session *s, struct pcc_observed *now)
 		if (!pcc_xdp_present(now->links.v[i].ifindex))
 			continue;
 		now->xdps[now->nxdps].ifindex = now->links.v[i].ifindex;
-		now->xdps[now->nxdps++].current = !s->dp.loaded;
+		now->xdps[now->nxdps++].current =
+			!s->dp.loaded &&
+			pcc_xdp_knows_wires(now->links.v[i].ifindex) == !!cfg->nwires;
 	}
 	return 0;
 }
@@ -666,7 +670,7 @@ int pcc_observe_rest(struct pcc_session *s, const struct pcc_config *cfg, struct
 	if (!ret)
 		ret = observe_hooks(s, cfg, now);
 	if (!ret)
-		ret = observe_xdp(s, now);
+		ret = observe_xdp(s, cfg, now);
 	now->nexthops_possible = pcc_nexthop_possible();
 	now->nexthops_watched = attached && !s->dp.loaded && pcc_nexthop_watched(&s->dp);
 	if (ret)

@@ -3,6 +3,7 @@
 
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <linux/if_link.h>
 #include <linux/pkt_sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wshadow"
+#include "pccbpf_wire.skel.h"
 #include "pccbpf_xdp.skel.h"
 #pragma GCC diagnostic pop
 
@@ -34,6 +36,17 @@ static bool no(char why[PCC_XDP_WHY], const char *text, const char *word)
 	return false;
 }
 
+/* Our programs: the second knows tags and PPPoE as well. */
+#define PLAIN "pcc_fast"
+#define WIRE "pcc_fast_wire"
+
+static bool is_ours(const struct xdp_program *prog)
+{
+	const char *name = prog ? xdp_program__name(prog) : "";
+
+	return !strcmp(name, PLAIN) || !strcmp(name, WIRE);
+}
+
 static struct xdp_program *find_ours(struct xdp_multiprog *mp)
 {
 	struct xdp_program *prog = NULL;
@@ -42,10 +55,10 @@ static struct xdp_program *find_ours(struct xdp_multiprog *mp)
 		return NULL;
 	if (xdp_multiprog__is_legacy(mp)) {
 		prog = xdp_multiprog__main_prog(mp);
-		return prog && !strcmp(xdp_program__name(prog), "pcc_fast") ? prog : NULL;
+		return is_ours(prog) ? prog : NULL;
 	}
 	while ((prog = xdp_multiprog__next_prog(prog, mp)))
-		if (!strcmp(xdp_program__name(prog), "pcc_fast"))
+		if (is_ours(prog))
 			return prog;
 	return NULL;
 }
@@ -75,6 +88,20 @@ bool pcc_xdp_present(uint32_t ifindex)
 	present = find_ours(mp);
 	xdp_multiprog__close(mp);
 	return present;
+}
+
+bool pcc_xdp_knows_wires(uint32_t ifindex)
+{
+	struct xdp_multiprog *mp;
+	struct xdp_program *prog;
+	bool knows;
+
+	libxdp_set_print(quiet);
+	mp = multiprog(ifindex);
+	prog = find_ours(mp);
+	knows = prog && !strcmp(xdp_program__name(prog), WIRE);
+	xdp_multiprog__close(mp);
+	return knows;
 }
 
 /* The program that libxdp's dispatcher runs after ours. */
@@ -159,7 +186,7 @@ static bool can_run(const struct pcc_link_list *links, const struct pcc_link *be
 	if (!strcmp(below->kind, "bridge") || !strcmp(below->kind, "bond") ||
 		!strcmp(below->kind, "macvlan"))
 		return no(why, "no native XDP on a device of kind ", below->kind);
-	if (!hides_vlans(links, below))
+	if ((asked == PCC_FP_AUTO && below->kind[0]) || !hides_vlans(links, below))
 		return true;
 	snprintf(why, PCC_XDP_WHY, "XDP would not see VLAN tags until ethtool -K %s rxvlan off",
 		below->name);
@@ -197,15 +224,61 @@ bool pcc_xdp_wanted(struct pcc_dp *dp, const struct pcc_link_list *links,
 	return driver_redirects(below, why);
 }
 
-/* Opens the object on the pinned maps. */
-static struct pccbpf_xdp_bpf *open_object(struct pcc_dp *dp)
+/* Opens the object on the pinned maps; NULL and errno. */
+static struct bpf_object *open_object(struct pcc_dp *dp, bool wire)
 {
-	struct pccbpf_xdp_bpf *skel = pccbpf_xdp_bpf__open();
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = wire ? WIRE : PLAIN);
+	struct bpf_object *obj;
+	const void *bytes;
+	size_t n;
+	int ret;
 
-	if (!skel || !pcc_dp_reuse_maps(dp, skel->obj))
-		return skel;
-	pccbpf_xdp_bpf__destroy(skel);
+	bytes = wire ? pccbpf_wire_bpf__elf_bytes(&n) : pccbpf_xdp_bpf__elf_bytes(&n);
+	obj = bpf_object__open_mem(bytes, n, &opts);
+	if (!obj)
+		return NULL;
+	ret = pcc_dp_reuse_maps(dp, obj);
+	if (!ret)
+		return obj;
+	bpf_object__close(obj);
+	errno = -ret;
 	return NULL;
+}
+
+/* Through libxdp, beside other people's programs. */
+static int attach_beside(struct bpf_object *obj, uint32_t ifindex)
+{
+	struct xdp_program *prog = xdp_program__from_bpf_obj(obj, "xdp.frags");
+	int ret = libxdp_get_error(prog);
+
+	if (ret)
+		return ret;
+	ret = xdp_program__attach(prog, ifindex, XDP_MODE_NATIVE, 0);
+	xdp_program__close(prog);
+	return ret;
+}
+
+/* Alone, where the kernel refuses the program in libxdp's dispatcher (pccbpf_wire.bpf.c). */
+static int attach_alone(struct bpf_object *obj, uint32_t ifindex)
+{
+	struct bpf_program *prog = bpf_object__next_program(obj, NULL);
+	int ret = prog ? bpf_object__load(obj) : -ENOENT;
+
+	return ret ? ret
+		   : bpf_xdp_attach((int)ifindex, bpf_program__fd(prog),
+			     XDP_FLAGS_DRV_MODE | XDP_FLAGS_UPDATE_IF_NOEXIST, NULL);
+}
+
+static int attach_how(struct pcc_dp *dp, uint32_t ifindex, bool wire, bool alone)
+{
+	struct bpf_object *obj = open_object(dp, wire);
+	int ret;
+
+	if (!obj)
+		return errno ? -errno : -EINVAL;
+	ret = alone ? attach_alone(obj, ifindex) : attach_beside(obj, ifindex);
+	bpf_object__close(obj);
+	return ret;
 }
 
 /*
@@ -227,28 +300,19 @@ static int send_to(struct pcc_dp *dp, uint32_t ifindex, const char *ifname)
 
 int pcc_xdp_attach(struct pcc_dp *dp, uint32_t ifindex, const char *ifname, struct pcc_err *err)
 {
-	struct pccbpf_xdp_bpf *skel;
-	struct xdp_program *prog;
+	uint32_t key;
+	bool wire = !bpf_map_get_next_key(dp->map_fd[PCC_MAP_WIRE_OUT], NULL, &key);
 	int ret;
 
 	pcc_xdp_detach(dp, ifindex);
-	skel = open_object(dp);
-	if (!skel)
-		return pcc_err_set(err, -errno, ifname, "the XDP object cannot be opened: %s",
-			strerror(errno));
-	prog = xdp_program__from_bpf_obj(skel->obj, "xdp.frags");
-	ret = libxdp_get_error(prog);
-	if (ret)
-		goto out;
-	ret = xdp_program__attach(prog, ifindex, XDP_MODE_NATIVE, 0);
+	ret = attach_how(dp, ifindex, wire, false);
+	if (ret && wire)
+		ret = attach_how(dp, ifindex, wire, true);
 	if (!ret) {
 		ret = send_to(dp, ifindex, ifname);
 		if (ret)
-			xdp_program__detach(prog, ifindex, XDP_MODE_NATIVE, 0);
+			pcc_xdp_detach(dp, ifindex);
 	}
-	xdp_program__close(prog);
-out:
-	pccbpf_xdp_bpf__destroy(skel);
 	return ret ? pcc_err_set(err, ret, ifname, "no native XDP: %s", strerror(-ret)) : 0;
 }
 

@@ -27,7 +27,7 @@ bool pcc_xdp_wanted(struct pcc_dp *dp, const struct pcc_link_list *links,
 bool pcc_xdp_others(struct pcc_dp *dp, uint32_t ifindex, char what[PCC_OTHERS_TEXT]);
 
 /*
- * Attaches pcc_fast in native mode, beside other people's programs where the kernel can do that,
+ * Attaches our program in native mode, beside other people's programs where the kernel can do that,
  * and lets XDP send to the interface. Replaces an older one of ours. 0 or a negative errno with err
  * filled.
  */
@@ -36,7 +36,10 @@ int pcc_xdp_attach(struct pcc_dp *dp, uint32_t ifindex, const char *ifname, stru
 /* Takes ours away, and no other. Nothing there is fine. */
 int pcc_xdp_detach(struct pcc_dp *dp, uint32_t ifindex);
 
-/* Is a pcc_fast attached? */
+/* Is one of ours attached? */
 bool pcc_xdp_present(uint32_t ifindex);
+
+/* Is it the one that knows VLAN tags and PPPoE? All are, where one interface needs that. */
+bool pcc_xdp_knows_wires(uint32_t ifindex);
 
 #endif

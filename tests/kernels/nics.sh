@@ -169,3 +169,8 @@ fastpath_reason() {
 minus() {
 	awk -v a="$1" -v b="$2" 'BEGIN { n = split(a, x); split(b, y); for (i = 1; i <= n; i++) printf "%s%d", (i > 1 ? " " : ""), x[i] - y[i] }'
 }
+
+# wan_in_xdp WAN: it is up and its fast path is in XDP.
+wan_in_xdp() {
+	wan_is "$1" up && [[ $(fastpath_of "$1") == xdp ]]
+}

@@ -17,6 +17,7 @@
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wshadow"
+#include "pccbpf_wire.skel.h"
 #include "pccbpf_xdp.skel.h"
 #pragma GCC diagnostic pop
 
@@ -62,6 +63,8 @@ struct look {
 
 static enum mode mode;
 static struct pccbpf_xdp_bpf *xdp;
+static struct pccbpf_wire_bpf *xdp_wire;
+static struct bpf_program *xdp_now; /* which of the two has the packets */
 static struct nft_ctx *nft_ctx;
 static int wire[2];   /* packet sockets: [TO_WAN] at the far end of the WAN, ... */
 static int far_if[2]; /* ... and where packets of a direction are put in */
@@ -343,7 +346,7 @@ static uint32_t xdp_run(uint32_t ifindex, const struct buf *p, struct buf *out)
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = p->b, .data_size_in = p->len,
 		.data_out = out->b, .data_size_out = sizeof(out->b), .ctx_in = &ctx,
 		.ctx_size_in = sizeof(ctx), .repeat = 1);
-	int err = bpf_prog_test_run_opts(bpf_program__fd(xdp->progs.pcc_fast), &opts);
+	int err = bpf_prog_test_run_opts(bpf_program__fd(xdp_now), &opts);
 
 	if (err)
 		fail_msg("%u bytes: test run of pcc_fast: %s", p->len, strerror(-err));
@@ -641,19 +644,29 @@ static void attach(uint32_t ifindex, enum pcc_prog in, enum pcc_prog out)
 	assert_int_equal(bpf_tc_attach(&hook, &opts_out), 0);
 }
 
-/* pcc_fast on the maps of the tc programs. */
-static void xdp_load(void)
+static void maps_share(struct bpf_object *obj)
 {
 	struct bpf_map *map, *ours;
 
-	xdp = pccbpf_xdp_bpf__open();
-	assert_non_null(xdp);
-	bpf_object__for_each_map (map, xdp->obj) {
+	bpf_object__for_each_map (map, obj) {
 		ours = bpf_object__find_map_by_name(B.skel->obj, bpf_map__name(map));
 		if (ours)
 			assert_int_equal(bpf_map__reuse_fd(map, bpf_map__fd(ours)), 0);
 	}
+}
+
+/* The XDP programs on the maps of the tc programs. */
+static void xdp_load(void)
+{
+	xdp = pccbpf_xdp_bpf__open();
+	xdp_wire = pccbpf_wire_bpf__open();
+	assert_non_null(xdp);
+	assert_non_null(xdp_wire);
+	maps_share(xdp->obj);
+	maps_share(xdp_wire->obj);
 	assert_int_equal(pccbpf_xdp_bpf__load(xdp), 0);
+	assert_int_equal(pccbpf_wire_bpf__load(xdp_wire), 0);
+	xdp_now = xdp->progs.pcc_fast;
 	for (uint32_t i = 0; i <= 1; i++) {
 		uint32_t ifindex = i ? B.lan : B.wan[1];
 
@@ -720,6 +733,7 @@ static int group_down(void **state)
 	close(wire[0]);
 	close(wire[1]);
 	pccbpf_xdp_bpf__destroy(xdp);
+	pccbpf_wire_bpf__destroy(xdp_wire);
 	nft_ctx_free(nft_ctx);
 	return bench_down(state);
 }
@@ -779,6 +793,14 @@ static int fresh_tc(void **state)
 static int fresh_xdp(void **state)
 {
 	(void)state;
+	xdp_now = xdp->progs.pcc_fast;
+	return fresh(IN_XDP);
+}
+
+static int fresh_wire(void **state)
+{
+	(void)state;
+	xdp_now = xdp_wire->progs.pcc_fast_wire;
 	return fresh(IN_XDP);
 }
 
@@ -2246,7 +2268,7 @@ static void an_established_packet_updates_no_map(void **state)
 
 		renew(c, dir);
 		if (mode == IN_XDP) {
-			way_check("XDP", c, dir, xdp->progs.pcc_fast, REDIRECT, v6 ? 460 : 385, 5);
+			way_check("XDP", c, dir, xdp_now, REDIRECT, v6 ? 460 : 385, 5);
 			continue;
 		}
 		way_check("tc", c, dir,
@@ -2266,9 +2288,10 @@ int main(int argc, char **argv)
 	{                                                                                          \
 #f " (XDP)", f, fresh_xdp, NULL, NULL                                              \
 	}
-#define X(f)                                                                                       \
+/* By the program that knows tags. */
+#define W(f)                                                                                       \
 	{                                                                                          \
-#f " (XDP)", f, fresh_xdp, NULL, NULL                                              \
+#f " (wire)", f, fresh_wire, NULL, NULL                                            \
 	}
 	const struct CMUnitTest tests[] = {
 		T(the_same_bytes_as_the_kernel),
@@ -2283,8 +2306,8 @@ int main(int argc, char **argv)
 		T(another_connection_with_the_same_digest_is_the_kernels),
 		T(what_exceeds_the_egress_mtu_is_the_kernels),
 		T(a_tuple_on_another_interface_is_not_the_connection),
-		X(tags_and_sessions_are_taken_off_and_put_on),
-		X(frames_with_other_tags_or_sessions_are_the_kernels),
+		W(tags_and_sessions_are_taken_off_and_put_on),
+		W(frames_with_other_tags_or_sessions_are_the_kernels),
 		T(only_connections_that_both_sides_agreed_to_are_learned),
 		T(what_is_short_is_not_learned),
 		T(what_arrives_where_others_filter_is_not_learned),
@@ -2296,6 +2319,10 @@ int main(int argc, char **argv)
 		T(leases_are_looked_for_where_some_were_given),
 		T(notes_of_leases_last_one_to_two_periods),
 		T(an_established_packet_updates_no_map),
+		W(the_same_bytes_as_the_kernel),
+		W(what_is_not_plain_is_left_to_the_kernel),
+		W(frames_that_end_early_are_left_alone),
+		W(an_established_packet_updates_no_map),
 	};
 
 	if (argc > 1)

@@ -59,7 +59,7 @@ counts() {
 	redirects=$(($(nic_sum "$REDIRECTS" lan0 wan1 wan2) - redirects))
 	[[ $3 != xdp ]] || {
 		t_assert_eq "${after[4]}" "$redirects" "$dst: packets of the fast path, and what the driver redirected"
-		((${after[4]} > 5000)) || t_fail "$dst: only ${after[4]} of 6400 packets took the fast path"
+		((after[4] > 5000)) || t_fail "$dst: only ${after[4]} of 6400 packets took the fast path"
 		read -ra q <<<"$(($(nic_sum 'rx_?(queue_)?0_xdp_redirects' lan0) - q[0])) $(($(nic_sum 'rx_?(queue_)?1_xdp_redirects' lan0) - q[1]))"
 		((q[0] > 100 && q[1] > 100)) || t_fail "$dst: one queue did all the work: ${q[*]}"
 	}
