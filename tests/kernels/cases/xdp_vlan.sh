@@ -120,7 +120,7 @@ t_begin 'the same with --fastpath xdp, on a veth too'
 rt ip link add veth1 type veth peer name veth1p
 rt ip link set veth1 up && rt ip link set veth1p up && vlan rt veth1 wan5 50
 rt ip addr add 198.18.5.2/24 dev wan5
-t_assert_status 0 pcc attach --lan lan0 --wan wan4,wan5=198.18.5.1 --fastpath xdp
+t_assert_status 0 pcc attach --lan lan0 --wan wan4,wan5@198.18.5.1 --fastpath xdp
 t_assert_eq "$(fastpath_reason wan4)" 'XDP would not see VLAN tags until ethtool -K hides rxvlan off' 'reason'
 t_assert_eq "$(fastpath_reason wan5)" 'XDP would not see VLAN tags until ethtool -K veth1 rxvlan off' 'reason of the veth'
 t_assert_status 0 pcc attach --lan lan0 --wan wan4
