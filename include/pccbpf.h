@@ -10,7 +10,7 @@
 #ifndef PCCBPF_H
 #define PCCBPF_H
 
-#ifndef __VMLINUX_H__
+#ifndef PCC_KERNEL_BPF_H
 #include <linux/types.h>
 #endif
 
