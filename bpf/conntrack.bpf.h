@@ -54,6 +54,24 @@ static __always_inline __u32 ct_tuple(
 	return sizeof(to->ipv6);
 }
 
+/* The tuple of the other direction. */
+static __always_inline __u32 ct_tuple_back(
+	struct bpf_sock_tuple *to, const struct pcc_tuple *t, __u32 family)
+{
+	if (family == PCC_V4) {
+		to->ipv4.saddr = t->dst[3];
+		to->ipv4.daddr = t->src[3];
+		to->ipv4.sport = t->dport;
+		to->ipv4.dport = t->sport;
+		return sizeof(to->ipv4);
+	}
+	addr_copy6(to->ipv6.saddr, t->dst);
+	addr_copy6(to->ipv6.daddr, t->src);
+	to->ipv6.sport = t->dport;
+	to->ipv6.dport = t->sport;
+	return sizeof(to->ipv6);
+}
+
 static __always_inline union nf_inet_addr *ct_other_dst(struct nf_conn *ct, __u32 dir)
 {
 	return dir ? &ct->tuplehash[0].tuple.dst.u3 : &ct->tuplehash[1].tuple.dst.u3;

@@ -111,26 +111,24 @@ static __noinline int learn_ct(struct __sk_buff *skb, const struct pcc_tuple *ou
 {
 	struct pcc_ct_opts opts = {.netns_id = -1};
 	struct bpf_sock_tuple tuple = {};
-	struct pcc_tuple back;
 	struct nf_conn *ct;
 	__u32 family, len;
 	int err = -1;
 
 	if (!skb || !out || !meta || !in || !pcc_have_ct)
 		return -1;
-	tuple_reverse(&back, out);
-	family = pcc_tuple_is_v4(&back) ? PCC_V4 : PCC_V6;
-	len = ct_tuple(&tuple, &back, family);
-	opts.l4proto = back.proto;
+	family = pcc_tuple_is_v4(out) ? PCC_V4 : PCC_V6;
+	len = ct_tuple_back(&tuple, out, family);
+	opts.l4proto = out->proto;
 	ct = bpf_skb_ct_lookup(skb, &tuple, len, &opts, sizeof(opts));
 	if (!ct)
 		return -1;
-	if (ct_is_learnable(ct, back.proto)) {
+	if (ct_is_learnable(ct, out->proto)) {
 		ct_in_tuple(ct, !opts.dir, family, in);
 		/* It sees a packet in two seconds, perhaps data without its acknowledgement:
 		 * without this it would end a quiet connection after five minutes instead of five
 		 * days. */
-		if (back.proto == IPPROTO_TCP && meta->tcp_timeout_ms)
+		if (out->proto == IPPROTO_TCP && meta->tcp_timeout_ms)
 			bpf_ct_change_timeout(ct, meta->tcp_timeout_ms);
 		err = 0;
 	}
@@ -356,7 +354,6 @@ static __noinline int learn_to_port(struct __sk_buff *skb, const struct pcc_meta
 	__u32 ifindex = skb->ingress_ifindex;
 	struct pcc_packet p = {};
 	struct pcc_iface *iface;
-	struct pcc_tuple key;
 	struct pcc_conn *conn;
 
 	if (!meta)
@@ -364,10 +361,11 @@ static __noinline int learn_to_port(struct __sk_buff *skb, const struct pcc_meta
 	iface = bpf_map_lookup_elem(&pcc_ifaces, &ifindex);
 	if (!iface || iface->role != PCC_ROLE_WAN || parse_packet(skb, &p))
 		return 0;
-	tuple_reverse(&key, &p.tuple);
-	conn = bpf_map_lookup_elem(&pcc_conns, &key);
+	tuple_turn(&p.tuple); /* the connection's key */
+	conn = bpf_map_lookup_elem(&pcc_conns, &p.tuple);
+	tuple_turn(&p.tuple);
 	if (conn && conn->wan_id == iface->wan_id && conn->tx_packets &&
-		worth_learning(conn->rx_packets, key.proto))
+		worth_learning(conn->rx_packets, p.tuple.proto))
 		learn(skb, &p, meta, 1);
 	return 0;
 }

@@ -130,8 +130,8 @@ static long walk_ip6_step(__u32 i, void *arg)
 	}
 	c->proto = h[0];
 	/* What follows a fragment header is in the first fragment only. */
-	c->done = !ip6_is_extension(c->proto) ||
-		  (c->fragmented && (c->frag_off & bpf_htons(0xfff8)));
+	c->done =
+		!ip6_is_extension(c->proto) || (c->fragmented && (c->frag_off & bpf_htons(0xfff8)));
 	return c->done;
 }
 
