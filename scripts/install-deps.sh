@@ -5,7 +5,7 @@
 set -euo pipefail
 
 build_packages=(
-	gcc make clang llvm libc6-dev libc6-dev-i386 linux-libc-dev pkg-config bpftool
+	gcc make clang llvm libc6-dev linux-libc-dev pkg-config bpftool
 	libbpf-dev libxdp-dev libelf-dev zlib1g-dev
 	libmnl-dev libnftables-dev libnetfilter-conntrack-dev libjansson-dev
 	libcyaml-dev libyaml-dev libsystemd-dev
