@@ -7,7 +7,7 @@
 # The machine sees /usr and /etc of this one and the checkout through 9p, read-only; what it writes goes to its
 # own memory and is gone with it, except for what it puts into /out, which is --out of this machine. So nothing
 # is copied and a boot takes seconds. KERNEL is the name of a directory that fetch.sh has made below
-# build/kernels.
+# build/kernels. Where it has a file `arch` with the word arm64 in it the machine is one of that kind, and needs --root.
 #
 #   --timeout S    end the machine after S seconds (default 600); exit status 124
 #   --memory MB    default 2048
@@ -32,6 +32,8 @@ CPUS=1
 OUT=''
 ICOUNT=false
 EXTRA=()
+QEMU=(qemu-system-x86_64)
+CONSOLE=ttyS0
 GUEST_ROOT=/
 WORK=''
 QEMU_PID=''
@@ -68,6 +70,10 @@ options() {
 	shift
 	COMMAND=("$@")
 	[[ -e $KERNEL/vmlinuz ]] || stop "$KERNEL: no kernel there; fetch.sh gets it"
+	[[ $(cat "$KERNEL/arch" 2>/dev/null) == arm64 ]] || return 0
+	[[ $GUEST_ROOT != / ]] || stop "$KERNEL: for another kind of machine, which needs --root"
+	QEMU=(qemu-system-aarch64 -machine virt)
+	CONSOLE=ttyAMA0
 }
 
 # The initramfs of a kernel: busybox, the modules above with what they need, and our init. Made once.
@@ -77,7 +83,9 @@ initramfs() {
 	[[ $KERNEL/initramfs.gz -nt $HERE/init && $KERNEL/initramfs.gz -nt $HERE/boot.sh ]] && return
 	rm -rf "$dir"
 	mkdir -p "$dir"/{bin,proc,sys,dev,mnt,new,modules}
-	cp "$(command -v busybox)" "$dir/bin/busybox"
+	name=$(command -v busybox)
+	[[ ! -e $KERNEL/arch ]] || name=$GUEST_ROOT/bin/busybox
+	cp "$name" "$dir/bin/busybox"
 	cp "$HERE/init" "$dir/init"
 	chmod 755 "$dir/init"
 	for name in "${MODULES[@]}"; do
@@ -100,7 +108,7 @@ initramfs() {
 # a second has run.
 kvm_works() {
 	local answer=$KERNELS/kvm
-	[[ -w /dev/kvm ]] || return 1
+	[[ -w /dev/kvm && ! -e $KERNEL/arch ]] || return 1
 	[[ -e $answer ]] || {
 		timeout 5 qemu-system-x86_64 -accel kvm -display none -serial none -monitor none \
 			-kernel "$KERNEL/vmlinuz" -initrd "$KERNEL/initramfs.gz" -m 512 -no-reboot \
@@ -133,11 +141,11 @@ boot() {
 		# shellcheck disable=SC2046
 		args+=($(share out "$(cd "$OUT" && pwd)" ''))
 	}
-	timeout -k 5 "$TIMEOUT_S" qemu-system-x86_64 -accel "$accel" -cpu "$cpu" -smp "$CPUS" -m "$MEMORY_MB" \
+	timeout -k 5 "$TIMEOUT_S" "${QEMU[@]}" -accel "$accel" -cpu "$cpu" -smp "$CPUS" -m "$MEMORY_MB" \
 		-display none -monitor none -no-reboot -nodefaults -serial file:"$WORK/console" \
 		-device virtio-serial -chardev file,id=log,path="$WORK/log" -device virtserialport,chardev=log,name=log \
 		-device virtio-rng-pci -kernel "$KERNEL/vmlinuz" -initrd "$KERNEL/initramfs.gz" \
-		-append "console=ttyS0 quiet loglevel=4 panic=-1 oops=panic mitigations=off pcc.out=${OUT:+1} random.trust_cpu=on" \
+		-append "console=$CONSOLE quiet loglevel=4 panic=-1 oops=panic mitigations=off pcc.out=${OUT:+1} random.trust_cpu=on" \
 		"${args[@]}" "${EXTRA[@]}" </dev/null >"$WORK/qemu.log" 2>&1 &
 	QEMU_PID=$!
 }
