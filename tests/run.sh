@@ -195,7 +195,7 @@ run_valgrind() {
 
 run_prog() {
 	local name
-	suite stack 60 whole_counts tests/compilers/stack.py "$BUILD"/bpf/*.bpf.o
+	suite stack 60 whole_counts tests/portability/stack.py "$BUILD"/bpf/*.bpf.o
 	for name in $(names prog c); do
 		suite "prog:$name" $PROG_S cmocka_counts "$BUILD/tests/$name"
 	done

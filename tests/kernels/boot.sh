@@ -34,6 +34,7 @@ ICOUNT=false
 EXTRA=()
 QEMU=(qemu-system-x86_64)
 CONSOLE=ttyS0
+CPU=max
 GUEST_ROOT=/
 WORK=''
 QEMU_PID=''
@@ -74,6 +75,7 @@ options() {
 	[[ $GUEST_ROOT != / ]] || stop "$KERNEL: for another kind of machine, which needs --root"
 	QEMU=(qemu-system-aarch64 -machine virt)
 	CONSOLE=ttyAMA0
+	CPU=cortex-a72 # as in routers: without the atomic instructions of later ones
 }
 
 # The initramfs of a kernel: busybox, the modules above with what they need, and our init. Made once.
@@ -131,7 +133,7 @@ boot() {
 	elif kvm_works; then
 		accel='kvm' cpu='host'
 	else
-		accel='tcg,thread=multi,tb-size=512' cpu='max'
+		accel='tcg,thread=multi,tb-size=512' cpu=$CPU
 	fi
 	# shellcheck disable=SC2046
 	args+=($(share top "$GUEST_ROOT" ,readonly=on) $(share checkout "$ROOT" ,readonly=on)
