@@ -2,6 +2,7 @@
 # make            build build/pccbpf
 # make test       install what is missing, build, run every test
 # make demo       install what is missing, build, show it on a lab of namespaces
+# make test-kernels  the same product under Debian's kernels, in virtual machines (KERNELS="6.1 6.12")
 # make bench      packet rates against nftables and others
 # make install    PREFIX=/usr/local, DESTDIR=
 # V=1 shows the commands.
@@ -46,7 +47,7 @@ Q := @
 say = @printf '  %-8s %s\n'
 endif
 
-.PHONY: all tools unit install uninstall deps test check lint demo clean
+.PHONY: all tools unit install uninstall deps deps-all test check test-kernels lint demo clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -119,15 +120,24 @@ uninstall:
 	rm -f $(DESTDIR)$(SBINDIR)/pccbpf $(DESTDIR)$(MANDIR)/man8/pccbpf.8 $(DESTDIR)$(MANDIR)/man5/pccbpf.yaml.5 \
 		$(DESTDIR)$(DOCDIR)/examples/pccbpf.yaml $(DESTDIR)$(UNITDIR)/pccbpf.service
 
+deps-all:
+	@scripts/install-deps.sh --kernels
+
 deps:
 	@scripts/install-deps.sh
 
 # The two commands of the README install first, then build with what was installed.
-test: deps
+test: deps-all
 	@$(MAKE) --no-print-directory check
 
 check: all tools unit
 	@tests/run.sh
+
+# Writes its tables into docs/TESTING.md where all kernels and cases were run.
+test-kernels:
+	@scripts/install-deps.sh --kernels
+	@$(MAKE) --no-print-directory all tools unit
+	@tests/kernels/run.sh $(if $(KERNELS)$(CASES),,--docs) $(CASES:%=--case %) $(KERNELS)
 
 demo: deps
 	@$(MAKE) --no-print-directory all tools

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# Installs the Debian 12 packages that building, testing and demonstrating pccbpf needs.
-# Does nothing, and does not touch the network, where all of them are installed already.
+# Installs the Debian 12 packages that building, testing and demonstrating pccbpf needs; with --kernels also what tests under
+# other kernels need. Does nothing, and does not touch the network, where all of them are installed already.
 set -euo pipefail
 
 build_packages=(
@@ -15,6 +15,10 @@ test_packages=(
 	libcmocka-dev valgrind clang-format cppcheck shellcheck jq python3
 	tcpdump ethtool conntrack strace curl man-db
 )
+# Virtual machines, and what their cases use.
+kernels_packages=(
+	qemu-system-x86 busybox-static cpio xz-utils
+)
 
 missing() {
 	local package
@@ -25,8 +29,9 @@ missing() {
 }
 
 main() {
-	local wanted
-	mapfile -t wanted < <(missing "${build_packages[@]}" "${run_packages[@]}" "${test_packages[@]}")
+	local wanted all=("${build_packages[@]}" "${run_packages[@]}" "${test_packages[@]}")
+	[ "${1:-}" != --kernels ] || all+=("${kernels_packages[@]}")
+	mapfile -t wanted < <(missing "${all[@]}")
 	[ ${#wanted[@]} -eq 0 ] && return 0
 	if [ "$(id -u)" -ne 0 ]; then
 		echo "install-deps: missing packages: ${wanted[*]} (run as root: apt-get install ${wanted[*]})" >&2

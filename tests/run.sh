@@ -14,6 +14,7 @@
 #   e2e:NAME          tests/e2e/NAME.sh: real traffic in network namespaces
 #   e2e:NAME@xdp      the same with attach --fastpath xdp: a choice of them, or, with FASTPATH=xdp (or tc, off) in
 #                     the environment, all of them in that mode only
+#   kernel:N          tests/kernels/run.sh --short N: Debian's kernels 6.1 and 6.12 in virtual machines
 #   leftovers         what the suites have left on the machine
 #
 # Output of each goes to build/logs/SUITE.log, and its end to the screen where it failed. JOBS=N builds
@@ -32,7 +33,9 @@ UNIT_S=180         # limits, in seconds
 PROG_S=400
 VALGRIND_S=300
 E2E_S=600
-ALL_S=$((27 * 60)) # what has not begun by then is not run
+KERNEL_S=900
+KERNELS=(6.1 6.12)
+ALL_S=$((42 * 60)) # what has not begun by then is not run
 FASTPATH=${FASTPATH:-}
 XDP_TOO=(test_failover test_inbound test_noleak)
 ASAN_FLAGS='-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined'
@@ -217,6 +220,22 @@ run_e2e() {
 	done
 }
 
+# What is missing on this machine is a reason to leave them out, in the runner's own words.
+run_kernels() {
+	local kernel why=''
+	command -v qemu-system-x86_64 >/dev/null || why='qemu-system-x86_64 is missing (scripts/install-deps.sh --kernels)'
+	for kernel in "${KERNELS[@]}"; do
+		wanted "kernel:$kernel" || continue
+		[[ -n $why ]] || tests/kernels/fetch.sh "$kernel" >/dev/null 2>"$LOGS/fetch-$kernel.log" ||
+			why="Linux $kernel cannot be fetched: $(tail -n 1 "$LOGS/fetch-$kernel.log")"
+		if [[ -n $why ]]; then
+			left_out "kernel:$kernel" "$why"
+			continue
+		fi
+		suite "kernel:$kernel" $KERNEL_S script_counts tests/kernels/run.sh --short "$kernel"
+	done
+}
+
 # ---------------------------------------------------------------- leftovers
 
 # What of the machine's own state the suites must not touch.
@@ -295,6 +314,7 @@ main() {
 	run_prog
 	suite docs 120 script_counts bash tests/docs.sh
 	run_e2e
+	run_kernels
 	check_leftovers
 	printf '\n%-28s %7s %7s %7s %8s\n' SUITE PASSED FAILED SKIPPED SECONDS
 	for line in "${TABLE[@]}"; do

@@ -18,6 +18,7 @@
 #   --root DIR     a root file system of its own instead of this machine's /usr and /etc
 #
 # KVM is used where it works: a /dev/kvm that opens may still not run a guest, so it is tried once.
+# shellcheck disable=SC2317 # the trap calls clean_up
 set -uo pipefail
 export LC_ALL=C
 
@@ -82,7 +83,12 @@ options() {
 initramfs() {
 	local dir=$KERNEL/initramfs release name file
 	release=$(<"$KERNEL/release")
-	[[ $KERNEL/initramfs.gz -nt $HERE/init && $KERNEL/initramfs.gz -nt $HERE/boot.sh ]] && return
+	local lock
+	exec {lock}>"$KERNEL/lock" && flock "$lock" # another machine may start at this moment
+	[[ $KERNEL/initramfs.gz -nt $HERE/init && $KERNEL/initramfs.gz -nt $HERE/boot.sh ]] && {
+		exec {lock}>&-
+		return
+	}
 	rm -rf "$dir"
 	mkdir -p "$dir"/{bin,proc,sys,dev,mnt,new,modules}
 	name=$(command -v busybox)
@@ -104,23 +110,27 @@ initramfs() {
 	(cd "$dir" && find . | cpio -o -H newc --quiet | gzip -1 >"$KERNEL/initramfs.gz.new") || stop 'initramfs: cpio failed'
 	mv "$KERNEL/initramfs.gz.new" "$KERNEL/initramfs.gz"
 	rm -rf "$dir"
+	exec {lock}>&-
 }
 
-# Does KVM run a guest here? A machine without a kernel to boot halts in its firmware: one that is still there after
-# a second has run.
+# Does KVM run a guest here? One that only starts our init, which switches off at once, says so.
 kvm_works() {
 	local answer=$KERNELS/kvm
 	[[ -w /dev/kvm && ! -e $KERNEL/arch ]] || return 1
 	[[ -e $answer ]] || {
-		timeout 5 qemu-system-x86_64 -accel kvm -display none -serial none -monitor none \
+		if timeout 5 qemu-system-x86_64 -accel kvm -display none -serial none -monitor none \
 			-kernel "$KERNEL/vmlinuz" -initrd "$KERNEL/initramfs.gz" -m 512 -no-reboot \
-			-append 'panic=-1 pcc.probe quiet' >/dev/null 2>"$WORK/kvm.log"
-		if (($? == 0)) && [[ ! -s $WORK/kvm.log ]]; then echo yes; else echo no; fi >"$answer"
+			-append 'panic=-1 pcc.probe quiet' >/dev/null 2>"$WORK/kvm.log" && [[ ! -s $WORK/kvm.log ]]; then
+			echo yes
+		else
+			echo no
+		fi >"$answer"
 	}
 	[[ $(<"$answer") == yes ]]
 }
 
-share() { # TAG PATH MODE
+# share TAG PATH OPTIONS: a directory of this machine, with neither commas nor spaces in its name.
+share() {
 	echo "-fsdev local,id=$1,path=$2,security_model=none,multidevs=remap$3 -device virtio-9p-pci,fsdev=$1,mount_tag=$1"
 }
 
@@ -129,18 +139,18 @@ boot() {
 	if $ICOUNT; then
 		# A processor with ERMS counts one instruction for each byte of rep movsb; Nehalem has none.
 		accel='tcg' cpu='Nehalem'
-		args+=(-icount shift=0,sleep=off)
+		args+=(-icount 'shift=0,sleep=off')
 	elif kvm_works; then
 		accel='kvm' cpu='host'
 	else
-		accel='tcg,thread=multi,tb-size=512' cpu=$CPU
+		accel=tcg,thread=multi,tb-size=512 cpu=$CPU
 	fi
-	# shellcheck disable=SC2046
+	# shellcheck disable=SC2046,SC2207 # the words are ours and have no spaces, but for paths, see share()
 	args+=($(share top "$GUEST_ROOT" ,readonly=on) $(share checkout "$ROOT" ,readonly=on)
 		$(share kernel "$KERNEL" ,readonly=on) $(share control "$WORK/control" ''))
 	[[ -z $OUT ]] || {
 		mkdir -p "$OUT"
-		# shellcheck disable=SC2046
+		# shellcheck disable=SC2046,SC2207
 		args+=($(share out "$(cd "$OUT" && pwd)" ''))
 	}
 	timeout -k 5 "$TIMEOUT_S" "${QEMU[@]}" -accel "$accel" -cpu "$cpu" -smp "$CPUS" -m "$MEMORY_MB" \
