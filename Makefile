@@ -2,6 +2,8 @@
 # make            build build/pccbpf
 # make test       install what is missing, build, run every test
 # make demo       install what is missing, build, show it on a lab of namespaces
+# make test-compilers  builds with clang 14 to 19 in Debian 12 and 13, and what comes of it (downloads)
+# make test-arm64  the same for arm64, in a virtual machine (downloads)
 # make test-kernels  the same product under Debian's kernels, in virtual machines (KERNELS="6.1 6.12")
 # make bench      packet rates against nftables and others
 # make install    PREFIX=/usr/local, DESTDIR=
@@ -47,7 +49,7 @@ Q := @
 say = @printf '  %-8s %s\n'
 endif
 
-.PHONY: all tools unit install uninstall deps deps-all test check test-kernels lint demo clean
+.PHONY: all tools unit install uninstall deps deps-all test check test-kernels test-compilers test-arm64 lint demo clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -138,6 +140,15 @@ test-kernels:
 	@scripts/install-deps.sh --kernels
 	@$(MAKE) --no-print-directory all tools unit
 	@tests/kernels/run.sh $(if $(KERNELS)$(CASES),,--docs) $(CASES:%=--case %) $(KERNELS)
+
+# Neither is part of "make test": they install whole systems below build/roots.
+test-compilers:
+	@scripts/install-deps.sh --portability
+	@tests/portability/compilers.sh $(ROOTS)
+
+test-arm64:
+	@scripts/install-deps.sh --portability
+	@tests/portability/arm64.sh $(CASES)
 
 demo: deps
 	@$(MAKE) --no-print-directory all tools

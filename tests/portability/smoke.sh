@@ -1,12 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Does this build work on this kernel at all? A LAN, two WANs, few connections: the programs load, WANs are shared,
-# NAT fits, the fast path takes packets, detach leaves nothing. It needs little time, so it runs where a machine is
-# emulated. The build is build/, or what PCC_BUILD names. A last line says what of the kernel is not used here.
+# Does this build work on this kernel at all? A LAN, two WANs, few connections: the programs load, WANs are shared, NAT
+# fits, the fast path takes packets, detach leaves nothing. It takes little time, so that it runs where a machine is
+# emulated.
 
-BUILD=${PCC_BUILD:-$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)/build}
-export LABTOOL=$BUILD/labtool PCCBPF=$BUILD/pccbpf
 # shellcheck source=tests/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 
