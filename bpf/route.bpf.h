@@ -11,6 +11,15 @@
 #define PCC_FIB_TBID 0x8u
 #define PCC_FIB_MARK 0x20u
 
+#define PCC_TABLE_MAIN 254u
+
+/* Where the helper takes a mark, from 6.10 on, it tells what comes of all rules for the packet. */
+struct bpf_fib_lookup___pcc {
+	__u32 mark;
+} __attribute__((preserve_access_index));
+
+#define PCC_HAVE_FIB_MARK() bpf_core_field_exists(struct bpf_fib_lookup___pcc, mark)
+
 /* What the router's own tables say of a destination. */
 enum route_verdict {
 	ROUTE_DEFAULT, /* a default or nothing (it may be gone with its link): a mark decides,
@@ -53,12 +62,27 @@ static __always_inline int fib_found(long ret)
 	       ret == BPF_FIB_LKUP_RET_FRAG_NEEDED || ret == BPF_FIB_LKUP_RET_UNSUPP_LWT;
 }
 
+/* Is that what the main table says of the address? */
+static __noinline int main_prohibits(struct __sk_buff *skb, const struct pcc_packet *p, __be32 dst)
+{
+	struct bpf_fib_lookup fib = {};
+
+	if (!skb || !p)
+		return 0;
+	fib_params(skb, p, &fib);
+	fib.ipv4_dst = dst;
+	fib.tbid = PCC_TABLE_MAIN;
+	return bpf_fib_lookup(skb, &fib, sizeof(fib), PCC_FIB_DIRECT | PCC_FIB_TBID) ==
+	       BPF_FIB_LKUP_RET_PROHIBIT;
+}
+
 /*
  * Has the destination a route of its own, or only a default? Connected nets and static routes win
  * over every mark (the rule that suppresses defaults comes first), so such packets are not ours to
  * spread, even when they leave by a WAN. The helper does not tell the length of the prefix.
  *
- * IPv4: ask for a source whose default is "prohibit".
+ * IPv4: ask for a source whose default is "prohibit". A route of the user's that forbids looks the
+ * same; the look-up with the mark tells it apart, and before 6.10 the main table does.
  */
 static __noinline int route_own4(struct __sk_buff *skb, const struct pcc_packet *p)
 {
@@ -70,6 +94,10 @@ static __noinline int route_own4(struct __sk_buff *skb, const struct pcc_packet 
 	fib_params(skb, p, &fib);
 	fib.ipv4_src = bpf_htonl(PCC_PROBE_V4);
 	ret = bpf_fib_lookup(skb, &fib, sizeof(fib), 0);
+	if (ret == BPF_FIB_LKUP_RET_PROHIBIT && !PCC_HAVE_FIB_MARK() &&
+		main_prohibits(skb, p, p->dst.in6_u.u6_addr32[3]) &&
+		!main_prohibits(skb, p, bpf_htonl(PCC_PROBE_V4)))
+		return ROUTE_OTHER; /* not a default that forbids, either */
 	if (ret == BPF_FIB_LKUP_RET_PROHIBIT)
 		return ROUTE_DEFAULT;
 	/* An address that pcc_local does not know yet. */

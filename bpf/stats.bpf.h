@@ -110,4 +110,19 @@ static __always_inline void count_new(
 		b->new_connections += 1;
 }
 
+/* A connection that was counted at its first packet, as WAN from's, is WAN to's. */
+static __always_inline void count_new_moved(
+	const struct pcc_meta *meta, __u32 from, __u32 to, __u32 family, __u32 bucket)
+{
+	struct pcc_wan_stats *w = bpf_map_lookup_elem(&pcc_wan_stats, &from);
+	struct pcc_bucket_stats *b = bucket_stats(meta, family, bucket);
+
+	/* Each CPU has its own, and only their sum says something: it may be another CPU's. */
+	if (w)
+		w->new_connections -= 1;
+	if (b)
+		b->new_connections -= 1;
+	count_new(meta, to, family, PCC_NO_BUCKET);
+}
+
 #endif

@@ -58,27 +58,102 @@ static __always_inline int wan_in(struct __sk_buff *skb, const struct pcc_meta *
 	return PCC_R_WAN_IN;
 }
 
+/* The tuple that a packet which leaves had when it came in, as conntrack knows it. 0 if it does. */
+static __noinline int ct_origin(
+	struct __sk_buff *skb, const struct pcc_tuple *out, struct pcc_tuple *in)
+{
+	struct pcc_ct_opts opts = {.netns_id = -1};
+	struct bpf_sock_tuple tuple = {};
+	struct pcc_tuple back;
+	struct nf_conn *ct;
+	__u32 family, len;
+
+	if (!skb || !out || !in || !pcc_have_ct ||
+		(out->proto != IPPROTO_TCP && out->proto != IPPROTO_UDP))
+		return -1;
+	tuple_reverse(&back, out);
+	family = pcc_tuple_is_v4(&back) ? PCC_V4 : PCC_V6;
+	len = ct_tuple(&tuple, &back, family);
+	opts.l4proto = back.proto;
+	ct = bpf_skb_ct_lookup(skb, &tuple, len, &opts, sizeof(opts));
+	if (!ct)
+		return -1;
+	ct_in_tuple(ct, !opts.dir, family, in);
+	bpf_ct_release(ct);
+	return 0;
+}
+
+/* The connection is another WAN's than was remembered. */
+static __always_inline void conn_move(
+	const struct pcc_meta *meta, struct pcc_conn *conn, __u32 wan_id, __u32 family)
+{
+	if (conn->tx_packets <= 1 && !conn->rx_packets)
+		count_new_moved(meta, conn->wan_id, wan_id, family, conn->bucket);
+	conn->bucket = PCC_NO_BUCKET;
+	conn->mark = (wan_id << (meta->mark_shift & 31)) & meta->mark_mask;
+	conn->flags &= ~PCC_CONN_CT_MARKED;
+	*(volatile __u32 *)&conn->wan_id = wan_id;
+	count_reason(PCC_R_CORRECTED);
+}
+
 /*
- * Not what pcc_wans says of the mark: a leak, but for what was under way when the WAN was taken
- * out, and what the router itself tells its neighbours. In its own IGMP and MLD reports the kernel
- * keeps a length where the mark is (skb->reserved_tailroom). Where its own connections are marked,
- * connected nets win over the mark.
+ * A LAN's packet leaves by WAN wan_id and has another's mark: a rule or route of the user's came
+ * first, which pcc_lan_in did not see (before 6.10 it sees no rule that looks at marks, sources or
+ * ports). Nothing is wrong with that as long as the packet has this WAN's address: the connection
+ * is remembered where it really goes. Returns 0 for a leak.
  */
-static __noinline int wan_out_stray(struct __sk_buff *skb, __u32 id, __u32 own)
+static __noinline int wan_out_correct(
+	struct __sk_buff *skb, const struct pcc_meta *meta, __u32 wan_id)
+{
+	struct pcc_packet p = {};
+	struct pcc_tuple in = {};
+	struct pcc_conn *conn;
+	struct pcc_addr addr;
+	__u32 *owner;
+
+	if (!skb || !meta || parse_packet(skb, &p) || p.flags & PCC_P_ERROR ||
+		packet_is_link_scope(&p))
+		return 0;
+	addr_copy6(addr.a, p.src.in6_u.u6_addr32);
+	owner = bpf_map_lookup_elem(&pcc_local, &addr);
+	if (owner ? *owner != wan_id
+		  : meta->flags & (p.family == PCC_V4 ? PCC_META_NAT4 : PCC_META_NAT6))
+		return 0;
+	if (!owner)
+		in = p.tuple;
+	else if (ct_origin(skb, &p.tuple, &in))
+		return 1;
+	conn = bpf_map_lookup_elem(&pcc_conns, &in);
+	if (conn && conn->wan_id && conn->wan_id != wan_id && conn->origin == PCC_ORIGIN_LAN)
+		conn_move(meta, conn, wan_id, p.family);
+	return 1;
+}
+
+/*
+ * Not what pcc_wans says of the mark: the user's own rule or route (wan_out_correct()), what was
+ * under way when the WAN was taken out, what the router itself tells its neighbours, or a leak. In
+ * its own IGMP and MLD reports the kernel keeps a length where the mark is
+ * (skb->reserved_tailroom). Where its own connections are marked, connected nets win over the mark.
+ */
+static __noinline int wan_out_stray(struct __sk_buff *skb, const struct pcc_meta *meta, __u32 id)
 {
 	struct pcc_iface *iface;
 	__u32 ifindex;
 	__u8 dst = 0;
 
-	if (!skb)
+	if (!skb || !meta)
 		return PCC_R_LEAK;
 	ifindex = skb->ifindex;
 	iface = bpf_map_lookup_elem(&pcc_ifaces, &ifindex);
 	if (!iface || iface->wan_id == id)
 		return PCC_R_WAN_OUT_OTHER;
-	if (skb->ingress_ifindex)
-		return PCC_R_LEAK;
-	if (own)
+	if (skb->ingress_ifindex) {
+		if (!wan_out_correct(skb, meta, iface->wan_id))
+			return PCC_R_LEAK;
+		count_wan_tx(iface->wan_id, skb->len);
+		return PCC_R_MAX; /* counted by pcc_lan_in already */
+	}
+	if (meta->flags & PCC_META_OWN)
 		return PCC_R_WAN_OUT_OTHER;
 	if (skb->protocol == bpf_htons(PCC_ETH_P_IPV6))
 		return load_net(skb, 24, &dst, 1) || dst != 0xff ? PCC_R_LEAK : PCC_R_WAN_OUT_OTHER;
@@ -99,7 +174,7 @@ static __always_inline int wan_out(struct __sk_buff *skb, const struct pcc_meta 
 		return PCC_R_WAN_OUT_OTHER;
 	wan = bpf_map_lookup_elem(&pcc_wans, &id);
 	if (!wan || wan->ifindex != skb->ifindex)
-		return wan_out_stray(skb, id, meta->flags & PCC_META_OWN);
+		return wan_out_stray(skb, meta, id);
 	if (!skb->ingress_ifindex)
 		return PCC_R_WAN_OUT_OTHER; /* the router's own answer */
 	count_wan_tx(id, skb->len);

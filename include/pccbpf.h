@@ -15,7 +15,7 @@
 #endif
 
 #define PCC_MAGIC 0x70636362u /* "pccb" */
-#define PCC_ABI_VERSION 4u
+#define PCC_ABI_VERSION 5u
 
 #define PCC_MAX_WANS 64u  /* WAN ids are 1..64; id 0 means "no WAN" everywhere */
 #define PCC_MAX_LANS 64u  /* LAN interfaces */
@@ -142,6 +142,8 @@ enum pcc_scheme { PCC_SCHEME_CONSISTENT = 0, PCC_SCHEME_MODULO = 1 };
 	X(WAN_REPLY, "wan_reply", "packets from a WAN to the LAN of a remembered connection")      \
 	X(LAN_OUT_OTHER, "lan_out_other", "packets to the LAN that did not come from a WAN")       \
 	X(LEAK, "leak", "packets that left a WAN with the mark of another one")                    \
+	X(CORRECTED, "corrected",                                                                  \
+		"connections that left by another WAN than chosen, remembered there")              \
 	X(WAN_OUT_OTHER, "wan_out_other", "packets that left a WAN and carry no WAN's mark")       \
 	X(MARTIAN, "martian", "packets with a source address of the router: dropped")              \
 	X(UNTRACKED, "untracked",                                                                  \

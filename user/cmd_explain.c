@@ -8,6 +8,7 @@
 
 #include "cmds.h"
 #include "policy.h"
+#include "route_get.h"
 #include "pccbpf_hash.h"
 
 /* The tuple that the words describe. */
@@ -124,6 +125,29 @@ static void explain_print(
 	printf("next hop %s dev %s\n", pcc_gateway_text(&wan->gw[f], f, gw), wan->name);
 }
 
+/*
+ * The mark decides only what no rule of the user's decides before. Not all of those are seen by the
+ * data plane when it chooses (pccbpf(8), limits), so the kernel has the last word.
+ */
+static void ask_kernel(struct pcc_session *s, const struct pcc_tuple *tuple, uint32_t lan_ifindex,
+	struct pcc_dp_verdict *v)
+{
+	const struct pcc_wan_cfg *wan = pcc_config_find_wan_id(&s->cfg, v->wan_id);
+	uint32_t oif = 0;
+	int ret;
+
+	if (!wan || v->reason == PCC_R_NO_WAN)
+		return;
+	ret = pcc_route_get(
+		&s->nl, tuple, lan_ifindex, wan->id << pcc_mark_shift(s->cfg.mark_mask), &oif);
+	if (ret != -EACCES && ret != -EINVAL && (ret || !oif || oif == wan->ifindex))
+		return;
+	v->reason = PCC_R_BYPASS_ROUTE;
+	v->wan_id = 0;
+	v->bucket = PCC_NO_BUCKET;
+	v->pinned = false;
+}
+
 /* Asks the data plane, as if the packet came in on the first LAN. */
 static int ask(struct pcc_session *s, const struct pcc_tuple *tuple, struct pcc_dp_verdict *verdict,
 	struct pcc_err *err)
@@ -131,7 +155,11 @@ static int ask(struct pcc_session *s, const struct pcc_tuple *tuple, struct pcc_
 	struct pcc_link link = {};
 	int ret = pcc_link_by_name(&s->nl, s->cfg.lans[0].name, &link, err);
 
-	return ret ? ret : pcc_dp_explain(&s->dp, link.ifindex, link.mac, tuple, verdict, err);
+	if (!ret)
+		ret = pcc_dp_explain(&s->dp, link.ifindex, link.mac, tuple, verdict, err);
+	if (!ret)
+		ask_kernel(s, tuple, link.ifindex, verdict);
+	return ret;
 }
 
 int pcc_cmd_explain(const struct pcc_args *args)

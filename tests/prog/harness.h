@@ -26,6 +26,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "dataplane.h"
@@ -295,6 +296,26 @@ static inline void map_clear(int fd, size_t key_size)
 		bpf_map_delete_elem(fd, next);
 		first = true;
 	}
+}
+
+/* The running kernel's version is major.minor or later. */
+static inline bool kernel_since(int major, int minor)
+{
+	struct utsname u;
+	int is[2] = {0, 0};
+
+	assert_int_equal(uname(&u), 0);
+	assert_int_equal(sscanf(u.release, "%d.%d", &is[0], &is[1]), 2);
+	return is[0] > major || (is[0] == major && is[1] >= minor);
+}
+
+/*
+ * Does the data plane see rules that look at marks, sources or ports before it decides (IPv4)?
+ * Where it does not, the entry is corrected where the packet leaves.
+ */
+static inline bool sees_rules(void)
+{
+	return kernel_since(6, 10);
 }
 
 /*

@@ -163,6 +163,8 @@ static void a_users_rule_is_respected(void **state)
 	struct frame f;
 
 	(void)state;
+	if (!sees_rules())
+		skip();
 	ip4("rule add from 192.168.1.10 ipproto udp sport 4444 prohibit pref 500 protocol 99\n");
 	check_bypass(&a, PCC_R_BYPASS_ROUTE);
 	f = lan_frame(&b);
@@ -220,6 +222,8 @@ static void an_answer_of_the_tables_is_forgotten_with_any_change(void **state)
 
 		if (v6 && !cases[i / 2].change6)
 			continue;
+		if (!v6 && !sees_rules() && !strncmp(cases[i / 2].change4, "rule", 4))
+			continue;
 		for (int n = 0; n < 3; n++) {
 			s.sport = port_of(s, s.sport + 1, 2);
 			f = lan_frame(&s);
@@ -243,7 +247,7 @@ static void an_answer_of_the_tables_is_forgotten_with_any_change(void **state)
 		bench_usual(NULL);
 	}
 	/* Rules for a port leave the other ports of the pair alone. */
-	for (int v6 = 0; v6 < 2; v6++) {
+	for (int v6 = sees_rules() ? 0 : 1; v6 < 2; v6++) {
 		struct spec a = udp(v6, 4000), b = udp(v6, 5000);
 		struct frame f;
 
@@ -380,6 +384,8 @@ static void a_users_rule_for_another_wan_overrides_the_mark(void **state)
 	struct frame f;
 
 	(void)state;
+	if (!sees_rules())
+		skip();
 	ip4("rule add from 192.168.1.10 lookup 101 pref 500 protocol 99\n");
 	s.sport = port_of(s, 100, 2);
 	check_bypass(&s, PCC_R_BYPASS_ROUTE);

@@ -188,11 +188,10 @@ static struct shot wan_out(uint32_t id, uint32_t ingress, uint32_t mark, const s
 
 static void a_mark_of_another_wan_is_a_leak(void **state)
 {
-	struct spec s = {.proto = IPPROTO_UDP, .src = "10.0.1.2", .dst = "192.0.2.80"};
-	struct frame f = wan_frame(&s, 1);
-
 	(void)state;
 	for (uint32_t id = 1; id <= WANS; id++) {
+		struct spec s = {.proto = IPPROTO_UDP, .dst = "192.0.2.80"};
+		struct frame f;
 		/* 64 is a WAN that does not exist, 255 is beyond the map. */
 		static const uint32_t marks[] = {1, 2, 3, 64, 255};
 
@@ -201,12 +200,72 @@ static void a_mark_of_another_wan_is_a_leak(void **state)
 
 			if (marks[i] == id)
 				continue;
+			/* With another WAN's address, or, where NAT is on, the LAN's. */
+			B.meta.flags = i & 1 ? PCC_META_NAT4 : 0;
+			meta_put();
+			s.src = i & 1 ? "192.168.1.10" : id == 1 ? "10.0.2.2" : "10.0.1.2";
+			f = wan_frame(&s, 1);
 			shot = wan_out(id, B.lan, 0xab0000cd | marks[i] << 8, &f);
 			moved_only(&shot, PCC_R_LEAK, PCC_R_MAX, __FILE__, __LINE__);
 		}
 	}
 	for (uint32_t id = 1; id <= WANS; id++)
 		assert_int_equal(wan_stats(id).tx_packets, 0);
+}
+
+/*
+ * A rule of the user's sends a connection by another WAN than pcc_lan_in chose. That is no leak,
+ * with that WAN's address, and the connection is remembered where it goes.
+ */
+static void a_connection_that_the_kernel_sends_elsewhere_is_remembered_there(void **state)
+{
+	(void)state;
+	for (int n = 0; n < 8; n++) {
+		int v6 = n & 1, nat = n & 2, tcp = n & 4;
+		struct spec s = {.proto = tcp ? IPPROTO_TCP : IPPROTO_UDP,
+			.src = lan_host[v6],
+			.dst = outside[v6],
+			.sport = 4000 + 100 * n,
+			.dport = 443,
+			.tcp_flags = tcp ? TCP_SYN : 0};
+		const char *own = v6 ? "2001:db8:2::2" : "10.0.2.2";
+		struct spec out;
+		struct pcc_conn conn;
+		struct frame f;
+		uint32_t was;
+
+		while (spec_wan(&s) == 2)
+			s.sport++;
+		was = spec_wan(&s);
+		B.meta.flags = nat ? PCC_META_NAT4 | PCC_META_NAT6 : 0;
+		meta_put();
+		ct_flush();
+		f = lan_frame(&s);
+		lan_in(&f, PCC_R_NEW, was);
+		if (nat)
+			ct_put(&s, own, 0);
+		out = s;
+		if (nat)
+			out.src = own;
+		f = wan_frame(&out, 2);
+		for (int again = 0; again < 2; again++) {
+			struct shot shot = wan_out(2, B.lan, was << 8, &f);
+
+			moved_only(&shot, again ? PCC_R_MAX : PCC_R_CORRECTED, PCC_R_MAX, __FILE__,
+				__LINE__);
+			assert_true(conn_get(&s, &conn));
+			assert_int_equal(conn.wan_id, 2);
+			assert_int_equal(conn.mark, 0x200);
+			assert_int_equal(conn.bucket, PCC_NO_BUCKET);
+		}
+		assert_int_equal(wan_stats(was).new_connections, 0);
+		assert_int_equal(wan_stats(2).new_connections, n + 1);
+		assert_int_equal(wan_stats(2).tx_packets, 2 * (n + 1));
+		assert_int_equal(bucket_stats(v6, spec_bucket(&s)).new_connections, 0);
+		s.tcp_flags = tcp ? TCP_ACK : 0;
+		f = lan_frame(&s);
+		lan_in(&f, PCC_R_PINNED, 2);
+	}
 }
 
 /* Taking a WAN out clears its slot in pcc_wans first, then its interface's entry. */
@@ -625,6 +684,7 @@ int main(void)
 		T(an_interface_that_is_no_wan_marks_nothing),
 		T(foreign_mark_bits_survive_pcc_wan_in),
 		T(a_mark_of_another_wan_is_a_leak),
+		T(a_connection_that_the_kernel_sends_elsewhere_is_remembered_there),
 		T(what_was_under_way_when_its_wan_was_taken_out_is_no_leak),
 		T(what_the_router_tells_its_neighbours_is_no_leak),
 		T(what_pcc_lan_in_counts_is_not_counted_again),
