@@ -330,7 +330,9 @@ static void the_outside_of_a_tunnel_is_no_leak(void **state)
 
 		shot = wan_out(2, 0, 0x100, &f);
 		moved_only(&shot, PCC_R_WAN_OUT_OTHER, PCC_R_MAX, __FILE__, __LINE__);
-		/* A tunnel of somebody on the LAN. */
+		/* A tunnel of somebody on the LAN, with another WAN's address. */
+		s.src = "10.0.1.2";
+		f = wan_frame(&s, 2);
 		shot = wan_out(2, B.lan, 0x100, &f);
 		moved_only(&shot, PCC_R_LEAK, PCC_R_MAX, __FILE__, __LINE__);
 		s = (struct spec){.proto = protos[i], .src = "2001:db8::1", .dst = "2001:db8::2"};
