@@ -101,6 +101,7 @@ fast_download wan1
 
 t_begin 'two sessions, the second in a VLAN: each is known by its pppd'
 dial wan2 dsl2.7 || t_bail 'no PPPoE in a VLAN'
+CLIENT2=$CLIENT
 t_assert_status 0 pcc attach --lan lan0 --wan wan1,wan2
 t_assert_eq "$(fastpath_of wan1) $(fastpath_of wan2)" 'xdp xdp' "fast path: $(fastpath_reason wan1), $(fastpath_reason wan2)"
 t_assert_eq "$(xdp_devices)" 'dsl dsl2 lan0' 'devices with XDP'
@@ -116,7 +117,7 @@ t_assert_status 0 pcc wan set wan1 --state up
 
 t_begin 'the sessions are the same as at the start: what keeps them up has passed'
 t_assert "wan1's pppd runs: $(tail -n 2 "$T_DIR/wan1.log")" test -e "/proc/$CLIENT1"
-t_assert "wan2's pppd runs" test -e "/proc/$CLIENT"
+t_assert "wan2's pppd runs" test -e "/proc/$CLIENT2"
 
 t_begin 'under the daemon a session that is dialled again has XDP again, with its new number'
 printf '%s\n' 'lan: [lan0]' 'wans:' '  - {interface: wan1}' '  - {interface: wan2}' >"$DAEMON_CONF"
@@ -125,6 +126,7 @@ if daemon_start; then
 	stop "$CLIENT1" 30
 	t_assert 'wan1 is down' poll_until 20 wan_is wan1 down
 	dial wan1 dsl
+	CLIENT1=$CLIENT
 	[[ $(rt cat /proc/net/pppoe | grep -w dsl) != "$before" ]] || t_fail 'the same session'
 	t_assert 'wan1 is up and in XDP again' poll_until 30 wan_in_xdp wan1
 	t_assert_status 0 pcc wan set wan2 --state down
@@ -135,4 +137,12 @@ fi
 t_begin 'after detach no card has a program'
 t_assert_status 0 pcc detach
 t_assert_eq "$(xdp_devices)" '' 'devices with XDP'
+
+# The servers start processes of their own for each session, which end with it.
+hung_up() {
+	[[ -z $(lab_strangers "$LAB") ]]
+}
+stop "$CLIENT1" 30
+stop "$CLIENT2" 30
+poll_until 30 hung_up || t_fail "the sessions do not end: $(lab_strangers "$LAB" | head -n 1)"
 t_ok
