@@ -154,7 +154,7 @@ nics() {
 }
 
 boot() {
-	local accel cpu args=() within=()
+	local accel cpu args=() within=() words=()
 	if $ICOUNT; then
 		# A processor with ERMS counts one instruction for each byte of rep movsb; Nehalem has none.
 		accel='tcg' cpu='Nehalem'
@@ -174,8 +174,8 @@ boot() {
 	}
 	if ((${#NICS[@]})); then
 		within=(unshare --net -- bash -c "$BRIDGES" bash "${NICS[@]}" --)
-		# shellcheck disable=SC2046
-		args+=($(nics))
+		read -rd '' -a words < <(nics)
+		args+=("${words[@]}")
 	fi
 	timeout -k 5 "$TIMEOUT_S" "${within[@]}" qemu-system-x86_64 -accel "$accel" -cpu "$cpu" -smp "$CPUS" -m "$MEMORY_MB" \
 		-display none -monitor none -no-reboot -nodefaults -serial file:"$WORK/console" \
