@@ -84,8 +84,10 @@ initramfs() {
 	local dir=$KERNEL/initramfs release name file
 	release=$(<"$KERNEL/release")
 	local lock
+	# Its name tells what it was made of: several checkouts may share the kernels.
+	INITRAMFS=$KERNEL/initramfs-$(cat "$HERE/init" "$HERE/boot.sh" | cksum | cut -d' ' -f1).gz
 	exec {lock}>"$KERNEL/lock" && flock "$lock" # another machine may start at this moment
-	[[ $KERNEL/initramfs.gz -nt $HERE/init && $KERNEL/initramfs.gz -nt $HERE/boot.sh ]] && {
+	[[ -e $INITRAMFS ]] && {
 		exec {lock}>&-
 		return
 	}
@@ -105,8 +107,8 @@ initramfs() {
 		fi
 		echo "$name" >>"$dir/modules/order"
 	done
-	(cd "$dir" && find . | cpio -o -H newc --quiet | gzip -1 >"$KERNEL/initramfs.gz.new") || stop 'initramfs: cpio failed'
-	mv "$KERNEL/initramfs.gz.new" "$KERNEL/initramfs.gz"
+	(cd "$dir" && find . | cpio -o -H newc --quiet | gzip -1 >"$INITRAMFS.new") || stop 'initramfs: cpio failed'
+	mv "$INITRAMFS.new" "$INITRAMFS"
 	rm -rf "$dir"
 	exec {lock}>&-
 }
@@ -117,7 +119,7 @@ kvm_works() {
 	[[ -w /dev/kvm ]] || return 1
 	[[ -e $answer ]] || {
 		if timeout 5 qemu-system-x86_64 -accel kvm -display none -serial none -monitor none \
-			-kernel "$KERNEL/vmlinuz" -initrd "$KERNEL/initramfs.gz" -m 512 -no-reboot \
+			-kernel "$KERNEL/vmlinuz" -initrd "$INITRAMFS" -m 512 -no-reboot \
 			-append 'panic=-1 pcc.probe quiet' >/dev/null 2>"$WORK/kvm.log" && [[ ! -s $WORK/kvm.log ]]; then
 			echo yes
 		else
@@ -159,7 +161,7 @@ boot() {
 	timeout -k 5 "$TIMEOUT_S" qemu-system-x86_64 -accel "$accel" -cpu "$cpu" -smp "$CPUS" -m "$MEMORY_MB" \
 		-display none -monitor none -nodefaults -serial file:"$WORK/console" \
 		-device virtio-serial -chardev file,id=log,path="$WORK/log" -device virtserialport,chardev=log,name=log \
-		-device virtio-rng-pci -kernel "$KERNEL/vmlinuz" -initrd "$KERNEL/initramfs.gz" \
+		-device virtio-rng-pci -kernel "$KERNEL/vmlinuz" -initrd "$INITRAMFS" \
 		-append "console=ttyS0 quiet loglevel=4 panic=-1 oops=panic mitigations=off pcc.out=${OUT:+1} pcc.disk=${DISK:+1} random.trust_cpu=on" \
 		"${args[@]}" "${EXTRA[@]}" </dev/null >"$WORK/qemu.log" 2>&1 &
 	QEMU_PID=$!

@@ -304,10 +304,10 @@ part_vlan() {
 	flowtable 'lan1, wan1, wan2'
 	attach_to lan1.7 tc
 	t_assert 'attach warns' grep -q "lan1.7: the flowtable 'inet user ft' takes established connections at lan1" "$T_DIR/err"
-	hold_start lan1 --dst 203.0.113.1 --port 7000 --count 4 --interval-ms 60
-	t_assert 'they are offloaded' poll_until 30 offloaded_is 4
+	hold_start lan1 --dst 203.0.113.1 --port 7000 --count 16 --interval-ms 60
+	t_assert 'they are offloaded' poll_until 30 offloaded_is 16
 	t_assert 'packets not seen are counted' poll_until 30 unseen_over 40
-	hold_unharmed 4
+	hold_unharmed 16
 	lets_go
 	hold_stop >/dev/null
 	t_assert_status 0 pcc detach
