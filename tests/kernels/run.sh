@@ -184,6 +184,7 @@ main() {
 	done
 	echo
 	table
+	echo
 	links_table
 	! $WRITE_DOCS || write_docs
 	echo
