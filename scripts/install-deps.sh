@@ -12,13 +12,12 @@ build_packages=(
 )
 run_packages=(iproute2 nftables procps util-linux kmod)
 test_packages=(
-	ppp pppoe wireguard-tools iputils-ping
 	libcmocka-dev valgrind clang-format cppcheck shellcheck jq python3
 	tcpdump ethtool conntrack strace curl man-db
 )
 # Virtual machines, and what their cases use.
 kernels_packages=(
-	qemu-system-x86 busybox-static cpio xz-utils
+	qemu-system-x86 busybox-static cpio xz-utils ppp pppoe wireguard-tools iputils-ping
 )
 
 missing() {
