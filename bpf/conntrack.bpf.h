@@ -54,6 +54,27 @@ static __always_inline __u32 ct_tuple(
 	return sizeof(to->ipv6);
 }
 
+/*
+ * The entry that has the tuple in one of its directions, *dir; to be given to bpf_ct_release().
+ * NULL where there is none, or no conntrack, or conntrack has no functions for the protocol.
+ */
+static __always_inline struct nf_conn *ct_find(
+	struct __sk_buff *skb, const struct pcc_tuple *t, __u32 *dir)
+{
+	struct pcc_ct_opts opts = {.netns_id = -1};
+	struct bpf_sock_tuple tuple = {};
+	struct nf_conn *ct;
+	__u32 len;
+
+	if (!pcc_have_ct || (t->proto != IPPROTO_TCP && t->proto != IPPROTO_UDP))
+		return NULL;
+	len = ct_tuple(&tuple, t, pcc_tuple_is_v4(t) ? PCC_V4 : PCC_V6);
+	opts.l4proto = t->proto;
+	ct = bpf_skb_ct_lookup(skb, &tuple, len, &opts, sizeof(opts));
+	*dir = opts.dir;
+	return ct;
+}
+
 static __always_inline union nf_inet_addr *ct_other_dst(struct nf_conn *ct, __u32 dir)
 {
 	return dir ? &ct->tuplehash[0].tuple.dst.u3 : &ct->tuplehash[1].tuple.dst.u3;
@@ -95,23 +116,16 @@ static __always_inline void ct_read(struct nf_conn *ct, const struct pcc_tuple *
 static __noinline int ct_lookup(struct __sk_buff *skb, const struct pcc_tuple *t,
 	struct pcc_ct_info *info, __u32 mask, __u32 mark)
 {
-	struct pcc_ct_opts opts = {.netns_id = -1};
-	struct bpf_sock_tuple tuple = {};
 	struct nf_conn *ct;
-	__u32 family, len;
+	__u32 dir;
 
 	if (!skb || !t || !info)
 		return 0;
 	__builtin_memset(info, 0, sizeof(*info));
-	if (!pcc_have_ct || (t->proto != IPPROTO_TCP && t->proto != IPPROTO_UDP))
-		return 0;
-	family = pcc_tuple_is_v4(t) ? PCC_V4 : PCC_V6;
-	len = ct_tuple(&tuple, t, family);
-	opts.l4proto = t->proto;
-	ct = bpf_skb_ct_lookup(skb, &tuple, len, &opts, sizeof(opts));
+	ct = ct_find(skb, t, &dir);
 	if (!ct)
 		return 0;
-	ct_read(ct, t, family, opts.dir, info);
+	ct_read(ct, t, pcc_tuple_is_v4(t) ? PCC_V4 : PCC_V6, dir, info);
 	/* One whole 32-bit store: the verifier takes nothing smaller for this field. */
 	if (mark && (info->mark & mask) != mark)
 		*(volatile __u32 *)&ct->mark = (info->mark & ~mask) | mark;

@@ -109,24 +109,19 @@ static __always_inline void ct_in_tuple(
 static __noinline int learn_ct(struct __sk_buff *skb, const struct pcc_tuple *out,
 	const struct pcc_meta *meta, struct pcc_tuple *in)
 {
-	struct pcc_ct_opts opts = {.netns_id = -1};
-	struct bpf_sock_tuple tuple = {};
 	struct pcc_tuple back;
 	struct nf_conn *ct;
-	__u32 family, len;
 	int err = -1;
+	__u32 dir;
 
-	if (!skb || !out || !meta || !in || !pcc_have_ct)
+	if (!skb || !out || !meta || !in)
 		return -1;
 	tuple_reverse(&back, out);
-	family = pcc_tuple_is_v4(&back) ? PCC_V4 : PCC_V6;
-	len = ct_tuple(&tuple, &back, family);
-	opts.l4proto = back.proto;
-	ct = bpf_skb_ct_lookup(skb, &tuple, len, &opts, sizeof(opts));
+	ct = ct_find(skb, &back, &dir);
 	if (!ct)
 		return -1;
 	if (ct_is_learnable(ct, back.proto)) {
-		ct_in_tuple(ct, !opts.dir, family, in);
+		ct_in_tuple(ct, !dir, pcc_tuple_is_v4(&back) ? PCC_V4 : PCC_V6, in);
 		/* It sees a packet in two seconds, perhaps data without its acknowledgement:
 		 * without this it would end a quiet connection after five minutes instead of five
 		 * days. */

@@ -62,23 +62,17 @@ static __always_inline int wan_in(struct __sk_buff *skb, const struct pcc_meta *
 static __noinline int ct_origin(
 	struct __sk_buff *skb, const struct pcc_tuple *out, struct pcc_tuple *in)
 {
-	struct pcc_ct_opts opts = {.netns_id = -1};
-	struct bpf_sock_tuple tuple = {};
 	struct pcc_tuple back;
 	struct nf_conn *ct;
-	__u32 family, len;
+	__u32 dir;
 
-	if (!skb || !out || !in || !pcc_have_ct ||
-		(out->proto != IPPROTO_TCP && out->proto != IPPROTO_UDP))
+	if (!skb || !out || !in)
 		return -1;
 	tuple_reverse(&back, out);
-	family = pcc_tuple_is_v4(&back) ? PCC_V4 : PCC_V6;
-	len = ct_tuple(&tuple, &back, family);
-	opts.l4proto = back.proto;
-	ct = bpf_skb_ct_lookup(skb, &tuple, len, &opts, sizeof(opts));
+	ct = ct_find(skb, &back, &dir);
 	if (!ct)
 		return -1;
-	ct_in_tuple(ct, !opts.dir, family, in);
+	ct_in_tuple(ct, !dir, pcc_tuple_is_v4(&back) ? PCC_V4 : PCC_V6, in);
 	bpf_ct_release(ct);
 	return 0;
 }
@@ -98,8 +92,8 @@ static __always_inline void conn_move(
 
 /*
  * A LAN's packet leaves by WAN wan_id and has another's mark: a rule or route of the user's came
- * first, which pcc_lan_in did not see (before 6.10 it sees no rule that looks at marks, sources or
- * ports). Nothing is wrong with that as long as the packet has this WAN's address: the connection
+ * first, which pcc_lan_in did not see (before 6.10 it sees no IPv4 rule that looks at marks or
+ * sources). Nothing is wrong with that as long as the packet has this WAN's address: the connection
  * is remembered where it really goes. Returns 0 for a leak.
  */
 static __noinline int wan_out_correct(

@@ -127,7 +127,7 @@ static void explain_print(
 
 /*
  * The mark decides only what no rule of the user's decides before. Not all of those are seen by the
- * data plane when it chooses (pccbpf(8), limits), so the kernel has the last word.
+ * data plane when it chooses (wan_out_correct() in bpf/), so the kernel has the last word.
  */
 static void ask_kernel(struct pcc_session *s, const struct pcc_tuple *tuple, uint32_t lan_ifindex,
 	struct pcc_dp_verdict *v)

@@ -310,7 +310,7 @@ static inline bool kernel_since(int major, int minor)
 }
 
 /*
- * Does the data plane see rules that look at marks, sources or ports before it decides (IPv4)?
+ * Does the data plane see rules that look at marks or sources before it decides (IPv4)?
  * Where it does not, the entry is corrected where the packet leaves.
  */
 static inline bool sees_rules(void)
