@@ -14,19 +14,10 @@ OUT=$ROOT/build/deb
 VERSION=''
 EDIT=''
 
-# Everything that somebody wrote: what git has, or would have; without git what is no build product.
-sources() {
-	if git rev-parse --is-inside-work-tree >/dev/null 2>&1; then
-		git ls-files -co --exclude-standard
-	else
-		find . -type f ! -path './build/*' | cut -c3-
-	fi
-}
-
 copy() {
 	rm -rf "$OUT"
 	mkdir -p "$OUT/src"
-	(cd "$ROOT" && sources | while read -r file; do [[ ! -e $file ]] || echo "$file"; done | cpio -pdm --quiet "$OUT/src")
+	(cd "$ROOT" && scripts/sources.sh | while read -r file; do [[ ! -e $file ]] || echo "$file"; done | cpio -pdm --quiet "$OUT/src")
 	cd "$OUT/src"
 	[[ -z $VERSION ]] || sed -i "1s/([^)]*)/($VERSION)/" debian/changelog
 	[[ -z $EDIT ]] || bash -c "$EDIT"

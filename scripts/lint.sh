@@ -29,15 +29,6 @@ shell_files() {
 	} | sort -u
 }
 
-# Everything that somebody wrote: what git has, or would have; without git what is no build product.
-all_files() {
-	if git rev-parse --is-inside-work-tree >/dev/null 2>&1; then
-		git ls-files -co --exclude-standard
-	else
-		find . -type f ! -path './build/*' | cut -c3-
-	fi
-}
-
 # One line per file.
 lint_format() {
 	local found
@@ -78,7 +69,7 @@ lint_shellcheck() {
 
 lint_space() {
 	local found
-	found=$(all_files | grep -v '^LICENSE' | tr '\n' '\0' | xargs -0 grep -InE '[[:space:]]+$' --)
+	found=$(scripts/sources.sh | grep -v '^LICENSE' | tr '\n' '\0' | xargs -0 grep -InE '[[:space:]]+$' --)
 	[[ -z $found ]] || {
 		printf '%s\n' "$found"
 		return 1
