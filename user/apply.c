@@ -690,11 +690,17 @@ int pcc_apply(struct pcc_session *s, struct pcc_config *cfg, const struct pcc_ap
 	struct pcc_err *err)
 {
 	int ret = apply_once(s, cfg, opts, err);
+	struct pcc_err why = {};
 
 	/* The NAT table has conntrack loaded, too: also where it could not be asked for alone. */
 	if (ret || opts->dry_run || !pcc_dp_gained_ct(&s->dp))
 		return ret;
 	s->cfg = *cfg;
 	s->state = PCC_DP_ATTACHED;
-	return apply_once(s, cfg, opts, err);
+	/* What was asked for is done, and stays: only the fast path would come on top. */
+	if (apply_once(s, cfg, opts, &why) && opts->warn) {
+		pcc_err_hint(&why, 0, "there is no fast path until the same command succeeds");
+		opts->warn(&why);
+	}
+	return 0;
 }
