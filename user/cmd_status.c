@@ -149,31 +149,37 @@ static json_t *wan_json(
 		link_trouble(s, wan) ? link_trouble(s, wan) : "up");
 }
 
-json_t *pcc_status_wans_json(struct pcc_session *s)
+static json_t *wans_json(struct pcc_session *s, const struct pcc_flowtable_status *ft)
 {
 	struct reasons *reasons = reasons_read(s);
-	struct pcc_flowtable_status ft;
 	json_t *wans = json_array();
 
-	pcc_flowtable_status_read(&ft, s);
 	for (uint32_t i = 0; i < s->cfg.nwans; i++) {
 		const struct pcc_wan_cfg *wan = &s->cfg.wans[i];
 		json_t *json = wan_json(s, wan, reasons);
 
-		pcc_flowtable_status_json(&ft, wan->ifindex, wan->id, json);
+		pcc_flowtable_status_json(ft, wan->ifindex, wan->id, json);
 		json_array_append_new(wans, json);
 	}
-	pcc_flowtable_status_free(&ft);
 	free(reasons);
 	return wans;
 }
 
-static json_t *lans_json(struct pcc_session *s)
+json_t *pcc_status_wans_json(struct pcc_session *s)
 {
 	struct pcc_flowtable_status ft;
-	json_t *lans = json_array();
+	json_t *wans;
 
 	pcc_flowtable_status_read(&ft, s);
+	wans = wans_json(s, &ft);
+	pcc_flowtable_status_free(&ft);
+	return wans;
+}
+
+static json_t *lans_json(struct pcc_session *s, const struct pcc_flowtable_status *ft)
+{
+	json_t *lans = json_array();
+
 	for (uint32_t i = 0; i < s->cfg.nlans; i++) {
 		uint32_t ifindex = s->cfg.lans[i].ifindex;
 		struct pcc_fastpath_now fp;
@@ -183,19 +189,21 @@ static json_t *lans_json(struct pcc_session *s)
 		json = json_pack("{s:s, s:s, s:s, s:s, s:s}", "name", s->cfg.lans[i].name, "hook",
 			hook_text(s, ifindex, true), "fastpath", fp.mode, "fastpath_reason", fp.why,
 			"fastpath_passes_by", fp.passes);
-		pcc_flowtable_status_json(&ft, ifindex, 0, json);
+		pcc_flowtable_status_json(ft, ifindex, 0, json);
 		json_array_append_new(lans, json);
 	}
-	pcc_flowtable_status_free(&ft);
 	return lans;
 }
 
 static json_t *status_json(struct pcc_session *s)
 {
+	struct pcc_flowtable_status ft;
+	json_t *json;
 	char mask[16];
 
+	pcc_flowtable_status_read(&ft, s);
 	snprintf(mask, sizeof(mask), "0x%x", s->cfg.mark_mask);
-	return json_pack("{s:b, s:s, s:s, s:s, s:I, s:I, s:s, s:I, s:s, s:s, s:b, s:b, s:o, s:o}",
+	json = json_pack("{s:b, s:s, s:s, s:s, s:I, s:I, s:s, s:I, s:s, s:s, s:b, s:b, s:o, s:o}",
 		"attached", 1, "version", PCC_VERSION, "classifier",
 		pcc_classifier_name(s->cfg.classifier), "scheme", pcc_scheme_name(s->cfg.scheme),
 		"buckets",
@@ -204,7 +212,9 @@ static json_t *status_json(struct pcc_session *s)
 		(json_int_t)s->cfg.max_conns, "nat", s->cfg.nat4 ? "masquerade" : "none", "nat6",
 		s->cfg.nat6 ? "masquerade" : "none", "conntrack_kfuncs",
 		!(s->dp.meta->flags & PCC_META_NO_CT), "daemon", pcc_run_alive(s->dp.dir), "lan",
-		lans_json(s), "wans", pcc_status_wans_json(s));
+		lans_json(s, &ft), "wans", wans_json(s, &ft));
+	pcc_flowtable_status_free(&ft);
+	return json;
 }
 
 /* The kernel takes routes away with a link, and does not bring them back. */
