@@ -396,6 +396,11 @@ udp_query() {
 	lan 1 bash -c 'exec 3<>"/dev/udp/$0/$1"; printf %s "$2" >&3; timeout 2 head -n 1 <&3' "$@"
 }
 
+# carrier_is DEVICE true|false: of the router.
+carrier_is() {
+	[[ $(rt ip -j link show "$1" | jq -r '.[0].flags | contains(["LOWER_UP"])') == "$2" ]]
+}
+
 # ---------------------------------------------------------------- states to compare
 
 # rt_state: what a command could leave behind in the router, one line each, without what changes by

@@ -26,10 +26,6 @@ sees() {
 	[[ $(wans_seen) == "$*" ]]
 }
 
-carrier_is() {
-	[[ $(rt ip -j link show "$1" | jq -r '.[0].flags | contains(["LOWER_UP"])') == "$2" ]]
-}
-
 # cable out|in I: of wanI
 cable() {
 	if [[ $1 == out ]]; then

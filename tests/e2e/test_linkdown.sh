@@ -66,10 +66,6 @@ is_used() {
 		grep -q " $(wan_address "$2" "$1") "
 }
 
-carrier_is() {
-	[[ $(rt ip -j link show "$1" | jq -r '.[0].flags | contains(["LOWER_UP"])') == "$2" ]]
-}
-
 link_down() {
 	if [[ $1 == carrier ]]; then
 		isp "${2#wan}" ip link set cust down

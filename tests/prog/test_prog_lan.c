@@ -163,8 +163,11 @@ static void a_users_rule_is_respected(void **state)
 	struct frame f;
 
 	(void)state;
-	if (!sees_rules())
+	if (!sees_rules()) {
+		print_message(
+			"skip: before 6.10 the way out corrects this (tests/e2e/test_userrules.sh)\n");
 		skip();
+	}
 	ip4("rule add from 192.168.1.10 ipproto udp sport 4444 prohibit pref 500 protocol 99\n");
 	check_bypass(&a, PCC_R_BYPASS_ROUTE);
 	f = lan_frame(&b);
@@ -384,8 +387,11 @@ static void a_users_rule_for_another_wan_overrides_the_mark(void **state)
 	struct frame f;
 
 	(void)state;
-	if (!sees_rules())
+	if (!sees_rules()) {
+		print_message(
+			"skip: before 6.10 the way out corrects this (tests/e2e/test_userrules.sh)\n");
 		skip();
+	}
 	ip4("rule add from 192.168.1.10 lookup 101 pref 500 protocol 99\n");
 	s.sport = port_of(s, 100, 2);
 	check_bypass(&s, PCC_R_BYPASS_ROUTE);

@@ -31,6 +31,7 @@ suite() {
 		grep -aE '^\[  FAILED|^\[  ERROR|^\[   LINE|^libbpf|Too large|verified|^pcc_' "$log" | head -n 40
 	else
 		echo "ok   $name: $p tests"
+		sed -n "s/^skip: /skip $name: /p" "$log"
 	fi
 	PASSED=$((PASSED + p)) FAILED=$((FAILED + f)) SKIPPED=$((SKIPPED + s))
 }

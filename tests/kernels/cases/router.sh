@@ -112,6 +112,22 @@ new_by_wan2() {
 	[[ $seen == "wan2 $COUNT" ]]
 }
 
+# With br_netfilter, which docker loads, conntrack and NAT see a frame of the LAN before the bridge's tc does.
+check_with_br_netfilter() {
+	local call=/proc/sys/net/bridge/bridge-nf-call-iptables mode
+	t_begin 'br_netfilter is off till here, and on from here'
+	if [[ -e $call ]]; then
+		t_skip 'it was on from the start'
+	else
+		modprobe br_netfilter || t_fail 'there is no module br_netfilter'
+		t_assert_eq "$(rt cat $call)" 1 "$call"
+		rt_state >"$T_DIR/before"
+		for mode in off tc xdp; do
+			check_mode "$mode"
+		done
+	fi
+}
+
 # The cable of WAN 1 is pulled and put back under the daemon.
 check_failover() {
 	t_begin 'daemon: a WAN that loses its carrier is out, what is new goes by the other'
@@ -142,6 +158,7 @@ main() {
 	for mode in off tc xdp; do
 		check_mode $mode
 	done
+	check_with_br_netfilter
 	check_failover
 }
 
