@@ -22,7 +22,7 @@ build() {
 			tail -n 20 "$LOGS/arm64-build.log"
 			stop 'the build failed'
 		}
-	"$ROOT/tests/portability/stack.py" "$OUT"/arm64/bpf/*.bpf.o >/dev/null || stop 'too much stack'
+	"$ROOT/tests/portability/stack.py" --limit 480 "$OUT"/arm64/bpf/*.bpf.o >/dev/null || stop 'too much stack'
 }
 
 # one CASE: in a machine of its own, where build/ is the build for it.

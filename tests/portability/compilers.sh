@@ -62,7 +62,7 @@ one_build() { # ROOT CLANG FIRST
 	local name=$1-$2
 	step "$name" build build "$1" "$2" all unit tools
 	[[ ${RESULT[$name build]} == ok ]] || return
-	step "$name" stack "$ROOT/tests/portability/stack.py" "$OUT/$name"/bpf/*.bpf.o
+	step "$name" stack "$ROOT/tests/portability/stack.py" --limit 480 "$OUT/$name"/bpf/*.bpf.o
 	step "$name" programs tests "$1" "$2" "${PROGRAMS[@]}"
 	$3 || return 0
 	step "$name" bench build "$1" "$2" bench-build
