@@ -112,8 +112,8 @@ in_root() {
 	unshare --mount -- bash -c '
 		root=$0 checkout=$1
 		shift
-		mkdir -p "$root$checkout" && mount --bind "$checkout" "$root$checkout" && mount --rbind /dev "$root/dev" &&
-			mount -t proc proc "$root/proc" && mount --rbind /sys "$root/sys" && mount -t tmpfs run "$root/run" &&
-			mount -t tmpfs tmp "$root/tmp" && exec chroot "$root" bash -c "cd \"\$0\" && exec \"\$@\"" "$checkout" "$@"
+		mount --rbind /dev "$root/dev" && mount -t proc proc "$root/proc" && mount --rbind /sys "$root/sys" &&
+			mount -t tmpfs run "$root/run" && mount -t tmpfs tmp "$root/tmp" && mkdir -p "$root$checkout" &&
+			mount --bind "$checkout" "$root$checkout" && exec chroot "$root" bash -c "cd \"\$0\" && exec \"\$@\"" "$checkout" "$@"
 		' "$root" "$ROOT" "$@"
 }
