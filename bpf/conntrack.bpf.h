@@ -56,10 +56,11 @@ static __always_inline __u32 ct_tuple(
 
 /*
  * The entry that has the tuple in one of its directions, *dir; to be given to bpf_ct_release().
- * NULL where there is none, or no conntrack, or conntrack has no functions for the protocol.
+ * NULL where there is none, or no conntrack, or conntrack has no functions for the protocol. family
+ * is the tuple's: asked for once by the caller, since old verifiers walk each answer anew.
  */
 static __always_inline struct nf_conn *ct_find(
-	struct __sk_buff *skb, const struct pcc_tuple *t, __u32 *dir)
+	struct __sk_buff *skb, const struct pcc_tuple *t, __u32 family, __u32 *dir)
 {
 	struct pcc_ct_opts opts = {.netns_id = -1};
 	struct bpf_sock_tuple tuple = {};
@@ -68,7 +69,7 @@ static __always_inline struct nf_conn *ct_find(
 
 	if (!pcc_have_ct || (t->proto != IPPROTO_TCP && t->proto != IPPROTO_UDP))
 		return NULL;
-	len = ct_tuple(&tuple, t, pcc_tuple_is_v4(t) ? PCC_V4 : PCC_V6);
+	len = ct_tuple(&tuple, t, family);
 	opts.l4proto = t->proto;
 	ct = bpf_skb_ct_lookup(skb, &tuple, len, &opts, sizeof(opts));
 	*dir = opts.dir;
@@ -116,16 +117,17 @@ static __always_inline void ct_read(struct nf_conn *ct, const struct pcc_tuple *
 static __noinline int ct_lookup(struct __sk_buff *skb, const struct pcc_tuple *t,
 	struct pcc_ct_info *info, __u32 mask, __u32 mark)
 {
+	__u32 family, dir;
 	struct nf_conn *ct;
-	__u32 dir;
 
 	if (!skb || !t || !info)
 		return 0;
 	__builtin_memset(info, 0, sizeof(*info));
-	ct = ct_find(skb, t, &dir);
+	family = pcc_tuple_is_v4(t) ? PCC_V4 : PCC_V6;
+	ct = ct_find(skb, t, family, &dir);
 	if (!ct)
 		return 0;
-	ct_read(ct, t, pcc_tuple_is_v4(t) ? PCC_V4 : PCC_V6, dir, info);
+	ct_read(ct, t, family, dir, info);
 	/* One whole 32-bit store: the verifier takes nothing smaller for this field. */
 	if (mark && (info->mark & mask) != mark)
 		*(volatile __u32 *)&ct->mark = (info->mark & ~mask) | mark;

@@ -111,15 +111,16 @@ static __noinline int learn_ct(struct __sk_buff *skb, const struct pcc_tuple *ba
 {
 	struct nf_conn *ct;
 	int err = -1;
-	__u32 dir;
+	__u32 family, dir;
 
 	if (!skb || !back || !meta || !in)
 		return -1;
-	ct = ct_find(skb, back, &dir);
+	family = pcc_tuple_is_v4(back) ? PCC_V4 : PCC_V6;
+	ct = ct_find(skb, back, family, &dir);
 	if (!ct)
 		return -1;
 	if (ct_is_learnable(ct, back->proto)) {
-		ct_in_tuple(ct, !dir, pcc_tuple_is_v4(back) ? PCC_V4 : PCC_V6, in);
+		ct_in_tuple(ct, !dir, family, in);
 		/* It sees a packet in two seconds, perhaps data without its acknowledgement:
 		 * without this it would end a quiet connection after five minutes instead of five
 		 * days. */

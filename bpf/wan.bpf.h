@@ -64,14 +64,15 @@ static __noinline int ct_origin(
 	struct __sk_buff *skb, const struct pcc_tuple *back, struct pcc_tuple *in)
 {
 	struct nf_conn *ct;
-	__u32 dir;
+	__u32 family, dir;
 
 	if (!skb || !back || !in)
 		return -1;
-	ct = ct_find(skb, back, &dir);
+	family = pcc_tuple_is_v4(back) ? PCC_V4 : PCC_V6;
+	ct = ct_find(skb, back, family, &dir);
 	if (!ct)
 		return -1;
-	ct_in_tuple(ct, !dir, pcc_tuple_is_v4(back) ? PCC_V4 : PCC_V6, in);
+	ct_in_tuple(ct, !dir, family, in);
 	bpf_ct_release(ct);
 	return 0;
 }
