@@ -64,7 +64,8 @@ $(BUILD)/pccbpf: $(BUILD)/user/main.o $(USER_OBJ)
 	$(say) LINK $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(LIBS)
 
-$(BUILD)/user/%.o: user/%.c $(SKELS) $(BUILD)/flags
+# Which of them need which skeleton is in their lists of headers, once they have been compiled.
+$(BUILD)/user/%.o: user/%.c $(BUILD)/flags | $(SKELS)
 	$(say) CC $@
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CSTD) $(WARN) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@

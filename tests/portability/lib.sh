@@ -16,6 +16,18 @@ stop() {
 	exit 2
 }
 
+# docs_write NAME: standard input goes between the two marks of that name in the document.
+docs_write() {
+	local docs=$ROOT/docs/PORTABILITY.md
+	{
+		sed "/<!-- $1 begin -->/q" "$docs"
+		printf '\n'
+		cat
+		printf '\n'
+		sed -n "/<!-- $1 end -->/,\$p" "$docs"
+	} >"$docs.new" && mv "$docs.new" "$docs"
+}
+
 require() {
 	local tool
 	((EUID == 0)) || stop 'needs root'
