@@ -74,9 +74,12 @@ $(BUILD)/user/%.o: user/%.c $(BUILD)/flags | $(SKELS)
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
 	@echo '$(CC) $(CFLAGS) $(CPPFLAGS)' | cmp -s - $@ || echo '$(CC) $(CFLAGS) $(CPPFLAGS)' > $@
+$(BUILD)/bpf-flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(CLANG) $(BPFFLAGS)' | cmp -s - $@ || echo '$(CLANG) $(BPFFLAGS)' > $@
 FORCE:
 
-$(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c
+$(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c $(BUILD)/bpf-flags
 	$(say) BPF $@
 	@mkdir -p $(@D)
 	$(Q)$(CLANG) $(BPFFLAGS) -MMD -MP -MF $(@:.o=.d) -MT $@ -c $< -o $@.tmp

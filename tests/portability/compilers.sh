@@ -42,9 +42,9 @@ build() { # ROOT CLANG TARGET...
 	in_root "$root" make -j"$(nproc)" --no-print-directory "BUILD=build/portability/$root" "CLANG=clang-$clang" "$@"
 }
 
-# build_with ROOT CLANG: what is compiled by clang is new; a copy of it stays.
+# build_with ROOT CLANG: make sees that the compiler of the BPF programs is another one; a copy of them stays.
 build_with() {
-	rm -rf "${OUT:?}/$1/bpf" "${OUT:?}/$1-$2"
+	rm -rf "${OUT:?}/$1-$2"
 	# shellcheck disable=SC2046
 	build "$1" "$2" all $(test_files "$1" "${PROGRAMS[@]}") || return
 	mkdir -p "$OUT/$1-$2"
