@@ -43,7 +43,8 @@ PROG_BIN := $(PROG_SRC:tests/prog/%.c=$(BUILD)/tests/%)
 TOOL_SRC := $(wildcard tests/tools/*.c)
 TOOL_BIN := $(TOOL_SRC:tests/tools/%.c=$(BUILD)/%)
 
-SKELS    := $(patsubst %,$(BUILD)/bpf/%.skel.h,pccbpf pccbpf_xdp pccbpf_neigh pccbpf_own)
+BPF_OBJ  := $(patsubst %,$(BUILD)/bpf/%.bpf.o,pccbpf pccbpf_xdp pccbpf_neigh pccbpf_own)
+SKELS    := $(BPF_OBJ:.bpf.o=.skel.h)
 
 ifeq ($(V),1)
 Q :=
@@ -56,7 +57,6 @@ endif
 .PHONY: all tools unit install uninstall deps deps-all lint demo deb clean
 .PHONY: test check check-unit test-kernels test-compilers test-arm64 test-system
 .DELETE_ON_ERROR:
-.SECONDARY:
 
 all: $(BUILD)/pccbpf $(BUILD)/pccbpf.8 $(BUILD)/pccbpf.yaml.5 $(BUILD)/pccbpf.service
 
@@ -64,7 +64,8 @@ $(BUILD)/pccbpf: $(BUILD)/user/main.o $(USER_OBJ)
 	$(say) LINK $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(LIBS)
 
-$(BUILD)/user/%.o: user/%.c $(SKELS) $(BUILD)/flags
+# Which of them need which skeleton is in their lists of headers, once they have been compiled.
+$(BUILD)/user/%.o: user/%.c $(BUILD)/flags | $(SKELS)
 	$(say) CC $@
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CSTD) $(WARN) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
@@ -73,15 +74,18 @@ $(BUILD)/user/%.o: user/%.c $(SKELS) $(BUILD)/flags
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
 	@echo '$(CC) $(CFLAGS) $(CPPFLAGS)' | cmp -s - $@ || echo '$(CC) $(CFLAGS) $(CPPFLAGS)' > $@
+$(BUILD)/bpf-flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(CLANG) $(BPFFLAGS)' | cmp -s - $@ || echo '$(CLANG) $(BPFFLAGS)' > $@
 FORCE:
 
-$(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c
+$(BPF_OBJ): $(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c $(BUILD)/bpf-flags
 	$(say) BPF $@
 	@mkdir -p $(@D)
 	$(Q)$(CLANG) $(BPFFLAGS) -MMD -MP -MF $(@:.o=.d) -MT $@ -c $< -o $@.tmp
 	$(Q)$(BPFTOOL) gen object $@ $@.tmp && rm $@.tmp
 
-$(BUILD)/bpf/%.skel.h: $(BUILD)/bpf/%.bpf.o
+$(SKELS): $(BUILD)/bpf/%.skel.h: $(BUILD)/bpf/%.bpf.o
 	$(say) SKEL $@
 	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf > $@
 

@@ -14,6 +14,7 @@ BENCH_BPF := gen sink path
 BENCH_C := bench util topo traffic streams variant stand measure wan_add plan report
 BENCH_BIN := $(BENCH_OUT)/pccbench
 BENCH_SKEL := $(BENCH_BPF:%=$(BENCH_OUT)/%.skel.h)
+.SECONDARY: $(BENCH_BPF:%=$(BENCH_OUT)/%.bpf.o)
 BENCH_ARGS ?=
 
 BENCH_BPF_CFLAGS := -g -O2 -Wall -Wextra -Werror -target bpf -mcpu=v3 \

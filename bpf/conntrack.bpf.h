@@ -37,38 +37,30 @@ struct pcc_ct_info {
 	__be32 nat_addr[4]; /* this one, v4-mapped */
 };
 
-/* Which of the two directions of a connection a tuple is asked for in. */
-enum ct_way {
-	CT_AS_IT_IS,
-	CT_TURNED, /* source and destination exchanged, without a copy, which would cost stack */
-};
-
-static __always_inline __u32 ct_tuple4(
-	struct bpf_sock_tuple *to, const struct pcc_tuple *t, enum ct_way way)
+static __always_inline __u32 ct_tuple(
+	struct bpf_sock_tuple *to, const struct pcc_tuple *t, __u32 family)
 {
-	to->ipv4.saddr = way == CT_TURNED ? t->dst[3] : t->src[3];
-	to->ipv4.daddr = way == CT_TURNED ? t->src[3] : t->dst[3];
-	to->ipv4.sport = way == CT_TURNED ? t->dport : t->sport;
-	to->ipv4.dport = way == CT_TURNED ? t->sport : t->dport;
-	return sizeof(to->ipv4);
-}
-
-static __always_inline __u32 ct_tuple6(
-	struct bpf_sock_tuple *to, const struct pcc_tuple *t, enum ct_way way)
-{
-	addr_copy6(to->ipv6.saddr, way == CT_TURNED ? t->dst : t->src);
-	addr_copy6(to->ipv6.daddr, way == CT_TURNED ? t->src : t->dst);
-	to->ipv6.sport = way == CT_TURNED ? t->dport : t->sport;
-	to->ipv6.dport = way == CT_TURNED ? t->sport : t->dport;
+	if (family == PCC_V4) {
+		to->ipv4.saddr = t->src[3];
+		to->ipv4.daddr = t->dst[3];
+		to->ipv4.sport = t->sport;
+		to->ipv4.dport = t->dport;
+		return sizeof(to->ipv4);
+	}
+	addr_copy6(to->ipv6.saddr, t->src);
+	addr_copy6(to->ipv6.daddr, t->dst);
+	to->ipv6.sport = t->sport;
+	to->ipv6.dport = t->dport;
 	return sizeof(to->ipv6);
 }
 
 /*
  * The entry that has the tuple in one of its directions, *dir; to be given to bpf_ct_release().
- * NULL where there is none, or no conntrack, or conntrack has no functions for the protocol.
+ * NULL where there is none, or no conntrack, or conntrack has no functions for the protocol. family
+ * is the tuple's: asked for once by the caller, since old verifiers walk each answer anew.
  */
 static __always_inline struct nf_conn *ct_find(
-	struct __sk_buff *skb, const struct pcc_tuple *t, enum ct_way way, __u32 *dir)
+	struct __sk_buff *skb, const struct pcc_tuple *t, __u32 family, __u32 *dir)
 {
 	struct pcc_ct_opts opts = {.netns_id = -1};
 	struct bpf_sock_tuple tuple = {};
@@ -77,7 +69,7 @@ static __always_inline struct nf_conn *ct_find(
 
 	if (!pcc_have_ct || (t->proto != IPPROTO_TCP && t->proto != IPPROTO_UDP))
 		return NULL;
-	len = pcc_tuple_is_v4(t) ? ct_tuple4(&tuple, t, way) : ct_tuple6(&tuple, t, way);
+	len = ct_tuple(&tuple, t, family);
 	opts.l4proto = t->proto;
 	ct = bpf_skb_ct_lookup(skb, &tuple, len, &opts, sizeof(opts));
 	*dir = opts.dir;
@@ -125,16 +117,17 @@ static __always_inline void ct_read(struct nf_conn *ct, const struct pcc_tuple *
 static __noinline int ct_lookup(struct __sk_buff *skb, const struct pcc_tuple *t,
 	struct pcc_ct_info *info, __u32 mask, __u32 mark)
 {
+	__u32 family, dir;
 	struct nf_conn *ct;
-	__u32 dir;
 
 	if (!skb || !t || !info)
 		return 0;
 	__builtin_memset(info, 0, sizeof(*info));
-	ct = ct_find(skb, t, CT_AS_IT_IS, &dir);
+	family = pcc_tuple_is_v4(t) ? PCC_V4 : PCC_V6;
+	ct = ct_find(skb, t, family, &dir);
 	if (!ct)
 		return 0;
-	ct_read(ct, t, pcc_tuple_is_v4(t) ? PCC_V4 : PCC_V6, dir, info);
+	ct_read(ct, t, family, dir, info);
 	/* One whole 32-bit store: the verifier takes nothing smaller for this field. */
 	if (mark && (info->mark & mask) != mark)
 		*(volatile __u32 *)&ct->mark = (info->mark & ~mask) | mark;

@@ -545,10 +545,8 @@ static __always_inline int lan_out(struct __sk_buff *skb, const struct pcc_meta 
 	if (conn_wants_ct_mark(conn, conn->rx_packets, p.tuple.proto))
 		conn_mark_ct(skb, &p.tuple, meta, conn);
 	if (meta->flags & PCC_META_FASTPATH && conn->tx_packets &&
-		worth_learning(conn->rx_packets, p.tuple.proto)) {
-		tuple_turn(&p.tuple);
+		worth_learning(conn->rx_packets, p.tuple.proto))
 		learn(skb, &p, meta, 1);
-	}
 	count_bucket_rx(meta, p.family, conn->bucket, skb->len);
 	count_wan_rx(conn->wan_id, skb->len);
 	return PCC_R_WAN_REPLY;

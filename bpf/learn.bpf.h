@@ -104,26 +104,27 @@ static __always_inline void ct_in_tuple(
 	to->pad[0] = to->pad[1] = to->pad[2] = 0;
 }
 
-/* Finds the connection of the packet that leaves with `out`, and the tuple it came in with. 0 if
- * learnable. */
-static __noinline int learn_ct(struct __sk_buff *skb, const struct pcc_tuple *out,
+/* Finds the connection of the packet that leaves, by the tuple of the way back, and the tuple that
+ * it came in with. 0 if learnable. */
+static __noinline int learn_ct(struct __sk_buff *skb, const struct pcc_tuple *back,
 	const struct pcc_meta *meta, struct pcc_tuple *in)
 {
 	struct nf_conn *ct;
 	int err = -1;
-	__u32 dir;
+	__u32 family, dir;
 
-	if (!skb || !out || !meta || !in)
+	if (!skb || !back || !meta || !in)
 		return -1;
-	ct = ct_find(skb, out, CT_TURNED, &dir);
+	family = pcc_tuple_is_v4(back) ? PCC_V4 : PCC_V6;
+	ct = ct_find(skb, back, family, &dir);
 	if (!ct)
 		return -1;
-	if (ct_is_learnable(ct, out->proto)) {
-		ct_in_tuple(ct, !dir, pcc_tuple_is_v4(out) ? PCC_V4 : PCC_V6, in);
+	if (ct_is_learnable(ct, back->proto)) {
+		ct_in_tuple(ct, !dir, family, in);
 		/* It sees a packet in two seconds, perhaps data without its acknowledgement:
 		 * without this it would end a quiet connection after five minutes instead of five
 		 * days. */
-		if (out->proto == IPPROTO_TCP && meta->tcp_timeout_ms)
+		if (back->proto == IPPROTO_TCP && meta->tcp_timeout_ms)
 			bpf_ct_change_timeout(ct, meta->tcp_timeout_ms);
 		err = 0;
 	}
@@ -295,8 +296,9 @@ static __always_inline void learn_store(
 }
 
 /*
- * Learns from a packet that the kernel has forwarded and that is about to leave. Whatever is not
- * plain is not learned, and stays with the kernel.
+ * Learns from a packet that the kernel has forwarded and that is about to leave. p->tuple is that
+ * of the way back here, the packet's reversed. Whatever is not plain is not learned, and stays with
+ * the kernel.
  */
 static __noinline int learn(struct __sk_buff *skb, const struct pcc_packet *p,
 	const struct pcc_meta *meta, __u32 to_lan)
@@ -324,10 +326,10 @@ static __noinline int learn(struct __sk_buff *skb, const struct pcc_packet *p,
 	if (learn_ct(skb, &p->tuple, meta, &s->flow.in))
 		return 0;
 	pcc_flow_key_of(&s->key, &s->flow.in, in_ifindex, p->family == PCC_V6);
-	addr_copy6(s->flow.src, p->tuple.src);
-	addr_copy6(s->flow.dst, p->tuple.dst);
-	s->flow.sport = p->tuple.sport;
-	s->flow.dport = p->tuple.dport;
+	addr_copy6(s->flow.src, p->tuple.dst);
+	addr_copy6(s->flow.dst, p->tuple.src);
+	s->flow.sport = p->tuple.dport;
+	s->flow.dport = p->tuple.sport;
 	s->flow.egress_ifindex = skb->ifindex;
 	s->flow.flags = (p->family == PCC_V6 ? PCC_FLOW_V6 : 0) | (to_lan ? PCC_FLOW_TO_LAN : 0);
 	flow_conn_key(&s->conn_key, &s->flow);
@@ -359,7 +361,6 @@ static __noinline int learn_to_port(struct __sk_buff *skb, const struct pcc_meta
 		return 0;
 	tuple_turn(&p.tuple); /* the connection's key */
 	conn = bpf_map_lookup_elem(&pcc_conns, &p.tuple);
-	tuple_turn(&p.tuple);
 	if (conn && conn->wan_id == iface->wan_id && conn->tx_packets &&
 		worth_learning(conn->rx_packets, p.tuple.proto))
 		learn(skb, &p, meta, 1);
@@ -373,6 +374,7 @@ static __noinline int learn_to_wan(struct __sk_buff *skb, const struct pcc_meta 
 
 	if (!skb || !meta || parse_packet(skb, &p))
 		return 0;
+	tuple_turn(&p.tuple);
 	return learn(skb, &p, meta, 0);
 }
 

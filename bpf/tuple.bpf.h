@@ -24,7 +24,8 @@ static __always_inline void addr_copy6(__be32 to[4], const __be32 from[4])
 	to[3] = from[3];
 }
 
-/* The same in place: two tuples beside each other cost stack, of which 6.1 gives little. */
+/* Exchanges source and destination in place: two tuples beside each other cost stack, of which 6.1
+ * gives little. */
 static __always_inline void tuple_turn(struct pcc_tuple *t)
 {
 	__be16 port = t->sport;

@@ -58,19 +58,21 @@ static __always_inline int wan_in(struct __sk_buff *skb, const struct pcc_meta *
 	return PCC_R_WAN_IN;
 }
 
-/* The tuple that a packet which leaves had when it came in, as conntrack knows it. 0 if it does. */
+/* The tuple that a packet which leaves had when it came in, by that of the way back, as conntrack
+ * knows it. 0 if it does. */
 static __noinline int ct_origin(
-	struct __sk_buff *skb, const struct pcc_tuple *out, struct pcc_tuple *in)
+	struct __sk_buff *skb, const struct pcc_tuple *back, struct pcc_tuple *in)
 {
 	struct nf_conn *ct;
-	__u32 dir;
+	__u32 family, dir;
 
-	if (!skb || !out || !in)
+	if (!skb || !back || !in)
 		return -1;
-	ct = ct_find(skb, out, CT_TURNED, &dir);
+	family = pcc_tuple_is_v4(back) ? PCC_V4 : PCC_V6;
+	ct = ct_find(skb, back, family, &dir);
 	if (!ct)
 		return -1;
-	ct_in_tuple(ct, !dir, pcc_tuple_is_v4(out) ? PCC_V4 : PCC_V6, in);
+	ct_in_tuple(ct, !dir, family, in);
 	bpf_ct_release(ct);
 	return 0;
 }
@@ -113,7 +115,8 @@ static __noinline int wan_out_correct(
 		return 0;
 	if (!owner)
 		in = p.tuple;
-	else if (ct_origin(skb, &p.tuple, &in))
+	tuple_turn(&p.tuple);
+	if (owner && ct_origin(skb, &p.tuple, &in))
 		return 1;
 	conn = bpf_map_lookup_elem(&pcc_conns, &in);
 	if (conn && conn->wan_id && conn->wan_id != wan_id && conn->origin == PCC_ORIGIN_LAN)

@@ -3,9 +3,12 @@
 #
 # compilers.sh [ROOT...]: builds with the compilers and libraries of Debian 12 and 13 (bookworm, trixie), each in a root of
 # its own with nothing in it but what building needs, with warnings as errors; runs the unit tests and the program tests
-# there; has Debian's kernels load what came out. A table at the end; exit status 1 if anything failed.
+# there; has Debian's kernels load what came out. A table at the end; exit status 1 if anything failed. Where all of it was
+# run, the table is written into docs/PORTABILITY.md.
 #
-# Everything is below build/: roots, builds (build/portability/ROOT-CLANG), logs (build/logs/portability).
+# Everything is below build/: roots, builds (build/portability/ROOT, and ROOT-CLANG with the BPF objects of each compiler),
+# logs (build/logs/portability). The first compiler of a root builds everything; the others only the BPF programs and what
+# contains them, since the C compiler is the same.
 #
 # shellcheck disable=SC2317 # steps are called by their name
 set -uo pipefail
@@ -36,13 +39,26 @@ step() {
 build() { # ROOT CLANG TARGET...
 	local root=$1 clang=$2
 	shift 2
-	in_root "$root" make -j"$(nproc)" --no-print-directory "BUILD=build/portability/$root-$clang" "CLANG=clang-$clang" "$@"
+	in_root "$root" make -j"$(nproc)" --no-print-directory "BUILD=build/portability/$root" "CLANG=clang-$clang" "$@"
 }
 
-# tests ROOT CLANG NAME...: all that fail are named.
+# build_with ROOT CLANG: make sees that the compiler of the BPF programs is another one; a copy of them stays.
+build_with() {
+	rm -rf "${OUT:?}/$1-$2"
+	# shellcheck disable=SC2046
+	build "$1" "$2" all $(test_files "$1" "${PROGRAMS[@]}") || return
+	mkdir -p "$OUT/$1-$2"
+	cp -r "$OUT/$1/bpf" "$OUT/$1-$2/bpf"
+}
+
+test_files() { # ROOT NAME...
+	printf "build/portability/$1/tests/%s\n" "${@:2}"
+}
+
+# tests ROOT NAME...: all that fail are named.
 tests() {
-	local at=build/portability/$1-$2 root=$1
-	shift 2
+	local at=build/portability/$1 root=$1
+	shift
 	# shellcheck disable=SC2016
 	in_root "$root" bash -c 'ip link set lo up 2>/dev/null; failed=0
 		for test; do
@@ -60,15 +76,15 @@ unit_tests() {
 
 one_build() { # ROOT CLANG FIRST
 	local name=$1-$2
-	step "$name" build build "$1" "$2" all unit tools
+	step "$name" build build_with "$1" "$2"
 	[[ ${RESULT[$name build]} == ok ]] || return
-	step "$name" stack "$ROOT/tests/portability/stack.py" "$OUT/$name"/bpf/*.bpf.o
-	step "$name" programs tests "$1" "$2" "${PROGRAMS[@]}"
+	step "$name" stack "$ROOT/tests/portability/stack.py" --limit 480 "$OUT/$name"/bpf/*.bpf.o
+	step "$name" programs tests "$1" "${PROGRAMS[@]}"
 	$3 || return 0
-	step "$name" bench build "$1" "$2" bench-build
+	step "$name" rest build "$1" "$2" unit tools bench-build
 	# shellcheck disable=SC2046
-	step "$name" unit tests "$1" "$2" $(unit_tests)
-	step "$name" smoke in_root "$1" bash -c "mount --bind build/portability/$name build && tests/portability/smoke.sh"
+	step "$name" unit tests "$1" $(unit_tests)
+	step "$name" smoke in_root "$1" bash -c "mount --bind build/portability/$1 build && tests/portability/smoke.sh"
 }
 
 # What all compilers made, loaded by another kernel: one machine for all.
@@ -88,10 +104,10 @@ other_kernel() { # LINUX NAME...
 	echo "Linux $linux: see ${log#"$ROOT"/}"
 }
 
-# A build for Debian 13 in a whole system of its own kind under another kernel.
+# A whole system of that Debian, with what it has built, under another kernel.
 other_system() { # LINUX ROOT CLANG
 	step "$2-$3" "smoke-$1" "$ROOT/tests/kernels/boot.sh" --timeout 580 --root "$ROOTS/$2" "$1" \
-		bash -c "mount --bind build/portability/$2-$3 build && tests/portability/smoke.sh"
+		bash -c "mount --bind build/portability/$2 build && tests/portability/smoke.sh"
 }
 
 version() { # ROOT PACKAGE
@@ -102,16 +118,33 @@ version() { # ROOT PACKAGE
 row() { # ROOT CLANG
 	local name=$1-$2 what
 	printf '| %s | %s | %s | %s | %s |' "$1" "$(version "$1" gcc)" "$(version "$1" libbpf-dev)" "$(version "$1" libxdp-dev)" "$2"
-	for what in build unit programs stack smoke "${LINUX[@]}"; do
+	for what in build stack programs "${LINUX[@]/#/load-}" unit smoke smoke-6.12; do
 		printf ' %s |' "${RESULT[$name $what]:-}"
 	done
 	echo
 }
 
+# table "ROOT CLANG"...
+table() {
+	local here root
+	here=$(uname -r | cut -d. -f1,2)
+	printf '| Debian | gcc | libbpf | libxdp | clang | builds | stack | program tests, Linux %s |' "$here"
+	printf ' loads, Linux %s |' "${LINUX[@]}"
+	printf ' unit tests | traffic, Linux %s | traffic, Linux 6.12 |\n' "$here"
+	printf '|%s\n' "$(printf ' --- |%.0s' {1..11} "${LINUX[@]}")"
+	for root; do
+		# shellcheck disable=SC2086
+		row $root
+	done
+}
+
 main() {
-	local root clang first names=() rows=()
+	local root clang first all='' names=() rows=()
 	require mmdebstrap unshare qemu-system-x86_64
-	((${#})) || set -- bookworm trixie
+	((${#})) || {
+		set -- bookworm trixie
+		all=1
+	}
 	mkdir -p "$OUT" "$LOGS"
 	"$ROOT/tests/kernels/fetch.sh" "${LINUX[@]}" >/dev/null || exit 1
 	for root; do
@@ -123,22 +156,14 @@ main() {
 			names+=("$root-$clang")
 			rows+=("$root $clang")
 		done
+		other_system 6.12 "$root" "$clang"
 	done
 	for linux in "${LINUX[@]}"; do
 		other_kernel "$linux" "${names[@]}"
 	done
-	for root; do
-		clang=$(compilers "$root")
-		other_system 6.12 "$root" "${clang%% *}"
-	done
 	echo
-	echo '| Debian | gcc | libbpf | libxdp | clang | build | unit | programs, here | stack | smoke, here |' \
-		"$(printf 'loads: Linux %s | ' "${LINUX[@]}")"
-	echo "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | $(printf -- '--- | %.0s' "${LINUX[@]}")"
-	for root in "${rows[@]}"; do
-		# shellcheck disable=SC2086
-		row $root
-	done
+	table "${rows[@]}"
+	[[ -z $all ]] || table "${rows[@]}" | docs_write compilers
 	exit $((FAILED != 0))
 }
 

@@ -16,6 +16,18 @@ stop() {
 	exit 2
 }
 
+# docs_write NAME: standard input goes between the two marks of that name in the document.
+docs_write() {
+	local docs=$ROOT/docs/PORTABILITY.md
+	{
+		sed "/<!-- $1 begin -->/q" "$docs"
+		printf '\n'
+		cat
+		printf '\n'
+		sed -n "/<!-- $1 end -->/,\$p" "$docs"
+	} >"$docs.new" && mv "$docs.new" "$docs"
+}
+
 require() {
 	local tool
 	((EUID == 0)) || stop 'needs root'
@@ -112,8 +124,8 @@ in_root() {
 	unshare --mount -- bash -c '
 		root=$0 checkout=$1
 		shift
-		mkdir -p "$root$checkout" && mount --bind "$checkout" "$root$checkout" && mount --rbind /dev "$root/dev" &&
-			mount -t proc proc "$root/proc" && mount --rbind /sys "$root/sys" && mount -t tmpfs run "$root/run" &&
-			mount -t tmpfs tmp "$root/tmp" && exec chroot "$root" bash -c "cd \"\$0\" && exec \"\$@\"" "$checkout" "$@"
+		mount --rbind /dev "$root/dev" && mount -t proc proc "$root/proc" && mount --rbind /sys "$root/sys" &&
+			mount -t tmpfs run "$root/run" && mount -t tmpfs tmp "$root/tmp" && mkdir -p "$root$checkout" &&
+			mount --bind "$checkout" "$root$checkout" && exec chroot "$root" bash -c "cd \"\$0\" && exec \"\$@\"" "$checkout" "$@"
 		' "$root" "$ROOT" "$@"
 }

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # Does this build work on this kernel at all? A LAN, two WANs, few connections: the programs load, WANs are shared, NAT
-# fits, the fast path takes packets, detach leaves nothing. It takes little time, so that it runs where a machine is
+# fits, the fast path takes packets, inbound connections are answered by their WAN, detach leaves nothing. It takes little time, so that it runs where a machine is
 # emulated.
 
 # shellcheck source=tests/lib.sh
@@ -28,6 +28,12 @@ spread() {
 	got=$(connect --proto "$proto" --dst "$dst" --port "$ports")
 	t_assert_eq "$(awk '{ print $2 }' <<<"$got" | paste -sd' ')" "$*" "sources of $proto"
 	t_assert_eq "$(awk '{ n += $1 } END { print n }' <<<"$got")" $COUNT "answered $proto"
+}
+
+# reached ADDRESS: of connections from the internet to a forwarded port there, how many are answered and by whom they are.
+reached() {
+	inet "$LABTOOL" connect --proto tcp --dst "$1" --port 8080 --count $COUNT --timeout-ms 5000 2>"$T_DIR/err" |
+		awk '$1 == "FAIL" { print; next } $1 == $5 { n++ } END { print n + 0 }'
 }
 
 fast_packets() {
@@ -76,6 +82,27 @@ if takes xdp; then
 	downloads '[2001:db8:ffff::2]'
 	t_assert_eq "$(leaks_total)" 0 'packets with an address of another ISP'
 fi
+
+t_begin 'inbound connections, to a port that an administrator forwards, are answered by the WAN that they came in by'
+rt nft -f - <<-'END'
+	table inet portforward {
+		chain pre {
+			type nat hook prerouting priority dstnat;
+			iifname "wan*" meta nfproto ipv4 tcp dport 8080 dnat ip to 192.168.77.11
+			iifname "wan*" meta nfproto ipv6 tcp dport 8080 dnat ip6 to fd77::11
+		}
+	}
+END
+spawn lan1 "$LABTOOL" serve --tcp 8080 --ready "$T_DIR/ready"
+poll_until 20 test -s "$T_DIR/ready" || t_bail 'the server in the LAN does not start'
+before=$(counter_of inbound)
+for i in 1 2; do
+	t_assert_eq "$(reached "198.18.$i.2")" $COUNT "answered by wan$i, IPv4"
+	t_assert_eq "$(reached "2001:db8:$i::2")" $COUNT "answered by wan$i, IPv6"
+done
+t_assert_eq "$(($(counter_of inbound) - before))" $((4 * COUNT)) 'connections pinned to the WAN that they came in by'
+t_assert_eq "$(leaks_total)" 0 'packets with an address of another ISP'
+rt nft delete table inet portforward
 
 t_begin 'connections of the router itself are spread where that is asked for'
 t_assert_status 0 pcc "${ATTACH[@]}" --fastpath tc --router-connections
