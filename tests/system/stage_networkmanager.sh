@@ -5,7 +5,7 @@
 . /checkout/tests/system/lib.sh
 
 t_begin 'the router balances after a boot with NetworkManager'
-t_assert 'the service becomes active' wait_for 150 service_is active
+wait_for 150 service_is active || t_bail 'the service does not become active'
 t_assert 'both WANs are up' wait_for 90 wans_up wan1 wan2
 balanced 'after the boot'
 t_ok
