@@ -2,6 +2,8 @@
 # make            build build/pccbpf
 # make test       install what is missing, build, run every test
 # make demo       install what is missing, build, show it on a lab of namespaces
+# make test-compilers  builds with clang 14 to 19 in Debian 12 and 13, and what comes of it (downloads)
+# make test-arm64  the same for arm64, in a virtual machine (downloads)
 # make test-kernels  the same product under Debian's kernels, in virtual machines (KERNELS="6.1 6.12")
 # make bench      packet rates against nftables and others
 # make install    PREFIX=/usr/local, DESTDIR=
@@ -51,7 +53,8 @@ Q := @
 say = @printf '  %-8s %s\n'
 endif
 
-.PHONY: all tools unit install uninstall deps deps-all test check check-unit test-kernels lint demo deb test-system clean
+.PHONY: all tools unit install uninstall deps deps-all lint demo deb clean
+.PHONY: test check check-unit test-kernels test-compilers test-arm64 test-system
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -72,13 +75,9 @@ $(BUILD)/flags: FORCE
 	@echo '$(CC) $(CFLAGS) $(CPPFLAGS)' | cmp -s - $@ || echo '$(CC) $(CFLAGS) $(CPPFLAGS)' > $@
 FORCE:
 
-$(BUILD)/bpf/vmlinux.h:
-	$(say) BTF $@
-	@mkdir -p $(@D)
-	$(Q)$(BPFTOOL) btf dump file /sys/kernel/btf/vmlinux format c > $@
-
-$(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c $(BUILD)/bpf/vmlinux.h
+$(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c
 	$(say) BPF $@
+	@mkdir -p $(@D)
 	$(Q)$(CLANG) $(BPFFLAGS) -MMD -MP -MF $(@:.o=.d) -MT $@ -c $< -o $@.tmp
 	$(Q)$(BPFTOOL) gen object $@ $@.tmp && rm $@.tmp
 
@@ -153,6 +152,15 @@ test-kernels:
 	@scripts/install-deps.sh --kernels
 	@$(MAKE) --no-print-directory all tools unit
 	@tests/kernels/run.sh $(if $(KERNELS)$(CASES),,--docs) $(CASES:%=--case %) $(KERNELS)
+
+# Neither is part of "make test": they install whole systems below build/roots.
+test-compilers:
+	@scripts/install-deps.sh --portability
+	@tests/portability/compilers.sh $(ROOTS)
+
+test-arm64:
+	@scripts/install-deps.sh --portability
+	@tests/portability/arm64.sh $(CASES)
 
 demo: deps
 	@$(MAKE) --no-print-directory all tools

@@ -248,7 +248,7 @@ static int client_drain(struct streams *s, int count, uint64_t bytes_each)
 		left[i] = bytes_each;
 		s->fds[i].events = POLLIN;
 	}
-	while (open) {
+	while (open > 0) {
 		ready = poll(s->fds, (nfds_t)count, STALL_MS);
 		if (ready <= 0)
 			return ready ? -errno : -ETIME;

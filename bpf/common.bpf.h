@@ -3,7 +3,7 @@
 #ifndef PCC_COMMON_BPF_H
 #define PCC_COMMON_BPF_H
 
-#include "vmlinux.h"
+#include "kernel.bpf.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_core_read.h>
@@ -12,17 +12,12 @@
 #include "pccbpf_hash.h"
 #include "pccbpf_flow.h"
 
-/* Constants that vmlinux.h does not have, being macros. */
+/* Constants that are macros in the kernel. */
 #define PCC_ETH_P_IP 0x0800
 #define PCC_ETH_P_IPV6 0x86dd
 #define PCC_AF_INET 2
 #define PCC_AF_INET6 10
 #define PCC_PACKET_OTHERHOST 3
 #define PCC_EEXIST 17
-#define IPPROTO_HOPOPTS 0
-#define IPPROTO_ROUTING 43
-#define IPPROTO_FRAGMENT 44
-#define IPPROTO_ICMPV6 58
-#define IPPROTO_DSTOPTS 60
 
 #endif

@@ -37,20 +37,29 @@ struct pcc_ct_info {
 	__be32 nat_addr[4]; /* this one, v4-mapped */
 };
 
-static __always_inline __u32 ct_tuple(
-	struct bpf_sock_tuple *to, const struct pcc_tuple *t, __u32 family)
+/* Which of the two directions of a connection a tuple is asked for in. */
+enum ct_way {
+	CT_AS_IT_IS,
+	CT_TURNED, /* source and destination exchanged, without a copy, which would cost stack */
+};
+
+static __always_inline __u32 ct_tuple4(
+	struct bpf_sock_tuple *to, const struct pcc_tuple *t, enum ct_way way)
 {
-	if (family == PCC_V4) {
-		to->ipv4.saddr = t->src[3];
-		to->ipv4.daddr = t->dst[3];
-		to->ipv4.sport = t->sport;
-		to->ipv4.dport = t->dport;
-		return sizeof(to->ipv4);
-	}
-	addr_copy6(to->ipv6.saddr, t->src);
-	addr_copy6(to->ipv6.daddr, t->dst);
-	to->ipv6.sport = t->sport;
-	to->ipv6.dport = t->dport;
+	to->ipv4.saddr = way == CT_TURNED ? t->dst[3] : t->src[3];
+	to->ipv4.daddr = way == CT_TURNED ? t->src[3] : t->dst[3];
+	to->ipv4.sport = way == CT_TURNED ? t->dport : t->sport;
+	to->ipv4.dport = way == CT_TURNED ? t->sport : t->dport;
+	return sizeof(to->ipv4);
+}
+
+static __always_inline __u32 ct_tuple6(
+	struct bpf_sock_tuple *to, const struct pcc_tuple *t, enum ct_way way)
+{
+	addr_copy6(to->ipv6.saddr, way == CT_TURNED ? t->dst : t->src);
+	addr_copy6(to->ipv6.daddr, way == CT_TURNED ? t->src : t->dst);
+	to->ipv6.sport = way == CT_TURNED ? t->dport : t->sport;
+	to->ipv6.dport = way == CT_TURNED ? t->sport : t->dport;
 	return sizeof(to->ipv6);
 }
 
@@ -59,7 +68,7 @@ static __always_inline __u32 ct_tuple(
  * NULL where there is none, or no conntrack, or conntrack has no functions for the protocol.
  */
 static __always_inline struct nf_conn *ct_find(
-	struct __sk_buff *skb, const struct pcc_tuple *t, __u32 *dir)
+	struct __sk_buff *skb, const struct pcc_tuple *t, enum ct_way way, __u32 *dir)
 {
 	struct pcc_ct_opts opts = {.netns_id = -1};
 	struct bpf_sock_tuple tuple = {};
@@ -68,7 +77,7 @@ static __always_inline struct nf_conn *ct_find(
 
 	if (!pcc_have_ct || (t->proto != IPPROTO_TCP && t->proto != IPPROTO_UDP))
 		return NULL;
-	len = ct_tuple(&tuple, t, pcc_tuple_is_v4(t) ? PCC_V4 : PCC_V6);
+	len = pcc_tuple_is_v4(t) ? ct_tuple4(&tuple, t, way) : ct_tuple6(&tuple, t, way);
 	opts.l4proto = t->proto;
 	ct = bpf_skb_ct_lookup(skb, &tuple, len, &opts, sizeof(opts));
 	*dir = opts.dir;
@@ -122,7 +131,7 @@ static __noinline int ct_lookup(struct __sk_buff *skb, const struct pcc_tuple *t
 	if (!skb || !t || !info)
 		return 0;
 	__builtin_memset(info, 0, sizeof(*info));
-	ct = ct_find(skb, t, &dir);
+	ct = ct_find(skb, t, CT_AS_IT_IS, &dir);
 	if (!ct)
 		return 0;
 	ct_read(ct, t, pcc_tuple_is_v4(t) ? PCC_V4 : PCC_V6, dir, info);

@@ -177,14 +177,6 @@ static __noinline int decide_known(struct __sk_buff *skb, const struct pcc_packe
 
 	if (!skb || !p || !meta || !d)
 		return PCC_ORIGIN_LAN;
-	switch (route_own(skb, p)) {
-	case ROUTE_LOCAL:
-		d->reason = PCC_R_BYPASS_LOCAL;
-		return PCC_ORIGIN_LAN;
-	case ROUTE_OTHER:
-		d->reason = PCC_R_BYPASS_ROUTE;
-		return PCC_ORIGIN_LAN;
-	}
 	if (!packet_is_syn(p)) {
 		ct_lookup(skb, &p->tuple, &info, 0, 0);
 		if (!info.found && untranslatable(p, meta)) {
@@ -251,6 +243,14 @@ static __always_inline int decide(struct __sk_buff *skb, const struct pcc_packet
 	int origin;
 
 	d->bucket = PCC_NO_BUCKET;
+	switch (route_own(skb, p)) {
+	case ROUTE_LOCAL:
+		d->reason = PCC_R_BYPASS_LOCAL;
+		return PCC_ORIGIN_LAN;
+	case ROUTE_OTHER:
+		d->reason = PCC_R_BYPASS_ROUTE;
+		return PCC_ORIGIN_LAN;
+	}
 	origin = decide_known(skb, p, meta, d);
 	if (d->reason == PCC_R_MAX && !policies(skb, p, meta, d)) {
 		decide_hash(skb, p, meta, d);
@@ -456,8 +456,7 @@ static __always_inline int lan_in(struct __sk_buff *skb, const struct pcc_meta *
 /*
  * A packet from a WAN to the LAN whose connection is pinned to another WAN, or not remembered. It
  * is an inbound connection, which gets pinned to the WAN that it came in on, or a reply whose entry
- * was evicted, which is put back. p->tuple is the connection's key here, the packet's reversed: a
- * copy would not fit on the stack that 6.1 allows.
+ * was evicted, which is put back. p->tuple is the connection's key here, the packet's reversed.
  */
 static __noinline int lan_out_new(struct __sk_buff *skb, const struct pcc_packet *p,
 	const struct pcc_meta *meta, struct pcc_conn *conn, __u32 wan_id)
@@ -520,7 +519,6 @@ static __always_inline int lan_out(struct __sk_buff *skb, const struct pcc_meta 
 	struct pcc_packet p = {};
 	struct pcc_iface *iface;
 	struct pcc_conn *conn;
-	struct pcc_tuple key;
 	int err;
 
 	/* 0: from the router itself. */
@@ -532,25 +530,25 @@ static __always_inline int lan_out(struct __sk_buff *skb, const struct pcc_meta 
 		return -err;
 	if (packet_is_link_scope(&p))
 		return PCC_R_BYPASS_MULTICAST;
-	tuple_reverse(&key, &p.tuple);
-	conn = bpf_map_lookup_elem(&pcc_conns, &key);
+	tuple_turn(&p.tuple); /* the connection's key */
+	conn = bpf_map_lookup_elem(&pcc_conns, &p.tuple);
 	if (!conn && (p.flags & PCC_P_ERROR)) {
 		count_wan_error(iface->wan_id);
 		count_wan_rx(iface->wan_id, skb->len);
 		return PCC_R_WAN_REPLY;
 	}
-	if (!conn || conn->wan_id != iface->wan_id || (packet_is_syn(&p) && conn->tx_packets)) {
-		p.tuple = key;
+	if (!conn || conn->wan_id != iface->wan_id || (packet_is_syn(&p) && conn->tx_packets))
 		return lan_out_new(skb, &p, meta, conn, iface->wan_id);
-	}
 	if (p.tcp_flags & PCC_TCP_SYN || p.flags & PCC_P_ERROR)
 		count_signs(&p, conn);
 	conn_count_rx(conn, skb->len, bpf_ktime_get_coarse_ns());
-	if (conn_wants_ct_mark(conn, conn->rx_packets, key.proto))
-		conn_mark_ct(skb, &key, meta, conn);
+	if (conn_wants_ct_mark(conn, conn->rx_packets, p.tuple.proto))
+		conn_mark_ct(skb, &p.tuple, meta, conn);
 	if (meta->flags & PCC_META_FASTPATH && conn->tx_packets &&
-		worth_learning(conn->rx_packets, key.proto))
+		worth_learning(conn->rx_packets, p.tuple.proto)) {
+		tuple_turn(&p.tuple);
 		learn(skb, &p, meta, 1);
+	}
 	count_bucket_rx(meta, p.family, conn->bucket, skb->len);
 	count_wan_rx(conn->wan_id, skb->len);
 	return PCC_R_WAN_REPLY;

@@ -109,23 +109,21 @@ static __always_inline void ct_in_tuple(
 static __noinline int learn_ct(struct __sk_buff *skb, const struct pcc_tuple *out,
 	const struct pcc_meta *meta, struct pcc_tuple *in)
 {
-	struct pcc_tuple back;
 	struct nf_conn *ct;
 	int err = -1;
 	__u32 dir;
 
 	if (!skb || !out || !meta || !in)
 		return -1;
-	tuple_reverse(&back, out);
-	ct = ct_find(skb, &back, &dir);
+	ct = ct_find(skb, out, CT_TURNED, &dir);
 	if (!ct)
 		return -1;
-	if (ct_is_learnable(ct, back.proto)) {
-		ct_in_tuple(ct, !dir, pcc_tuple_is_v4(&back) ? PCC_V4 : PCC_V6, in);
+	if (ct_is_learnable(ct, out->proto)) {
+		ct_in_tuple(ct, !dir, pcc_tuple_is_v4(out) ? PCC_V4 : PCC_V6, in);
 		/* It sees a packet in two seconds, perhaps data without its acknowledgement:
 		 * without this it would end a quiet connection after five minutes instead of five
 		 * days. */
-		if (back.proto == IPPROTO_TCP && meta->tcp_timeout_ms)
+		if (out->proto == IPPROTO_TCP && meta->tcp_timeout_ms)
 			bpf_ct_change_timeout(ct, meta->tcp_timeout_ms);
 		err = 0;
 	}
@@ -352,7 +350,6 @@ static __noinline int learn_to_port(struct __sk_buff *skb, const struct pcc_meta
 	__u32 ifindex = skb->ingress_ifindex;
 	struct pcc_packet p = {};
 	struct pcc_iface *iface;
-	struct pcc_tuple key;
 	struct pcc_conn *conn;
 
 	if (!meta)
@@ -360,10 +357,11 @@ static __noinline int learn_to_port(struct __sk_buff *skb, const struct pcc_meta
 	iface = bpf_map_lookup_elem(&pcc_ifaces, &ifindex);
 	if (!iface || iface->role != PCC_ROLE_WAN || parse_packet(skb, &p))
 		return 0;
-	tuple_reverse(&key, &p.tuple);
-	conn = bpf_map_lookup_elem(&pcc_conns, &key);
+	tuple_turn(&p.tuple); /* the connection's key */
+	conn = bpf_map_lookup_elem(&pcc_conns, &p.tuple);
+	tuple_turn(&p.tuple);
 	if (conn && conn->wan_id == iface->wan_id && conn->tx_packets &&
-		worth_learning(conn->rx_packets, key.proto))
+		worth_learning(conn->rx_packets, p.tuple.proto))
 		learn(skb, &p, meta, 1);
 	return 0;
 }

@@ -200,22 +200,19 @@ static __always_inline void sticky_key(
 	}
 }
 
-/* The WAN that the source's last connections by this rule got and that works; 0 for none. */
-static __noinline __u32 sticky_get(
-	struct __sk_buff *skb, const struct pcc_packet *p, const struct pcc_policy *r)
+/* The WAN that the source's last connections by this rule got; 0 for none. */
+static __noinline __u32 sticky_get(const struct pcc_packet *p, const struct pcc_policy *r)
 {
 	struct pcc_sticky_key key = {};
 	struct pcc_sticky_wan *last;
-	__u32 id;
 
-	if (!skb || !p || !r)
+	if (!p || !r)
 		return 0;
 	sticky_key(&key, p, r);
 	last = bpf_map_lookup_elem(&pcc_sticky, &key);
 	if (!last || bpf_ktime_get_coarse_ns() - last->seen_ns >= r->sticky_s * 1000000000ull)
 		return 0;
-	id = last->wan_id;
-	return wan_try(skb, p, id) == MARK_WORKS ? id : 0;
+	return last->wan_id;
 }
 
 /* Changes in place: an update of an existing key may evict another one. */
@@ -260,7 +257,9 @@ static __noinline int policy_wan(struct __sk_buff *skb, const struct pcc_packet 
 	if (!skb || !p || !r || !d)
 		return 0;
 	if (r->sticky)
-		last = sticky_get(skb, p, r);
+		last = sticky_get(p, r);
+	if (last && wan_try(skb, p, last) != MARK_WORKS)
+		last = 0;
 	d->reason = PCC_R_POLICY;
 	d->wan_id = last && policy_allows(r, half, last) ? last : policy_pick(skb, p, r, d, half);
 	if (d->reason == PCC_R_BYPASS_ROUTE)

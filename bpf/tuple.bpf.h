@@ -24,6 +24,21 @@ static __always_inline void addr_copy6(__be32 to[4], const __be32 from[4])
 	to[3] = from[3];
 }
 
+/* The same in place: two tuples beside each other cost stack, of which 6.1 gives little. */
+static __always_inline void tuple_turn(struct pcc_tuple *t)
+{
+	__be16 port = t->sport;
+
+	for (int i = 0; i < 4; i++) {
+		__be32 word = t->src[i];
+
+		t->src[i] = t->dst[i];
+		t->dst[i] = word;
+	}
+	t->sport = t->dport;
+	t->dport = port;
+}
+
 static __always_inline void tuple_reverse(struct pcc_tuple *to, const struct pcc_tuple *from)
 {
 	addr_copy6(to->src, from->dst);

@@ -62,17 +62,15 @@ static __always_inline int wan_in(struct __sk_buff *skb, const struct pcc_meta *
 static __noinline int ct_origin(
 	struct __sk_buff *skb, const struct pcc_tuple *out, struct pcc_tuple *in)
 {
-	struct pcc_tuple back;
 	struct nf_conn *ct;
 	__u32 dir;
 
 	if (!skb || !out || !in)
 		return -1;
-	tuple_reverse(&back, out);
-	ct = ct_find(skb, &back, &dir);
+	ct = ct_find(skb, out, CT_TURNED, &dir);
 	if (!ct)
 		return -1;
-	ct_in_tuple(ct, !dir, pcc_tuple_is_v4(&back) ? PCC_V4 : PCC_V6, in);
+	ct_in_tuple(ct, !dir, pcc_tuple_is_v4(out) ? PCC_V4 : PCC_V6, in);
 	bpf_ct_release(ct);
 	return 0;
 }

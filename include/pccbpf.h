@@ -10,7 +10,7 @@
 #ifndef PCCBPF_H
 #define PCCBPF_H
 
-#ifndef __VMLINUX_H__
+#if !defined(PCC_KERNEL_BPF_H) && !defined(__VMLINUX_H__)
 #include <linux/types.h>
 #endif
 

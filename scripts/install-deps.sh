@@ -1,11 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# Installs the Debian 12 packages that building, testing and demonstrating pccbpf needs; with --kernels also what tests under
-# other kernels need. Does nothing, and does not touch the network, where all of them are installed already.
+# Installs the Debian 12 packages that building, testing and demonstrating pccbpf needs. Does nothing, and does not touch
+# the network, where all of them are installed already.
+#   --kernels      also what tests under other kernels need
+#   --portability  also what tests in other Debian systems and on arm64 need
+#   --print-build  only prints what building needs, one a line
 set -euo pipefail
 
 build_packages=(
-	gcc make clang llvm libc6-dev libc6-dev-i386 linux-libc-dev pkg-config bpftool
+	gcc make clang llvm libc6-dev linux-libc-dev pkg-config bpftool
 	libbpf-dev libxdp-dev libelf-dev zlib1g-dev
 	libmnl-dev libnftables-dev libnetfilter-conntrack-dev libjansson-dev
 	libcyaml-dev libyaml-dev libsystemd-dev
@@ -19,6 +22,10 @@ test_packages=(
 kernels_packages=(
 	qemu-system-x86 busybox-static cpio xz-utils ppp pppoe wireguard-tools iputils-ping
 )
+# Other systems and machines.
+portability_packages=(
+	mmdebstrap qemu-system-arm
+)
 
 missing() {
 	local package
@@ -30,7 +37,14 @@ missing() {
 
 main() {
 	local wanted all=("${build_packages[@]}" "${run_packages[@]}" "${test_packages[@]}")
-	[ "${1:-}" != --kernels ] || all+=("${kernels_packages[@]}")
+	case ${1:-} in
+	--print-build)
+		printf '%s\n' "${build_packages[@]}" "${run_packages[@]}"
+		return 0
+		;;
+	--kernels) all+=("${kernels_packages[@]}") ;;
+	--portability) all+=("${kernels_packages[@]}" "${portability_packages[@]}") ;;
+	esac
 	mapfile -t wanted < <(missing "${all[@]}")
 	[ ${#wanted[@]} -eq 0 ] && return 0
 	if [ "$(id -u)" -ne 0 ]; then

@@ -183,7 +183,7 @@ check_readme() {
 	done | none_of 'links of the README lead somewhere'
 	# What make would do, and not only whether it knows the name: a .PHONY without a recipe does nothing and succeeds.
 	{
-		grep -ohE '`make [a-z-]+|^    make [a-z-]+' README.md docs/*.md | sed 's/.*make //'
+		grep -ohE '`make [a-z0-9-]+|^    make [a-z0-9-]+' README.md docs/*.md | sed 's/.*make //'
 		sed -n 's/^\.PHONY: //p' Makefile bench/bench.mk | tr ' ' '\n'
 		grep -ohE 'dh_auto_build -- .*' debian/rules | awk '{ print $NF }'
 	} | grep -vxE 'all|tools|unit' | sort -u | while read -r target; do

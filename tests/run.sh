@@ -8,6 +8,7 @@
 #   unit:NAME         build/tests/NAME of tests/unit/NAME.c
 #   asan:NAME         the same, built with the address and undefined behaviour sanitizers
 #   valgrind:NAME     the same, under valgrind
+#   stack             what the BPF programs need of it, by the oldest kernel's count
 #   prog:NAME         build/tests/NAME of tests/prog/NAME.c: the BPF programs
 #   docs              tests/docs.sh
 #   e2e:NAME          tests/e2e/NAME.sh: real traffic in network namespaces
@@ -161,8 +162,6 @@ build_asan() {
 	for name in $(names unit c); do
 		targets+=("$BUILD/asan/tests/$name")
 	done
-	mkdir -p "$BUILD/asan/bpf"
-	cp -u "$BUILD/bpf/vmlinux.h" "$BUILD/asan/bpf/" 2>/dev/null
 	make -j "$JOBS" --no-print-directory BUILD="$BUILD/asan" CFLAGS="$ASAN_FLAGS" "${targets[@]}"
 }
 
@@ -199,6 +198,7 @@ run_valgrind() {
 
 run_prog() {
 	local name
+	suite stack 60 whole_counts tests/portability/stack.py --limit 480 "$BUILD"/bpf/*.bpf.o
 	for name in $(names prog c); do
 		suite "prog:$name" $PROG_S cmocka_counts "$BUILD/tests/$name"
 	done

@@ -7,7 +7,7 @@
 # The machine sees /usr and /etc of this one and the checkout through 9p, read-only; what it writes goes to its
 # own memory and is gone with it, except for what it puts into /out, which is --out of this machine. So nothing
 # is copied and a boot takes seconds. KERNEL is the name of a directory that fetch.sh has made below
-# build/kernels.
+# build/kernels. Where it has a file `arch` with the word arm64 in it the machine is one of that kind, and needs --root.
 #
 #   --timeout S    end the machine after S seconds (default 600); exit status 124
 #   --memory MB    default 2048
@@ -37,6 +37,9 @@ CPUS=1
 OUT=''
 ICOUNT=false
 EXTRA=()
+QEMU=(qemu-system-x86_64)
+CONSOLE=ttyS0
+CPU=max
 GUEST_ROOT=/
 DISK=''
 GIVEN=()
@@ -77,6 +80,11 @@ options() {
 	shift
 	COMMAND=("$@")
 	[[ -e $KERNEL/vmlinuz ]] || stop "$KERNEL: no kernel there; fetch.sh gets it"
+	[[ $(cat "$KERNEL/arch" 2>/dev/null) == arm64 ]] || return 0
+	[[ $GUEST_ROOT != / ]] || stop "$KERNEL: for another kind of machine, which needs --root"
+	QEMU=(qemu-system-aarch64 -machine virt)
+	CONSOLE=ttyAMA0
+	CPU=cortex-a72 # as in routers: without the atomic instructions of later ones
 }
 
 # The initramfs of a kernel: busybox, the modules above with what they need, and our init. Made once.
@@ -93,7 +101,9 @@ initramfs() {
 	}
 	rm -rf "$dir"
 	mkdir -p "$dir"/{bin,proc,sys,dev,mnt,new,modules}
-	cp "$(command -v busybox)" "$dir/bin/busybox"
+	name=$(command -v busybox)
+	[[ ! -e $KERNEL/arch ]] || name=$GUEST_ROOT/bin/busybox
+	cp "$name" "$dir/bin/busybox"
 	cp "$HERE/init" "$dir/init"
 	chmod 755 "$dir/init"
 	for name in "${MODULES[@]}"; do
@@ -116,7 +126,7 @@ initramfs() {
 # Does KVM run a guest here? One that only starts our init, which switches off at once, says so.
 kvm_works() {
 	local answer=$KERNELS/kvm
-	[[ -w /dev/kvm ]] || return 1
+	[[ -w /dev/kvm && ! -e $KERNEL/arch ]] || return 1
 	[[ -e $answer ]] || {
 		if timeout 5 qemu-system-x86_64 -accel kvm -display none -serial none -monitor none \
 			-kernel "$KERNEL/vmlinuz" -initrd "$INITRAMFS" -m 512 -no-reboot \
@@ -143,7 +153,7 @@ boot() {
 	elif kvm_works; then
 		accel='kvm' cpu='host'
 	else
-		accel=tcg,thread=multi,tb-size=512 cpu='max'
+		accel=tcg,thread=multi,tb-size=512 cpu=$CPU
 	fi
 	# shellcheck disable=SC2046,SC2207 # the words are ours and have no spaces, but for paths, see share()
 	args+=($(share top "$GUEST_ROOT" ,readonly=on) $(share checkout "$ROOT" ,readonly=on)
@@ -158,11 +168,11 @@ boot() {
 	else
 		args+=(-no-reboot)
 	fi
-	timeout -k 5 "$TIMEOUT_S" qemu-system-x86_64 -accel "$accel" -cpu "$cpu" -smp "$CPUS" -m "$MEMORY_MB" \
+	timeout -k 5 "$TIMEOUT_S" "${QEMU[@]}" -accel "$accel" -cpu "$cpu" -smp "$CPUS" -m "$MEMORY_MB" \
 		-display none -monitor none -nodefaults -serial file:"$WORK/console" \
 		-device virtio-serial -chardev file,id=log,path="$WORK/log" -device virtserialport,chardev=log,name=log \
 		-device virtio-rng-pci -kernel "$KERNEL/vmlinuz" -initrd "$INITRAMFS" \
-		-append "console=ttyS0 quiet loglevel=4 panic=-1 oops=panic mitigations=off pcc.out=${OUT:+1} pcc.disk=${DISK:+1} random.trust_cpu=on" \
+		-append "console=$CONSOLE quiet loglevel=4 panic=-1 oops=panic mitigations=off pcc.out=${OUT:+1} pcc.disk=${DISK:+1} random.trust_cpu=on" \
 		"${args[@]}" "${EXTRA[@]}" </dev/null >"$WORK/qemu.log" 2>&1 &
 	QEMU_PID=$!
 }

@@ -449,7 +449,7 @@ static void foreign_rule(void **state)
 	(void)state;
 	need_netns();
 	sh("ip rule add pref 10001 iif w0 fwmark 0x100/0xff00 lookup 101 proto 172;"
-	   "ip rule add pref 10001 ipproto tcp fwmark 0x100/0xff00 lookup 101 proto 172;"
+	   "ip rule add pref 10001 ipproto 6 fwmark 0x100/0xff00 lookup 101 proto 172;"
 	   "ip rule add pref 10001 fwmark 0x100/0xff00 lookup 101 proto static");
 	assert_int_equal(rules_like(&r, &all), 0);
 	assert_int_equal(all, 6);
