@@ -6,7 +6,7 @@
 set -u
 STATE=/var/lib/pcc-system
 STAGES=("$@")
-((${#STAGES[@]})) || STAGES=(install boot late networkmanager)
+((${#STAGES[@]})) || STAGES=(install show boot late networkmanager)
 
 mkdir -p $STATE
 n=$(cat $STATE/stage 2>/dev/null || echo 0)
