@@ -51,6 +51,7 @@ struct pcc_wan_cfg {
 	bool accept_local; /* settled: as that of a LAN */
 	uint8_t mac[6];	   /* settled */
 	bool l3;	   /* settled: has no link-layer header */
+	bool waits[PCC_FAMILIES]; /* for an address, for a moment: no route until then */
 };
 
 struct pcc_lan_cfg {

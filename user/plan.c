@@ -281,7 +281,7 @@ static void want_routes(struct wanted *w, const struct pcc_config *cfg,
 
 	w->routes[w->nroutes++] = r;
 	/* The kernel takes no route over a device that is down: it comes with the next command. */
-	if (!pcc_wan_serves(wan, f) || !link || !(link->flags & IFF_UP))
+	if (!pcc_wan_serves(wan, f) || wan->waits[f] || !link || !(link->flags & IFF_UP))
 		return;
 	r.type = RTN_UNICAST;
 	r.metric = f == PCC_V6 ? 1024 : PCC_DEFAULT_METRIC;
