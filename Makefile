@@ -43,7 +43,7 @@ PROG_BIN := $(PROG_SRC:tests/prog/%.c=$(BUILD)/tests/%)
 TOOL_SRC := $(wildcard tests/tools/*.c)
 TOOL_BIN := $(TOOL_SRC:tests/tools/%.c=$(BUILD)/%)
 
-SKELS    := $(patsubst %,$(BUILD)/bpf/%.skel.h,pccbpf pccbpf_xdp pccbpf_neigh pccbpf_own)
+SKELS    := $(patsubst %,$(BUILD)/bpf/%.skel.h,pccbpf pccbpf_xdp pccbpf_wire pccbpf_neigh pccbpf_own)
 
 ifeq ($(V),1)
 Q :=
