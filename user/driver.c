@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "driver.h"
 
+#include <arpa/inet.h>
 #include <libmnl/libmnl.h>
 #include <linux/ethtool.h>
 #include <linux/genetlink.h>
+#include <linux/if_ether.h>
 #include <linux/sockios.h>
 #include <net/if.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -22,15 +25,17 @@
 #define NETDEV_XDP_REDIRECT 0x2u
 #define NETDEV_XDP_NDO_XMIT 0x4u
 
+#define FEATURES_MAX 256u /* of `ethtool -k`; Linux 6.18 has 64 */
+
 /*
  * Drivers that can send in native XDP, and be sent to, in Linux 6.1 and 6.2, which do not tell:
- * those with XDP_REDIRECT and ndo_xdp_xmit below drivers/net of 6.1. The names are those of
- * `ethtool -i`.
+ * those that call xdp_do_redirect() and have an ndo_xdp_xmit below drivers/net of 6.1. The names
+ * are those of `ethtool -i`.
  */
 static const char *const redirecting[] = {"atlantic", "bnxt_en", "cpsw", "cpsw-switch", "ena",
-	"fsl_dpa", "fsl_dpaa2_eth", "fsl_enetc", "fsl_enetc_vf", "hv_netvsc", "i40e", "ice", "igb",
-	"igc", "ixgbe", "mlx5_core", "mtk_soc_eth", "mvneta", "mvpp2", "netsec", "qede",
-	"rvu_nicpf", "sfc", "st_gmac", "st_xgmac", "veth", "vif", "virtio_net"};
+	"fsl_dpa", "fsl_dpaa2_eth", "fsl_enetc", "funeth", "hv_netvsc", "i40e", "ice", "igb", "igc",
+	"ixgbe", "mana", "mlx5_core", "mtk_soc_eth", "mvneta", "mvpp2", "netsec", "qede",
+	"rvu-nicpf", "sfc", "sfc_siena", "st_gmac", "st_xgmac", "veth", "vif", "virtio_net"};
 
 static int get_family(const struct nlmsghdr *nlh, void *arg)
 {
@@ -130,9 +135,50 @@ void pcc_driver_xdp(uint32_t ifindex, const char *ifname, struct pcc_driver_xdp 
 			xdp->redirects = xdp->takes = true;
 }
 
-bool pcc_driver_strips_vlan(const char *ifname)
+/* The place of a feature among those of the kernel; -1: it has none of that name. */
+static int feature_place(const char *ifname, const char *feature)
 {
-	struct ethtool_value flags = {.cmd = ETHTOOL_GFLAGS};
+	struct {
+		struct ethtool_sset_info head;
+		__u32 n;
+	} set = {.head = {.cmd = ETHTOOL_GSSET_INFO, .sset_mask = 1ull << ETH_SS_FEATURES}};
+	struct ethtool_gstrings *names;
+	int place = -1;
 
-	return !ethtool(ifname, &flags) && flags.data & ETH_FLAG_RXVLAN;
+	if (ethtool(ifname, &set) || !set.head.sset_mask || set.n > FEATURES_MAX)
+		return -1;
+	names = calloc(1, sizeof(*names) + (size_t)set.n * ETH_GSTRING_LEN);
+	if (!names)
+		return -1;
+	names->cmd = ETHTOOL_GSTRINGS;
+	names->string_set = ETH_SS_FEATURES;
+	names->len = set.n;
+	if (!ethtool(ifname, names))
+		for (__u32 i = 0; place < 0 && i < names->len; i++)
+			if (!strncmp((const char *)names->data + (size_t)i * ETH_GSTRING_LEN,
+				    feature, ETH_GSTRING_LEN))
+				place = (int)i;
+	free(names);
+	return place;
+}
+
+static bool has_feature(const char *ifname, const char *feature)
+{
+	struct {
+		struct ethtool_gfeatures head;
+		struct ethtool_get_features_block blocks[FEATURES_MAX / 32];
+	} now = {.head = {.cmd = ETHTOOL_GFEATURES, .size = FEATURES_MAX / 32}};
+	int place = feature_place(ifname, feature);
+
+	return place >= 0 && !ethtool(ifname, &now) && (__u32)place / 32 < now.head.size &&
+	       now.blocks[place / 32].active & 1u << place % 32;
+}
+
+const char *pcc_driver_strips_vlan(const char *ifname, __be16 proto)
+{
+	const bool service = proto == htons(ETH_P_8021AD);
+
+	if (!has_feature(ifname, service ? "rx-vlan-stag-hw-parse" : "rx-vlan-hw-parse"))
+		return NULL;
+	return service ? "rx-vlan-stag-hw-parse" : "rxvlan";
 }

@@ -3,6 +3,7 @@
 #ifndef PCC_DRIVER_H
 #define PCC_DRIVER_H
 
+#include <linux/types.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -19,7 +20,10 @@ struct pcc_driver_xdp {
 /* Fills xdp. Where the kernel does not tell, a list of drivers does. */
 void pcc_driver_xdp(uint32_t ifindex, const char *ifname, struct pcc_driver_xdp *xdp);
 
-/* Does the card take VLAN tags out of frames before XDP sees them (rxvlan)? */
-bool pcc_driver_strips_vlan(const char *ifname);
+/*
+ * Does the card take the tags of VLANs of that protocol (802.1Q, 802.1ad) out of frames before XDP
+ * sees them? Returns the word of `ethtool -K` that has it, or NULL.
+ */
+const char *pcc_driver_strips_vlan(const char *ifname, __be16 proto);
 
 #endif

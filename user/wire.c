@@ -54,16 +54,20 @@ size_t pcc_pppoe_read(FILE *in, struct pcc_pppoe *sessions, size_t max)
 	return n;
 }
 
-/* The PPPoE socket among the files of a process. */
+/*
+ * The PPPoE socket among the files of a process. -EPERM or -EACCES where the process may not be
+ * asked: that takes CAP_SYS_PTRACE, unless it has no more capabilities than we have.
+ */
 static int session_of_process(pid_t pid, struct pcc_pppoe *session)
 {
 	char path[64];
 	struct dirent *entry;
-	int pidfd = pidfd_open(pid), fd, ret = -ENOENT;
+	int pidfd = pidfd_open(pid), fd, ret;
 	DIR *dir;
 
 	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
 	dir = opendir(path);
+	ret = dir ? -ENOENT : -errno;
 	while (pidfd >= 0 && dir && ret && (entry = readdir(dir))) {
 		struct sockaddr_pppox addr = {};
 		socklen_t len = sizeof(addr);
@@ -71,8 +75,10 @@ static int session_of_process(pid_t pid, struct pcc_pppoe *session)
 		if (entry->d_name[0] == '.')
 			continue;
 		fd = pidfd_getfd(pidfd, atoi(entry->d_name));
-		if (fd < 0)
+		if (fd < 0) {
+			ret = errno == EPERM ? -EPERM : ret;
 			continue;
+		}
 		if (!getsockname(fd, (struct sockaddr *)&addr, &len) &&
 			addr.sa_family == AF_PPPOX && addr.sa_protocol == PX_PROTO_OE) {
 			memset(session, 0, sizeof(*session));
@@ -123,6 +129,7 @@ static int session_of(
 	size_t n = 0, nppp = 0;
 	FILE *in = fopen("/proc/net/pppoe", "re");
 	pid_t pid;
+	int ret;
 
 	if (in) {
 		n = pcc_pppoe_read(in, sessions, SESSIONS_MAX);
@@ -135,12 +142,14 @@ static int session_of(
 		return 0;
 	}
 	pid = n ? pppd_of(ppp->name) : 0;
-	if (!pid || session_of_process(pid, session))
-		return -1;
+	ret = pid ? session_of_process(pid, session) : -ENOENT;
+	if (ret)
+		return ret;
 	for (size_t i = 0; i < n; i++)
 		if (!memcmp(&sessions[i], session, sizeof(*session)))
 			return 0;
-	return -1; /* of a process that had this number later, or of another network namespace */
+	return -ENOENT; /* of a process that had this number later, or of another network namespace
+			 */
 }
 
 static int cannot(const char **why, const char *reason)
@@ -191,11 +200,15 @@ int pcc_wire_of(const struct pcc_link_list *links, const struct pcc_link *link,
 {
 	const struct pcc_link *below = link;
 	struct pcc_pppoe session;
+	int ret;
 
 	memset(out, 0, sizeof(*out));
 	out->bytes = 2;
 	if (!strcmp(link->kind, "ppp")) {
-		if (session_of(links, link, &session))
+		ret = session_of(links, link, &session);
+		if (ret == -EPERM || ret == -EACCES)
+			return cannot(why, "its pppd may not be asked which PPPoE session it has");
+		if (ret)
 			return cannot(why, "no PPPoE session is known to be its own");
 		below = link_named(links, session.device);
 		if (!below || !pcc_link_is_ethernet(below))

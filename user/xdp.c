@@ -143,23 +143,22 @@ static bool driver_redirects(const struct pcc_link *link, char why[PCC_XDP_WHY])
 	return no(why, "before Linux 6.3 only known drivers get XDP from auto, not ", xdp.name);
 }
 
-/* Is the device below a VLAN interface? */
-static bool has_vlans(const struct pcc_link_list *links, uint32_t ifindex)
-{
-	for (size_t i = 0; i < links->n; i++)
-		if (!strcmp(links->v[i].kind, "vlan") && links->v[i].lower_ifindex == ifindex &&
-			!links->v[i].lower_elsewhere)
-			return true;
-	return false;
-}
-
 /*
  * A card that takes the tags out of frames shows XDP the frames of VLANs as if they had none, and
- * they must not be taken for those of the device itself.
+ * they must not be taken for those of the device itself. Returns the word of `ethtool -K`, or NULL.
  */
-static bool hides_vlans(const struct pcc_link_list *links, const struct pcc_link *below)
+static const char *hides_vlans(const struct pcc_link_list *links, const struct pcc_link *below)
 {
-	return has_vlans(links, below->ifindex) && pcc_driver_strips_vlan(below->name);
+	const char *word = NULL;
+
+	for (size_t i = 0; !word && i < links->n; i++) {
+		const struct pcc_link *link = &links->v[i];
+
+		if (!strcmp(link->kind, "vlan") && link->lower_ifindex == below->ifindex &&
+			!link->lower_elsewhere)
+			word = pcc_driver_strips_vlan(below->name, link->vlan_proto);
+	}
+	return word;
 }
 
 /* Would XDP on a device, for an interface that has its frames there, pass by what others want? */
@@ -179,6 +178,8 @@ static bool passes_none(struct pcc_dp *dp, const struct pcc_link *link, char why
 static bool can_run(const struct pcc_link_list *links, const struct pcc_link *below,
 	enum pcc_fastpath asked, char why[PCC_XDP_WHY])
 {
+	const char *hides;
+
 	if (!pcc_link_is_ethernet(below))
 		return no(why, "a device without link-layer header has no XDP here", "");
 	if (!strcmp(below->kind, "bridge") && asked == PCC_FP_XDP)
@@ -186,11 +187,12 @@ static bool can_run(const struct pcc_link_list *links, const struct pcc_link *be
 	if (!strcmp(below->kind, "bridge") || !strcmp(below->kind, "bond") ||
 		!strcmp(below->kind, "macvlan"))
 		return no(why, "no native XDP on a device of kind ", below->kind);
-	if ((asked == PCC_FP_AUTO && below->kind[0]) || !hides_vlans(links, below))
-		return true;
-	snprintf(why, PCC_XDP_WHY, "XDP would not see VLAN tags until ethtool -K %s rxvlan off",
-		below->name);
-	return false;
+	/* Of others auto says that they are no hardware. */
+	hides = asked == PCC_FP_XDP || !below->kind[0] ? hides_vlans(links, below) : NULL;
+	if (hides)
+		snprintf(why, PCC_XDP_WHY, "XDP would not see VLAN tags until ethtool -K %s %s off",
+			below->name, hides);
+	return !hides;
 }
 
 bool pcc_xdp_wanted(struct pcc_dp *dp, const struct pcc_link_list *links,

@@ -12,7 +12,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/../nics.sh"
 
 require_root
-require_tools ip nft nsenter jq curl python3 ethtool pppd pppoe-server
+require_tools ip nft nsenter jq curl python3 ethtool setpriv pppd pppoe-server
 modprobe -a virtio_net 8021q pppoe 2>/dev/null
 nics_need 1 2 3
 [[ -e /proc/net/pppoe ]] || skip_all 'this kernel has no PPPoE'
@@ -76,6 +76,16 @@ counts() {
 	((after[4] > 3800)) || t_fail "$dst: only ${after[4]} of 4800 packets took the fast path"
 }
 
+# with_bounds CAPABILITIES: pcc has no others from now on.
+with_bounds() {
+	cat >"$T_DIR/bound" <<-END
+	#!/bin/bash
+	exec setpriv --no-new-privs --bounding-set=$1 $ROOT/build/pccbpf "\$@"
+	END
+	chmod 755 "$T_DIR/bound"
+	PCCBPF=$T_DIR/bound
+}
+
 # fast_download: whole, and most of it by the fast path.
 fast_download() {
 	local before after
@@ -105,6 +115,20 @@ CLIENT2=$CLIENT
 t_assert_status 0 pcc attach --lan lan0 --wan wan1,wan2
 t_assert_eq "$(fastpath_of wan1) $(fastpath_of wan2)" 'xdp xdp' "fast path: $(fastpath_reason wan1), $(fastpath_reason wan2)"
 t_assert_eq "$(xdp_devices)" 'dsl dsl2 lan0' 'devices with XDP'
+
+UNIT_CAPS=$(sed -n 's/^CapabilityBoundingSet=//p' "$ROOT/packaging/pccbpf.service.in" | tr 'A-Z ' 'a-z,' | sed 's/cap_/+/g')
+
+t_begin 'who may not ask their pppds says so, and takes tc'
+with_bounds "-all,${UNIT_CAPS/,+sys_ptrace/}"
+t_assert_status 0 pcc attach --lan lan0 --wan wan1,wan2
+for i in 1 2; do
+	t_assert_eq "$(fastpath_of wan$i): $(fastpath_reason wan$i)" 'tc: its pppd may not be asked which PPPoE session it has' "wan$i"
+done
+
+t_begin 'with the capabilities of the unit both are in XDP again'
+with_bounds "-all,$UNIT_CAPS"
+t_assert_status 0 pcc attach --lan lan0 --wan wan1,wan2
+t_assert_eq "$(fastpath_of wan1) $(fastpath_of wan2)" 'xdp xdp' "fast path: $(fastpath_reason wan1), $(fastpath_reason wan2)"
 
 t_begin 'every packet is counted once, by the WANs as by the ISPs, the fast path is the drivers'\'
 counts 203.0.113.3 28
