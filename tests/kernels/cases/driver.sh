@@ -83,17 +83,36 @@ for mode in auto xdp tc; do
 	((after[3] > MEGABYTES * 1000000)) || t_fail "${after[3]} bytes counted"
 done
 
-t_begin 'XDP, and the cards'\'' offloads switched off and on under it: downloads are whole'
-t_assert_status 0 pcc attach --lan lan0 --wan wan1,wan2 --fastpath xdp
+# offloads WORDS...: of all cards, where they can be changed.
+offloads() {
+	local i d
+	for i in 1 2; do isp $i ethtool -K cust "$@" >/dev/null 2>&1; done
+	for d in lan0 wan1 wan2; do rt ethtool -K $d "$@" >/dev/null 2>&1; done
+	lan 1 ethtool -K eth0 "$@" >/dev/null 2>&1
+}
+
+# What the card, or the kernel, made of the segments is one packet, of up to 64 kB; without that none is larger than the wire's.
+t_begin 'tc, and GRO by the card and by the kernel: aggregates are forwarded, and counted as one packet; without them frames are'
 head -c 10000000 /dev/urandom >"$T_DIR/www/file"
 WWW_SUM=$(sha256sum <"$T_DIR/www/file")
+for words in 'gro on' 'rx-gro-hw off' 'gro off' 'gro on rx-gro-hw on'; do
+	# shellcheck disable=SC2086
+	offloads $words
+	before=$(wans_counted)
+	download_whole $SECONDS_MAX
+	read -ra after <<<"$(minus "$(wans_counted)" "$before")"
+	if [[ $words == 'gro off' ]]; then
+		((after[3] <= after[2] * 1514)) || t_fail "$words: ${after[3]} bytes in ${after[2]} packets"
+	else
+		((after[3] > after[2] * 1600)) || t_fail "$words: no aggregates: ${after[3]} bytes in ${after[2]} packets"
+	fi
+done
+
+t_begin 'XDP, and the cards'\'' offloads switched off and on under it: downloads are whole'
+t_assert_status 0 pcc attach --lan lan0 --wan wan1,wan2 --fastpath xdp
 for words in 'tx off' 'tso off gso off' 'gro off' 'tx on tso on gso on gro on'; do
 	# shellcheck disable=SC2086
-	for i in 1 2; do isp $i ethtool -K cust $words >/dev/null 2>&1; done
-	# shellcheck disable=SC2086
-	for d in lan0 wan1 wan2; do rt ethtool -K $d $words >/dev/null 2>&1; done
-	# shellcheck disable=SC2086
-	lan 1 ethtool -K eth0 $words >/dev/null 2>&1
+	offloads $words
 	download_whole $SECONDS_MAX
 done
 

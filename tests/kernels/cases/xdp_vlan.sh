@@ -123,6 +123,13 @@ rt ip addr add 198.18.5.2/24 dev wan5
 t_assert_status 0 pcc attach --lan lan0 --wan wan4,wan5@198.18.5.1 --fastpath xdp
 t_assert_eq "$(fastpath_reason wan4)" 'XDP would not see VLAN tags until ethtool -K hides rxvlan off' 'reason'
 t_assert_eq "$(fastpath_reason wan5)" 'XDP would not see VLAN tags until ethtool -K veth1 rxvlan off' 'reason of the veth'
+rt ethtool -K veth1 rxvlan off
+t_assert_status 0 pcc attach --lan lan0 --wan wan4,wan5@198.18.5.1 --fastpath xdp
+t_assert_eq "$(fastpath_of wan5)" xdp 'a veth that leaves tags in the frames'
+vlan rt veth1 service 60 protocol 802.1ad
+t_assert_status 0 pcc attach --lan lan0 --wan wan4,wan5@198.18.5.1 --fastpath xdp
+t_assert_eq "$(fastpath_of wan5)" tc 'the veth with a service tag'
+t_assert_eq "$(fastpath_reason wan5)" 'XDP would not see VLAN tags until ethtool -K veth1 rx-vlan-stag-hw-parse off' 'reason with a service tag'
 t_assert_status 0 pcc attach --lan lan0 --wan wan4
 
 t_begin 'and with that card'\''s offload off: XDP where its driver can, the download is whole'
