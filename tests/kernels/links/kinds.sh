@@ -85,12 +85,19 @@ outer() {
 
 # ---------------------------------------------------------------- tags
 
+# tags_in_frames NS DEVICE: as on a wire, where XDP sees them.
+tags_in_frames() {
+	in_lab "$1" ethtool -K "$2" rxvlan off txvlan off rx-vlan-stag-hw-parse off tx-vlan-stag-hw-insert off >/dev/null 2>&1
+}
+
 end_vlan() {
+	tags_in_frames "$2" "$3"
 	DEV=$3.10
 	new_link "$2" "$DEV" link "$3" type vlan id 10
 }
 
 end_qinq() {
+	tags_in_frames "$2" "$3"
 	new_link "$2" "$3.100" link "$3" type vlan proto 802.1ad id 100 || return 1
 	DEV=$3.100.10
 	new_link "$2" "$DEV" link "$3.100" type vlan id 10
