@@ -32,15 +32,15 @@ int stand_open(struct stand *s, const struct options *o, const struct variant *v
 
 	*s = (struct stand){.o = o, .variant = v};
 	err = topo_create(&s->topo, o->owner, number, wans, o->family, why);
+	/* A veth takes frames from XDP once its peer has XDP or GRO, so the peers come first. */
+	if (!err && o->measurement == MEASURE_BULK)
+		err = topo_add_hosts(&s->topo, v->kind == KIND_XDP, why);
+	else if (!err)
+		err = traffic_open(&s->traffic, &s->topo, o->cpu, why);
 	if (!err)
 		err = variant_setup(v, &s->topo, o, &s->setup, why);
-	if (!err && o->measurement == MEASURE_BULK) {
-		err = topo_add_hosts(&s->topo, v->kind == KIND_XDP, why);
-		if (!err)
-			err = streams_open(&s->streams, &s->topo, why);
-	} else if (!err) {
-		err = traffic_open(&s->traffic, &s->topo, o->cpu, why);
-	}
+	if (!err && o->measurement == MEASURE_BULK)
+		err = streams_open(&s->streams, &s->topo, why);
 	s->ready = !err;
 	return err;
 }
