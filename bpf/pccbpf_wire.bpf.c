@@ -18,6 +18,7 @@ char LICENSE[] SEC("license") = "GPL";
 #define WIRE_MAX 16
 #define ETH_MIN 60 /* without the check sum */
 #define PPPOE_BYTES 8
+#define VLAN_BYTES 4
 
 /* Tags, session and type in front of the IP header at l3, which stand from data + 12 on. */
 static __always_inline void wire_write(
@@ -67,6 +68,9 @@ static __noinline int xdp_reframe(
 		if (!out)
 			return XDP_PASS;
 		bytes = out->bytes;
+		/* The kernel drops what is longer than the MTU and one tag (xdp_ok_fwd_dev()). */
+		if (l3_len + bytes > (__u32)out->mtu + 2 + VLAN_BYTES)
+			return XDP_PASS;
 	}
 	if (bytes < 2 || bytes > WIRE_MAX + 2)
 		return XDP_PASS;

@@ -245,7 +245,7 @@ struct pcc_wire_out {
 	__u8 dmac[6]; /* PPPoE: of the access concentrator, and ours */
 	__u8 smac[6];
 	__u16 bytes; /* between the MACs and the IP header: 2 for a plain frame */
-	__u16 pad;
+	__u16 mtu;   /* of the device below; 65535 for more */
 };
 
 /* pcc_sysctls: what a sysctl was before attach. Key: path below /proc/sys, value: its text. */

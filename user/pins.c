@@ -160,6 +160,33 @@ static void pin_path(const struct pcc_dp *dp, const char *name, char *buf, size_
 	snprintf(buf, len, "%s/%s", dp->dir, name);
 }
 
+/* Maps that came without a new ABI number: an older build has none, and its programs are about to
+ * be loaded anew. */
+static bool map_is_younger(int which)
+{
+	return which == PCC_MAP_WIRE_IN || which == PCC_MAP_WIRE_OUT;
+}
+
+/*
+ * The detach of an older build leaves the maps that it does not know. Where nothing else of ours is
+ * there they are nobody's.
+ */
+static void drop_orphans(const struct pcc_dp *dp)
+{
+	char path[320];
+
+	for (int i = 0; i < PCC_MAP_MAX; i++) {
+		pin_path(dp, map_names[i], path, sizeof(path));
+		if (!map_is_younger(i) && !access(path, F_OK))
+			return;
+	}
+	for (int i = 0; i < PCC_MAP_MAX; i++) {
+		pin_path(dp, map_names[i], path, sizeof(path));
+		if (map_is_younger(i))
+			unlink(path);
+	}
+}
+
 /* Is DIR, or where it would be made, on a BPF file system? */
 static int check_bpffs(const struct pcc_dp *dp, struct pcc_err *err)
 {
@@ -234,6 +261,7 @@ int pcc_dp_lock(struct pcc_dp *dp, bool create, unsigned int wait_s, struct pcc_
 			dp->dir_made = true;
 		ret = try_lock(dp);
 		if (!ret) {
+			drop_orphans(dp);
 			/* Empty: made just now, or by an attach that was interrupted at once. */
 			dp->dir_made = dp->dir_made || dir_is_empty(dp->dir);
 			return 0;
@@ -267,13 +295,6 @@ static int check_map(int fd, enum pcc_map which, struct pcc_err *err)
 		map_layout[which].value_size);
 }
 
-/* Maps that came without a new ABI number: an older build has none, and its programs are about to
- * be loaded anew. */
-static bool map_is_younger(int which)
-{
-	return which == PCC_MAP_WIRE_IN || which == PCC_MAP_WIRE_OUT;
-}
-
 /* 0, -ENOENT where nothing is pinned, another errno with err filled. */
 static int open_maps(struct pcc_dp *dp, struct pcc_err *err)
 {
@@ -294,7 +315,7 @@ static int open_maps(struct pcc_dp *dp, struct pcc_err *err)
 				missing = map_names[i];
 			continue;
 		}
-		found++;
+		found += !map_is_younger(i);
 		if (dp->map_fd[i] < 0)
 			bad = pcc_err_set(&why, -errno, map_names[i], "cannot be opened: %s",
 				strerror(errno));

@@ -222,5 +222,6 @@ int pcc_wire_of(const struct pcc_link_list *links, const struct pcc_link *link,
 		return -1;
 	if (below != link)
 		out->wire.ifindex = below->ifindex;
+	out->mtu = below->mtu < 65535 ? (__u16)below->mtu : 65535;
 	return 0;
 }

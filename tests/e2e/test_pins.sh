@@ -173,6 +173,19 @@ younger
 t_assert_status 0 pcc detach
 same_as "$T_DIR/clean" rt_state
 
+t_begin 'what the detach of such a build leaves is nobody'\''s: status says that nothing is attached, attach and detach take it away'
+for words in 'attach --lan br0 --wan wan1,wan2' detach; do
+	mkdir "$DIR"
+	bpftool map create "$DIR/pcc_wire_in" type hash key 16 value 4 entries 256 name pcc_wire_in
+	bpftool map create "$DIR/pcc_wire_out" type hash key 4 value 32 entries 256 name pcc_wire_out
+	t_assert_eq "$(pcc status)" 'not attached' 'status'
+	# shellcheck disable=SC2086
+	pcc $words >/dev/null 2>&1
+	[[ $words == detach ]] || t_assert_status 0 pcc detach
+	same_as "$T_DIR/clean" rt_state
+	[[ ! -d $DIR ]] || rm -r "$DIR"
+done
+
 t_begin 'a WAN in pcc_wans has impossible values'
 t_assert_status 0 pcc "${ATTACH[@]}"
 mapfile -t bytes < <(bpftool -j map lookup pinned "$DIR/pcc_wans" key 1 0 0 0 | jq -r '.value[]')

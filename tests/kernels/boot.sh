@@ -159,10 +159,11 @@ BRIDGES='
 	while [[ $1 != -- ]]; do
 		p=$((p + 1))
 		ip link add "pair$p" type bridge forward_delay 0 stp_state 0 mcast_snooping 0 && ip link set "pair$p" up || exit 1
+		# What a card sends is carried, two tags included.
 		queues=
 		[[ $1 != *mq=on* ]] || queues=multi_queue
 		for b in 1 2; do
-			ip tuntap add "n$p$b" mode tap vnet_hdr $queues && ip link set "n$p$b" master "pair$p" up || exit 1
+			ip tuntap add "n$p$b" mode tap vnet_hdr $queues && ip link set "n$p$b" mtu 1600 master "pair$p" up || exit 1
 		done
 		shift
 	done

@@ -84,6 +84,28 @@ download_whole() {
 	echo "     $(($(stat -c %s "$T_DIR/www/file") / start)) kB/s" >&2
 }
 
+# upload_whole SECONDS: what lan1 sends to 203.0.113.1:8001 arrives there as it was.
+upload_whole() {
+	local sum=$T_DIR/upload
+	rm -f "$sum"
+	spawn inet python3 -c '
+import hashlib, os, socket, sys
+s = socket.create_server(("203.0.113.1", 8001))
+open(sys.argv[1] + ".ready", "w").close()
+c, h = s.accept()[0], hashlib.sha256()
+while data := c.recv(65536):
+    h.update(data)
+open(sys.argv[1] + ".new", "w").write(h.hexdigest() + "  -\n")
+os.rename(sys.argv[1] + ".new", sys.argv[1])' "$sum"
+	poll_until 20 test -e "$sum.ready" || return 1
+	rm "$sum.ready"
+	lan 1 timeout "$1" python3 -c '
+import socket, sys
+s = socket.create_connection(("203.0.113.1", 8001))
+s.sendfile(open(sys.argv[1], "rb"))' "$T_DIR/www/file" || return 1
+	poll_until 60 test -e "$sum" && [[ $(<"$sum") == "$WWW_SUM" ]]
+}
+
 # flows NS DESTINATION PORT FIRST-SOURCE-PORT FLOWS COUNT SIZE: that many connections of UDP at once, COUNT datagrams in each,
 # one after the other, answered by the lab's echo servers. Prints SENT RECEIVED SENT-BYTES RECEIVED-BYTES, of payload.
 flows() {

@@ -1597,7 +1597,8 @@ static struct buf wire_wrap(const struct buf *plain, const struct wire_form *w, 
 static struct pcc_wire_out wire_of(const struct wire_form *w, uint32_t carrier)
 {
 	struct pcc_wire_out out = {.wire = {.ifindex = carrier, .session = htons(w->session)},
-		.bytes = 2 + wire_bytes(w)};
+		.bytes = 2 + wire_bytes(w),
+		.mtu = 1500};
 
 	for (int i = 0; i < 2; i++) {
 		out.wire.tpid[i] = htons(w->tpid[i]);
@@ -1807,6 +1808,39 @@ static void frames_with_other_tags_or_sessions_are_the_kernels(void **state)
 		flow.flags &= ~PCC_FLOW_WIRE;
 		flow_put(c, TO_LAN, &flow);
 		assert_int_equal(xdp_run(near_if(TO_LAN), &plain, &out), PASS);
+	}
+}
+
+/* The kernel would drop in XDP what exceeds the MTU of the card by more than a tag. */
+static void frames_too_long_for_the_device_below_are_the_kernels(void **state)
+{
+	struct link2 *c = &conns_all[0];
+	struct look k = look_plain();
+
+	(void)state;
+	open_all();
+	renew(c, TO_LAN);
+	for (size_t i = 0; i < ARRAY_LEN(wire_forms); i++) {
+		const struct wire_form *w = &wire_forms[i];
+		uint32_t far = near_if(TO_WAN), headers = wire_bytes(w);
+		struct pcc_wire_out out_form;
+		struct buf plain, out;
+
+		if (!headers)
+			continue;
+		out_form = wire_put(far, w, B.wan[2]);
+		wire_flags(c, TO_LAN, &wire_forms[0], w);
+		for (int more = 0; more <= 1; more++) {
+			plain = pkt(c, TO_LAN, &k);
+			out_form.mtu = plain.len - 14 + headers - 4 - more;
+			assert_int_equal(
+				bpf_map_update_elem(FD(pcc_wire_out), &far, &out_form, BPF_ANY), 0);
+			if (xdp_run(near_if(TO_LAN), &plain, &out) != (more ? PASS : REDIRECT))
+				fail_msg("%s, %d bytes too long: verdict", w->name, more);
+			if (more && !same_bytes(&plain, &out))
+				fail_msg("%s: changed", w->name);
+		}
+		wire_del(far, &out_form);
 	}
 }
 
@@ -2308,6 +2342,7 @@ int main(int argc, char **argv)
 		T(a_tuple_on_another_interface_is_not_the_connection),
 		W(tags_and_sessions_are_taken_off_and_put_on),
 		W(frames_with_other_tags_or_sessions_are_the_kernels),
+		W(frames_too_long_for_the_device_below_are_the_kernels),
 		T(only_connections_that_both_sides_agreed_to_are_learned),
 		T(what_is_short_is_not_learned),
 		T(what_arrives_where_others_filter_is_not_learned),

@@ -62,6 +62,7 @@ link_gone() {
 	for dev in wan1 lan0 cust eth0; do
 		in_lab "$ns" ip link show "$dev" >/dev/null 2>&1 || continue
 		in_lab "$ns" tc qdisc del dev "$dev" root 2>/dev/null
+		in_lab "$ns" ip link set "$dev" mtu 1500
 		[[ $ns == rt ]] || continue
 		in_lab rt tc qdisc del dev "$dev" ingress 2>/dev/null
 		in_lab rt sysctl -qw "net.ipv4.conf.$dev.arp_ignore=0"
@@ -96,11 +97,13 @@ end_vlan() {
 	new_link "$2" "$DEV" link "$3" type vlan id 10
 }
 
+# A wire carries frames with one tag more than its MTU has.
 end_qinq() {
 	tags_in_frames "$2" "$3"
+	in_lab "$2" ip link set "$3" mtu 1504
 	new_link "$2" "$3.100" link "$3" type vlan proto 802.1ad id 100 || return 1
 	DEV=$3.100.10
-	new_link "$2" "$DEV" link "$3.100" type vlan id 10
+	new_link "$2" "$DEV" mtu 1500 link "$3.100" type vlan id 10
 }
 
 # A bridge that filters VLANs: the wire is its trunk, the router has a VLAN device on the bridge.
