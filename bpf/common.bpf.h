@@ -15,6 +15,11 @@
 /* Constants that are macros in the kernel. */
 #define PCC_ETH_P_IP 0x0800
 #define PCC_ETH_P_IPV6 0x86dd
+#define PCC_ETH_P_8021Q 0x8100
+#define PCC_ETH_P_8021AD 0x88a8
+#define PCC_ETH_P_PPP_SES 0x8864
+#define PCC_PPP_IP 0x0021
+#define PCC_PPP_IPV6 0x0057
 #define PCC_AF_INET 2
 #define PCC_AF_INET6 10
 #define PCC_PACKET_OTHERHOST 3

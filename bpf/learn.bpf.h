@@ -174,6 +174,8 @@ static __always_inline int learn_link(
 	if (!iface || iface->flags & PCC_IFACE_PORTS_LEARN)
 		return -1;
 	flow->back_ifindex = iface->master_ifindex;
+	if (iface->flags & PCC_IFACE_WIRE)
+		flow->flags |= PCC_FLOW_WIRE;
 	if (iface->flags & PCC_IFACE_L3) {
 		flow->flags |= PCC_FLOW_OUT_L3;
 		return 0;

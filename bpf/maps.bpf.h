@@ -125,13 +125,34 @@ struct {
 	__type(value, struct pcc_sysctl_old);
 } pcc_sysctls SEC(".maps");
 
-/* Devices that XDP may send to. Written by user space only. */
+/*
+ * Where XDP may send to: an interface of ours -> the device to send by, itself or the one below.
+ * Written by user space only.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_DEVMAP_HASH);
 	__uint(max_entries, 256);
 	__type(key, __u32);
 	__type(value, __u32);
 } pcc_xdp_ports SEC(".maps");
+
+/*
+ * Interfaces of ours above devices that run XDP: frames with these tags, of this session, are what
+ * arrives there; and what has to be put around what they send. Written by user space only.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 256);
+	__type(key, struct pcc_wire);
+	__type(value, __u32);
+} pcc_wire_in SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 256);
+	__type(key, __u32);
+	__type(value, struct pcc_wire_out);
+} pcc_wire_out SEC(".maps");
 
 /*
  * How many policies there are, by half. All of the policies' maps but pcc_policy_hit and pcc_sticky

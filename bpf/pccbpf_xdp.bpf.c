@@ -3,128 +3,33 @@
  * The fast path in XDP: the same leases as in tc, before the kernel makes an skb of the frame. Only
  * for frames that are addressed to the router and leave by a device in pcc_xdp_ports; everything
  * else goes up. An object of its own, since libxdp loads it, perhaps as an extension of its
- * dispatcher.
+ * dispatcher. pccbpf_wire.bpf.c takes tags and PPPoE as well.
  */
 #include "common.bpf.h"
 #include "maps.bpf.h"
 #include "stats.bpf.h"
 #include "tuple.bpf.h"
 #include "flow.bpf.h"
+#include "fast_xdp.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
-static __always_inline __u32 ctx_generation(void *ctx)
+static __always_inline int xdp_other(
+	struct xdp_md *ctx, const struct pcc_meta *meta, __be16 protocol)
 {
-	struct xdp_buff *xdp = bpf_cast_to_kern_ctx(ctx);
-
-	return generation_of(xdp->rxq->dev);
+	(void)ctx;
+	(void)meta;
+	(void)protocol;
+	return XDP_PASS;
 }
 
-/* Here the checksum is whole: a device that is sent one to complete has no XDP (README, limits). */
-static __always_inline void xdp_csum(void *l4, void *end, const struct pcc_flow *flow, __u8 proto)
+static __always_inline int xdp_elsewhere(
+	struct xdp_md *ctx, const struct pcc_flow *flow, const struct fast_packet *f)
 {
-	__u32 diff = (__u32)flow->addr_diff + flow->port_diff;
-
-	if (proto == IPPROTO_TCP) {
-		struct tcphdr *tcp = l4;
-
-		if ((void *)(tcp + 1) > end)
-			return;
-		tcp->check = csum_apply(tcp->check, diff);
-		return;
-	}
-	struct udphdr *udp = l4;
-
-	if ((void *)(udp + 1) > end || !udp->check)
-		return; /* 0 says that there is none (RFC 768) */
-	udp->check = csum_apply(udp->check, diff);
-	if (!udp->check)
-		udp->check = 0xffff;
-}
-
-static __always_inline int xdp_rewrite(
-	void *data, void *end, const struct pcc_flow *flow, const struct fast_packet *f)
-{
-	void *l4;
-
-	if (f->v6) {
-		struct ipv6hdr *ip6 = data + 14;
-
-		if ((void *)(ip6 + 1) + 4 > end)
-			return -1;
-		rewrite_ip6(ip6, flow);
-		l4 = ip6 + 1;
-	} else {
-		struct iphdr *ip = data + 14;
-
-		if ((void *)(ip + 1) + 4 > end)
-			return -1;
-		rewrite_ip4(ip, flow);
-		l4 = ip + 1;
-	}
-	xdp_csum(l4, end, flow, f->proto);
-	((__be16 *)l4)[0] = flow->sport;
-	((__be16 *)l4)[1] = flow->dport;
-	rewrite_macs(data, flow);
-	return 0;
-}
-
-/* Is the frame addressed to the interface's own MAC? */
-static __always_inline int xdp_is_ours(const __u8 *dst, const struct pcc_flow *flow)
-{
-	return *(__u32 *)dst == *(__u32 *)flow->in_mac &&
-	       *(__u16 *)(dst + 4) == *(__u16 *)(flow->in_mac + 4);
-}
-
-/*
- * What pcc_ifaces said of an interface: ifindex (20 bits), master (20 bits) and the low bits of the
- * epoch in which it was asked, in one word, so that a store publishes all of it. User space changes
- * pcc_ifaces before it changes the epoch. A slot that is wrong for the packet costs a look-up.
- */
-#define XDP_SEEN_SLOTS 64
-#define XDP_SEEN_BITS 20
-static volatile __u64 xdp_seen[XDP_SEEN_SLOTS];
-
-/* What a frame from a port of a bridge is known under is the bridge. */
-static __always_inline __u32 xdp_ifindex(__u32 ifindex, __u32 epoch)
-{
-	__u64 key = (__u64)epoch << (2 * XDP_SEEN_BITS) | (__u64)ifindex << XDP_SEEN_BITS;
-	__u64 seen = xdp_seen[ifindex % XDP_SEEN_SLOTS];
-	struct pcc_iface *iface;
-	__u32 master;
-
-	if (!(ifindex >> XDP_SEEN_BITS) && (seen ^ key) >> XDP_SEEN_BITS == 0)
-		return seen & ((1u << XDP_SEEN_BITS) - 1);
-	iface = bpf_map_lookup_elem(&pcc_ifaces, &ifindex);
-	master = iface ? iface->master_ifindex : ifindex;
-	if (!((ifindex | master) >> XDP_SEEN_BITS))
-		xdp_seen[ifindex % XDP_SEEN_SLOTS] = key | master;
-	return master;
-}
-
-static __always_inline int xdp_fast(struct xdp_md *ctx, const struct pcc_meta *meta)
-{
-	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
-	struct fast_packet f = {};
-	struct pcc_flow *flow;
-	__u32 bytes, ifindex;
-
-	if (data + 14 > end)
-		return XDP_PASS;
-	f.grace = 1;
-	bytes = bpf_xdp_get_buff_len(ctx);
-	if (fast_parse(data + 14, end, bytes - 14, *(__be16 *)(data + 12), &f))
-		return XDP_PASS;
-	ifindex = xdp_ifindex(ctx->ingress_ifindex, *(volatile __u32 *)&meta->epoch);
-	flow = flow_find(&f, ctx, ifindex, meta, f.l3_len);
-	if (!flow || flow->flags & (PCC_FLOW_IN_L3 | PCC_FLOW_OUT_L3) || !xdp_is_ours(data, flow))
-		return XDP_PASS;
-	if (bpf_redirect_map(&pcc_xdp_ports, flow->egress_ifindex, XDP_PASS) != XDP_REDIRECT)
-		return XDP_PASS;
-	if (xdp_rewrite(data, end, flow, &f))
-		return XDP_PASS;
-	flow_count(flow, meta, bytes);
-	return XDP_REDIRECT;
+	(void)ctx;
+	(void)flow;
+	(void)f;
+	return XDP_PASS;
 }
 
 SEC("xdp.frags")

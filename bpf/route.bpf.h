@@ -12,6 +12,7 @@
 #define PCC_FIB_MARK 0x20u
 
 #define PCC_TABLE_MAIN 254u
+#define PCC_LOOPBACK_IFINDEX 1u
 
 /* Where the helper takes a mark, from 6.10 on, it tells what comes of all rules for the packet. */
 struct bpf_fib_lookup___pcc {
@@ -60,6 +61,22 @@ static __always_inline int fib_found(long ret)
 {
 	return ret == BPF_FIB_LKUP_RET_SUCCESS || ret == BPF_FIB_LKUP_RET_NO_NEIGH ||
 	       ret == BPF_FIB_LKUP_RET_FRAG_NEEDED || ret == BPF_FIB_LKUP_RET_UNSUPP_LWT;
+}
+
+/*
+ * IPv6 is forwarded where net.ipv6.conf.all.forwarding says so (net/ipv6/ip6_output.c,
+ * ip6_forward()), but the helper wants it of the device that the packet came in by, where network
+ * managers may have cleared it. Then the question is asked for the loopback.
+ */
+static __always_inline long fib_lookup6(
+	struct __sk_buff *skb, struct bpf_fib_lookup *fib, __u32 flags)
+{
+	long ret = bpf_fib_lookup(skb, fib, sizeof(*fib), flags);
+
+	if (ret != BPF_FIB_LKUP_RET_FWD_DISABLED)
+		return ret;
+	fib->ifindex = PCC_LOOPBACK_IFINDEX;
+	return bpf_fib_lookup(skb, fib, sizeof(*fib), flags);
 }
 
 /* Is that what the main table says of the address? */
@@ -144,7 +161,7 @@ static __noinline int route_own6(struct __sk_buff *skb, const struct pcc_packet 
 	if (!skb || !p)
 		return ROUTE_OTHER;
 	fib_params(skb, p, &fib);
-	ret = bpf_fib_lookup(skb, &fib, sizeof(fib), 0);
+	ret = fib_lookup6(skb, &fib, 0);
 	if (ret == BPF_FIB_LKUP_RET_NOT_FWDED)
 		return ROUTE_DEFAULT;
 	if (!fib_found(ret))
@@ -155,7 +172,7 @@ static __noinline int route_own6(struct __sk_buff *skb, const struct pcc_packet 
 	fib.ipv6_dst[0] = bpf_htonl(PCC_NOBODY_V6_0);
 	fib.ipv6_dst[1] = fib.ipv6_dst[2] = 0;
 	fib.ipv6_dst[3] = bpf_htonl(PCC_NOBODY_V6_3);
-	ret = bpf_fib_lookup(skb, &fib, sizeof(fib), PCC_FIB_DIRECT);
+	ret = fib_lookup6(skb, &fib, PCC_FIB_DIRECT);
 	if (!fib_found(ret) || fib.ifindex != way.ifindex || fib.rt_metric != way.metric)
 		return ROUTE_OTHER;
 	return fib.ipv6_dst[0] == way.hop[0] && fib.ipv6_dst[1] == way.hop[1] &&
@@ -192,7 +209,9 @@ static __noinline int route_marked(
 	if (ret < 0) { /* IPv6 (see route_own6()), and before 6.10: look into the WAN's own table */
 		fib_params(skb, p, &fib);
 		fib.tbid = wan->table;
-		ret = bpf_fib_lookup(skb, &fib, sizeof(fib), PCC_FIB_DIRECT | PCC_FIB_TBID);
+		ret = p->family == PCC_V4 ? bpf_fib_lookup(skb, &fib, sizeof(fib),
+						    PCC_FIB_DIRECT | PCC_FIB_TBID)
+					  : fib_lookup6(skb, &fib, PCC_FIB_DIRECT | PCC_FIB_TBID);
 	}
 	if (ret < 0 || ret == BPF_FIB_LKUP_RET_FWD_DISABLED)
 		return MARK_WORKS; /* nobody can tell */

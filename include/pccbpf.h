@@ -222,8 +222,31 @@ struct pcc_iface {
 #define PCC_IFACE_L3 0x4u	      /* has no link-layer header: tun, ppp, wireguard */
 #define PCC_IFACE_PORTS_LEARN 0x8u    /* a bridge whose ports run XDP: they learn, it does not */
 #define PCC_IFACE_NO_FAST 0x10u	      /* what arrives is the kernel's: others filter it */
+#define PCC_IFACE_WIRE 0x20u	      /* has an entry in pcc_wire_out */
 #define PCC_IFACE_QDISC_MADE                                                                       \
 	0x1u /* attach made the clsact qdisc: detach removes it when it is empty */
+
+/*
+ * What stands between the MACs and the IP header on the wire of a device below ours: key of
+ * pcc_wire_in, whose value is our interface. A VLAN, one in another, a PPPoE session, one in a
+ * VLAN.
+ */
+struct pcc_wire {
+	__u32 ifindex;	/* of the device that has the wire */
+	__be16 tpid[2]; /* of the tags, the outer one first; 0: none */
+	__be16 vid[2];	/* their VLAN ids, priority 0 */
+	__be16 session; /* PPPoE; 0: none */
+	__u16 pad;
+};
+
+/* Value of pcc_wire_out; the key is our interface. */
+struct pcc_wire_out {
+	struct pcc_wire wire;
+	__u8 dmac[6]; /* PPPoE: of the access concentrator, and ours */
+	__u8 smac[6];
+	__u16 bytes; /* between the MACs and the IP header: 2 for a plain frame */
+	__u16 pad;
+};
 
 /* pcc_sysctls: what a sysctl was before attach. Key: path below /proc/sys, value: its text. */
 struct pcc_sysctl_key {
@@ -307,6 +330,7 @@ struct pcc_flow_key {
 #define PCC_FLOW_PORTS 0x10u /* NAT changes a port */
 #define PCC_FLOW_ADDRS 0x20u /* NAT changes an address */
 #define PCC_FLOW_ENDED 0x40u /* FIN or RST was seen: the next packet deletes the entry */
+#define PCC_FLOW_WIRE 0x80u  /* the egress has an entry in pcc_wire_out */
 
 /*
  * Value of pcc_leased: has a key that falls on a place (pcc_leased_place(), pccbpf_flow.h) been
@@ -527,6 +551,8 @@ _Static_assert(sizeof(struct pcc_tuple) == 40, "pcc_conns key");
 _Static_assert(sizeof(struct pcc_conn) == 72, "pcc_conns value");
 _Static_assert(sizeof(struct pcc_wan) == 64, "pcc_wans value");
 _Static_assert(sizeof(struct pcc_iface) == 36, "pcc_ifaces value");
+_Static_assert(sizeof(struct pcc_wire) == 16, "pcc_wire_in key");
+_Static_assert(sizeof(struct pcc_wire_out) == 32, "pcc_wire_out value");
 _Static_assert(sizeof(struct pcc_bucket_stats) == 40, "pcc_stats value");
 _Static_assert(sizeof(struct pcc_wan_stats) == 80, "pcc_wan_stats value");
 _Static_assert(sizeof(struct pcc_frag_key) == 40, "pcc_frags key");

@@ -435,8 +435,8 @@ rt_ids() {
 	for pin in "$BPFFS"/pccbpf/*; do
 		case ${pin##*/} in
 		link_*) echo "link show pinned $pin" ;;
+		pcc_wire_* | pcc_meta | pcc_wans | pcc_ifaces | pcc_buckets | pcc_local | pcc_sysctls) echo "map dump pinned $pin" ;;
 		pcc_*_in | pcc_*_out) echo "prog show pinned $pin" ;;
-		pcc_meta | pcc_wans | pcc_ifaces | pcc_buckets | pcc_local | pcc_sysctls) echo "map dump pinned $pin" ;;
 		esac
 	done | bpftool batch file - | grep -v processed
 }

@@ -14,33 +14,6 @@
 #include "status.h"
 #include "wanstate.h"
 
-/* A WAN's share of the buckets. */
-struct share {
-	uint32_t buckets[PCC_FAMILIES];
-	uint32_t total[PCC_FAMILIES];
-};
-
-static struct share share_of(struct pcc_session *s, uint32_t wan_id)
-{
-	uint8_t table[PCC_MAX_BUCKETS];
-	struct share share = {};
-
-	for (int f = 0; f < PCC_FAMILIES; f++) {
-		share.total[f] = pcc_dp_buckets(&s->dp, f, table);
-		for (uint32_t i = 0; i < share.total[f]; i++)
-			share.buckets[f] += table[i] == wan_id;
-	}
-	return share;
-}
-
-/* Of the new connections in the family that it serves, IPv4 first. */
-static double share_value(const struct share *share)
-{
-	int f = share->total[PCC_V4] ? PCC_V4 : PCC_V6;
-
-	return share->total[f] ? (double)share->buckets[f] / share->total[f] : 0;
-}
-
 /* What sits at the hooks of an interface; "none" says that something is missing. */
 static const char *hook_text(struct pcc_session *s, uint32_t ifindex, bool both)
 {
@@ -59,26 +32,27 @@ static json_t *gateway_json(const struct pcc_gateway *gw, enum pcc_family f)
 	return json_string(pcc_gateway_text(gw, f, text));
 }
 
-/* Has the WAN's table a way out for every family that it serves? */
-static bool has_routes(struct pcc_session *s, const struct pcc_wan_cfg *wan)
+/* Has the WAN's table a way out for the family? */
+static bool has_route(struct pcc_session *s, const struct pcc_wan_cfg *wan, int f)
 {
 	static const int families[PCC_FAMILIES] = {AF_INET, AF_INET6};
-	bool all = true;
+	struct pcc_route_list list = {};
+	bool found = false;
 
-	for (int f = 0; f < PCC_FAMILIES; f++) {
-		struct pcc_route_list list = {};
-		bool found = !pcc_wan_serves(wan, f);
+	if (pcc_route_dump(&s->nl, families[f], s->cfg.table_base + wan->id, &list, NULL))
+		return false;
+	for (size_t i = 0; i < list.n; i++)
+		found = found || (list.v[i].type == RTN_UNICAST && list.v[i].oif == wan->ifindex);
+	pcc_route_list_free(&list);
+	return found;
+}
 
-		if (found || pcc_route_dump(
-				     &s->nl, families[f], s->cfg.table_base + wan->id, &list, NULL))
-			continue;
-		for (size_t i = 0; i < list.n; i++)
-			found = found ||
-				(list.v[i].type == RTN_UNICAST && list.v[i].oif == wan->ifindex);
-		pcc_route_list_free(&list);
-		all = all && found;
-	}
-	return all;
+static bool has_routes(struct pcc_session *s, const struct pcc_wan_cfg *wan)
+{
+	for (int f = 0; f < PCC_FAMILIES; f++)
+		if (pcc_wan_serves(wan, f) && !has_route(s, wan, f))
+			return false;
+	return true;
 }
 
 /* What there is to say of a WAN's link. NULL: it is fine. */
@@ -95,6 +69,60 @@ static const char *link_trouble(struct pcc_session *s, const struct pcc_wan_cfg 
 	if (!pcc_wan_serves(wan, PCC_V4) && !pcc_wan_serves(wan, PCC_V6))
 		return "no gateway";
 	return has_routes(s, wan) ? NULL : "no route";
+}
+
+/* The WANs' buckets and what new connections make of them, by id. */
+struct shares {
+	uint32_t buckets[PCC_MAX_WANS + 1][PCC_FAMILIES];
+	uint32_t taken[PCC_MAX_WANS + 1][PCC_FAMILIES]; /* of those that take connections */
+	uint32_t total[PCC_FAMILIES];			/* taken, of all */
+};
+
+static bool takes_connections(struct pcc_session *s, const struct pcc_wan_cfg *wan, int f)
+{
+	struct pcc_link link = {};
+
+	return pcc_wan_serves(wan, f) && !pcc_link_by_name(&s->nl, wan->name, &link, NULL) &&
+	       link.flags & IFF_LOWER_UP && has_route(s, wan, f);
+}
+
+/*
+ * A WAN without link or route keeps its buckets, but their connections take another WAN. Where none
+ * has both, each answers for its own.
+ */
+static void shares_read(struct pcc_session *s, struct shares *shares)
+{
+	uint8_t table[PCC_MAX_BUCKETS];
+
+	memset(shares, 0, sizeof(*shares));
+	for (int f = 0; f < PCC_FAMILIES; f++) {
+		uint32_t n = pcc_dp_buckets(&s->dp, f, table);
+
+		for (uint32_t i = 0; i < n; i++)
+			if (table[i] <= PCC_MAX_WANS)
+				shares->buckets[table[i]][f]++;
+		for (uint32_t i = 0; i < s->cfg.nwans; i++) {
+			uint32_t id = s->cfg.wans[i].id;
+
+			if (!shares->buckets[id][f] || !takes_connections(s, &s->cfg.wans[i], f))
+				continue;
+			shares->taken[id][f] = shares->buckets[id][f];
+			shares->total[f] += shares->buckets[id][f];
+		}
+		if (shares->total[f])
+			continue;
+		shares->total[f] = n;
+		for (uint32_t id = 0; id <= PCC_MAX_WANS; id++)
+			shares->taken[id][f] = shares->buckets[id][f];
+	}
+}
+
+/* Of the new connections in the family that it serves, IPv4 first. */
+static double share_of(const struct shares *shares, uint32_t id)
+{
+	int f = shares->total[PCC_V4] ? PCC_V4 : PCC_V6;
+
+	return shares->total[f] ? (double)shares->taken[id][f] / shares->total[f] : 0;
 }
 
 /* The daemon's reasons; of a state that is not its doing they are old. */
@@ -127,10 +155,9 @@ static const char *state_of(const struct pcc_wan_cfg *wan)
 	return pcc_wan_state_text(wan->state, wan->degraded, wan->standby);
 }
 
-static json_t *wan_json(
-	struct pcc_session *s, const struct pcc_wan_cfg *wan, const struct reasons *reasons)
+static json_t *wan_json(struct pcc_session *s, const struct pcc_wan_cfg *wan,
+	const struct reasons *reasons, const struct shares *shares)
 {
-	struct share share = share_of(s, wan->id);
 	struct pcc_fastpath_now fp;
 	char mark[16];
 
@@ -142,10 +169,10 @@ static json_t *wan_json(
 		reason_of(reasons, wan), "weight", wan->weight, "mark", mark, "table",
 		(json_int_t)s->cfg.table_base + wan->id, "gateway",
 		gateway_json(&wan->gw[PCC_V4], PCC_V4), "gateway6",
-		gateway_json(&wan->gw[PCC_V6], PCC_V6), "buckets", share.buckets[PCC_V4],
-		"buckets6", share.buckets[PCC_V6], "share", share_value(&share), "hook",
-		hook_text(s, wan->ifindex, s->cfg.fastpath != PCC_FP_OFF), "fastpath", fp.mode,
-		"fastpath_reason", fp.why, "fastpath_passes_by", fp.passes, "link",
+		gateway_json(&wan->gw[PCC_V6], PCC_V6), "buckets", shares->buckets[wan->id][PCC_V4],
+		"buckets6", shares->buckets[wan->id][PCC_V6], "share", share_of(shares, wan->id),
+		"hook", hook_text(s, wan->ifindex, s->cfg.fastpath != PCC_FP_OFF), "fastpath",
+		fp.mode, "fastpath_reason", fp.why, "fastpath_passes_by", fp.passes, "link",
 		link_trouble(s, wan) ? link_trouble(s, wan) : "up");
 }
 
@@ -153,10 +180,12 @@ static json_t *wans_json(struct pcc_session *s, const struct pcc_flowtable_statu
 {
 	struct reasons *reasons = reasons_read(s);
 	json_t *wans = json_array();
+	struct shares shares;
 
+	shares_read(s, &shares);
 	for (uint32_t i = 0; i < s->cfg.nwans; i++) {
 		const struct pcc_wan_cfg *wan = &s->cfg.wans[i];
-		json_t *json = wan_json(s, wan, reasons);
+		json_t *json = wan_json(s, wan, reasons, &shares);
 
 		pcc_flowtable_status_json(ft, wan->ifindex, wan->id, json);
 		json_array_append_new(wans, json);
@@ -226,7 +255,7 @@ static void hint_routes(struct pcc_session *s, FILE *out)
 		if (trouble && !strcmp(trouble, "no route"))
 			fprintf(out,
 				"%s: its table %u has no default route, it takes no connections; "
-				"`pccbpf wan set %s --state up` puts it back\n",
+				"`pccbpf wan set %s --state up` puts it back or says what is in the way\n",
 				s->cfg.wans[i].name, s->cfg.table_base + s->cfg.wans[i].id,
 				s->cfg.wans[i].name);
 	}
@@ -237,17 +266,19 @@ void pcc_status_wans_print(struct pcc_session *s, FILE *out)
 	char gw4[PCC_ADDR_TEXT], gw6[PCC_ADDR_TEXT];
 	struct pcc_fastpath_now fp;
 	struct reasons *reasons;
+	struct shares shares;
 
+	shares_read(s, &shares);
 	fprintf(out, "%-15s %3s %-8s %6s %7s %8s %6s %-8s %-4s %-10s %s\n", "WAN", "ID", "STATE",
 		"WEIGHT", "SHARE", "MARK", "TABLE", "HOOK", "FAST", "LINK", "GATEWAYS");
 	for (uint32_t i = 0; i < s->cfg.nwans; i++) {
 		const struct pcc_wan_cfg *wan = &s->cfg.wans[i];
-		struct share share = share_of(s, wan->id);
 		const char *trouble = link_trouble(s, wan);
 
 		pcc_fastpath_look(s, &s->cfg, wan->ifindex, &fp);
 		fprintf(out, "%-15s %3u %-8s %6u %6.1f%% %#8x %6u %-8s %-4s %-10s %s %s\n",
-			wan->name, wan->id, state_of(wan), wan->weight, 100 * share_value(&share),
+			wan->name, wan->id, state_of(wan), wan->weight,
+			100 * share_of(&shares, wan->id),
 			wan->id << pcc_mark_shift(s->cfg.mark_mask), s->cfg.table_base + wan->id,
 			hook_text(s, wan->ifindex, s->cfg.fastpath != PCC_FP_OFF), fp.mode,
 			trouble ? trouble : "up", pcc_gateway_text(&wan->gw[PCC_V4], PCC_V4, gw4),

@@ -222,6 +222,8 @@ static int on_netlink(sd_event_source *source, int fd, uint32_t revents, void *a
 	(void)source;
 	(void)revents;
 	heard = pcc_watch_read(&d->watch, route ? d->watch.route : d->watch.nft, on_message, d);
+	if (heard & PCC_HEARD_NFT)
+		pcc_daemon_repair_nat(d);
 	if (heard & ~PCC_HEARD_NEIGH)
 		pcc_daemon_look_soon(d, heard & PCC_HEARD_LINK ? PCC_URGENT_MS : PCC_QUIET_MS);
 	return 0;

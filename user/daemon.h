@@ -53,7 +53,8 @@ struct pcc_daemon_wan {
 	sd_event_source *deadline;
 	struct pcc_gateway gw_seen[PCC_FAMILIES]; /* whose neighbour entry the health knows */
 	uint32_t ifindex_seen;
-	uint32_t up_ifindex;	   /* the device that was up once */
+	uint32_t up_ifindex;		      /* the device that was up once */
+	struct pcc_grace grace[PCC_FAMILIES]; /* for its addresses to come back */
 	uint64_t inherit_until_ms; /* the daemon before held it down: believed until then; 0: no */
 };
 
@@ -127,6 +128,13 @@ void pcc_daemon_tell(struct pcc_daemon *d, enum pcc_event_kind kind, const char 
  * another errno: it failed and was told.
  */
 int pcc_daemon_look(struct pcc_daemon *d);
+
+/*
+ * Puts the NAT table back at once if it is not what it was: until it stands the kernel translates
+ * nothing. Where anything else has changed, too, or somebody fights for the table, that is for a
+ * look, which comes in any case.
+ */
+void pcc_daemon_repair_nat(struct pcc_daemon *d);
 
 /* Is something missing that the kernel does not tell of? Cheap. */
 bool pcc_daemon_needs_look(struct pcc_daemon *d);

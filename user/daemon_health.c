@@ -72,6 +72,12 @@ void pcc_daemon_health_step(struct pcc_daemon *d, struct pcc_daemon_wan *w)
 	at = v.deadline_ms;
 	if (w->inherit_until_ms > now && w->inherit_until_ms < at)
 		at = w->inherit_until_ms;
+	for (int f = 0; f < PCC_FAMILIES; f++) {
+		if (w->cfg.waits[f] && w->grace[f].until_ms <= now)
+			pcc_daemon_look_soon(d, PCC_URGENT_MS);
+		else if (w->cfg.waits[f] && w->grace[f].until_ms < at)
+			at = w->grace[f].until_ms;
+	}
 	if (w->inherit_until_ms && w->inherit_until_ms <= now) {
 		w->inherit_until_ms = 0;
 		pcc_daemon_look_soon(d, PCC_URGENT_MS);

@@ -352,6 +352,25 @@ int pcc_daemon_look(struct pcc_daemon *d)
 	return ret ? failed(d, ret, &err) : 0;
 }
 
+void pcc_daemon_repair_nat(struct pcc_daemon *d)
+{
+	uint64_t now = pcc_daemon_now_ms();
+	struct pcc_nat_cfg nat;
+	bool changed = false;
+
+	if (d->detached || d->s.state != PCC_DP_ATTACHED || pcc_fight_until(&d->fight) > now ||
+		pcc_dp_lock(&d->s.dp, false, 0, NULL))
+		return;
+	if (d->s.dp.meta->magic == PCC_MAGIC && d->s.dp.meta->epoch == d->epoch) {
+		pcc_plan_nat(&d->s.cfg, NULL, d->s.dp.no_ct, &nat);
+		if (!pcc_nat_apply(&nat, &changed, NULL) && changed) {
+			pcc_fight_note(&d->fight, now, true);
+			pcc_daemon_tell(d, PCC_EVENT_REPAIR, NULL, NULL, NULL, "the nft table");
+		}
+	}
+	release_lock(d);
+}
+
 static bool hooks_there(struct pcc_daemon *d, uint32_t ifindex, bool both)
 {
 	char name[IF_NAMESIZE];

@@ -13,6 +13,8 @@
 
 #define INHERIT_MS 3000u /* the health finds out within this time */
 
+static const int families[PCC_FAMILIES] = {AF_INET, AF_INET6};
+
 struct pcc_daemon_wan *pcc_daemon_wan(struct pcc_daemon *d, const char *name)
 {
 	for (uint32_t i = 0; i < PCC_MAX_WANS; i++)
@@ -106,23 +108,49 @@ static bool has_address(const struct pcc_observed *now, uint32_t ifindex, int fa
  */
 static void drop_addressless(struct pcc_wan_cfg *wan, const struct pcc_observed *now)
 {
-	static const int families[PCC_FAMILIES] = {AF_INET, AF_INET6};
-
 	for (int f = 0; f < PCC_FAMILIES; f++)
-		if (wan->gw[f].source == PCC_GW_FOUND &&
+		if (wan->gw[f].source == PCC_GW_FOUND && !wan->waits[f] &&
 			!has_address(now, wan->ifindex, families[f]))
 			wan->gw[f].source = PCC_GW_NONE;
 }
 
-static const char *link_trouble(struct pcc_wan_cfg *wan, const struct pcc_link *link,
-	const struct pcc_observed *now, const struct pcc_err *trouble)
+/* Why the device itself is of no use; NULL: it is. */
+static const char *device_trouble(const struct pcc_link *link)
 {
 	if (!link)
 		return "the interface is missing";
 	if (!(link->flags & IFF_UP))
 		return "the interface is down";
-	if (!(link->flags & IFF_LOWER_UP))
-		return "no carrier";
+	return link->flags & IFF_LOWER_UP ? NULL : "no carrier";
+}
+
+/*
+ * An address of a family that is served may be gone for a moment only. Until it is back, or the
+ * grace is over, the family has no route but keeps its gateway, which may be told later than the
+ * address. True where any is waited for.
+ */
+static bool wait_for_addresses(struct pcc_daemon_wan *w, struct pcc_wan_cfg *wan,
+	const struct pcc_link *link, const struct pcc_observed *now)
+{
+	bool can = !device_trouble(link) && !pcc_link_is_p2p(link);
+	bool used = w->in_force && wan->state != PCC_WAN_DOWN;
+
+	for (int f = 0; f < PCC_FAMILIES; f++) {
+		bool missing = can && pcc_wan_serves(wan, f) &&
+			       !has_address(now, link->ifindex, families[f]);
+
+		wan->waits[f] = pcc_grace_holds(&w->grace[f], missing, used, pcc_daemon_now_ms());
+	}
+	return wan->waits[PCC_V4] || wan->waits[PCC_V6];
+}
+
+static const char *link_trouble(struct pcc_wan_cfg *wan, const struct pcc_link *link,
+	const struct pcc_observed *now, const struct pcc_err *trouble)
+{
+	const char *wrong = device_trouble(link);
+
+	if (wrong)
+		return wrong;
 	if (trouble->object[0])
 		return trouble->cause;
 	if (!pcc_link_is_p2p(link)) {
@@ -152,7 +180,8 @@ static void look_at_link(struct pcc_daemon_wan *w, struct pcc_wan_cfg *wan,
 	const struct pcc_observed *now, const struct pcc_err *trouble)
 {
 	const struct pcc_link *link = find_link(now, wan->name);
-	const char *wrong = link_trouble(wan, link, now, trouble);
+	bool waits = wait_for_addresses(w, wan, link, now);
+	const char *wrong = waits ? NULL : link_trouble(wan, link, now, trouble);
 
 	w->link.present = link;
 	snprintf(w->link.reason, sizeof(w->link.reason), "%.*s", PCC_REASON_BYTES - 1,
@@ -195,7 +224,7 @@ void pcc_daemon_wans_decide(struct pcc_config *cfg, const struct pcc_observed *n
 		in[i].tier = w->conf.tier;
 		in[i].failback = w->conf.failback;
 		in[i].fitness = pcc_daemon_health_fitness(w, &in[i].reason);
-		if (!w->link.reason[0])
+		if (!w->link.reason[0] && !wan->waits[PCC_V4] && !wan->waits[PCC_V6])
 			memcpy(w->link.reason, w->miss, sizeof(w->link.reason));
 		w->miss_now[0] = '\0';
 		if (w->link.reason[0]) {

@@ -151,6 +151,19 @@ static int read_lans(struct pcc_dp *dp, struct pcc_config *cfg)
 	return 0;
 }
 
+static void read_wires(struct pcc_dp *dp, struct pcc_config *cfg)
+{
+	struct pcc_wire_out out;
+	uint32_t key, *prev = NULL;
+
+	cfg->nwires = 0;
+	while (!bpf_map_get_next_key(dp->map_fd[PCC_MAP_WIRE_OUT], prev, &key)) {
+		prev = &key;
+		if (!bpf_map_lookup_elem(dp->map_fd[PCC_MAP_WIRE_OUT], &key, &out))
+			pcc_config_wire_add(cfg, key, &out);
+	}
+}
+
 /* What was settled when this was committed: needed to go back to it. */
 static void read_settled(struct pcc_dp *dp, struct pcc_config *cfg)
 {
@@ -186,6 +199,7 @@ static void read_settled(struct pcc_dp *dp, struct pcc_config *cfg)
 		port->bridge_ifindex = iface.master_ifindex;
 		cfg->nports++;
 	}
+	read_wires(dp, cfg);
 }
 
 int pcc_dp_config(struct pcc_dp *dp, struct pcc_config *cfg, struct pcc_err *err)
@@ -333,6 +347,79 @@ static bool has_ports(const struct pcc_config *cfg, uint32_t bridge_ifindex)
 	return false;
 }
 
+static uint8_t wire_flag(const struct pcc_config *cfg, uint32_t ifindex)
+{
+	return pcc_config_wire(cfg, ifindex) ? PCC_IFACE_WIRE : 0;
+}
+
+/* Entries of pcc_wire_in and pcc_wire_out that cfg does not have go. */
+static void drop_wires(struct pcc_dp *dp, const struct pcc_config *cfg)
+{
+	uint32_t key, gone[PCC_MAX_WIRES], n = 0, ifindex, *prev = NULL;
+	struct pcc_wire wire, old[PCC_MAX_WIRES], *before = NULL;
+	const struct pcc_wire_cfg *now;
+
+	while (!bpf_map_get_next_key(dp->map_fd[PCC_MAP_WIRE_IN], before, &wire) &&
+		n < PCC_MAX_WIRES) {
+		before = &wire;
+		if (bpf_map_lookup_elem(dp->map_fd[PCC_MAP_WIRE_IN], &wire, &ifindex))
+			continue;
+		now = pcc_config_wire(cfg, ifindex);
+		if (!now || memcmp(&now->out.wire, &wire, sizeof(wire)))
+			old[n++] = wire;
+	}
+	while (n)
+		bpf_map_delete_elem(dp->map_fd[PCC_MAP_WIRE_IN], &old[--n]);
+	while (!bpf_map_get_next_key(dp->map_fd[PCC_MAP_WIRE_OUT], prev, &key) &&
+		n < PCC_MAX_WIRES) {
+		prev = &key;
+		if (!pcc_config_wire(cfg, key))
+			gone[n++] = key;
+	}
+	while (n--) {
+		bpf_map_delete_elem(dp->map_fd[PCC_MAP_XDP_PORTS], &gone[n]);
+		bpf_map_delete_elem(dp->map_fd[PCC_MAP_WIRE_OUT], &gone[n]);
+	}
+}
+
+void pcc_dp_wire_ports(struct pcc_dp *dp, uint32_t carrier_ifindex, bool on)
+{
+	uint32_t key, *prev = NULL;
+	struct pcc_wire_out out;
+
+	while (!bpf_map_get_next_key(dp->map_fd[PCC_MAP_WIRE_OUT], prev, &key)) {
+		prev = &key;
+		if (bpf_map_lookup_elem(dp->map_fd[PCC_MAP_WIRE_OUT], &key, &out) ||
+			out.wire.ifindex != carrier_ifindex)
+			continue;
+		if (on)
+			bpf_map_update_elem(
+				dp->map_fd[PCC_MAP_XDP_PORTS], &key, &carrier_ifindex, BPF_ANY);
+		else
+			bpf_map_delete_elem(dp->map_fd[PCC_MAP_XDP_PORTS], &key);
+	}
+}
+
+/* What stands on the wires below our interfaces; XDP sends there where it sends already. */
+static int commit_wires(struct pcc_dp *dp, const struct pcc_config *cfg)
+{
+	uint32_t there;
+	int ret = 0;
+
+	drop_wires(dp, cfg);
+	for (uint32_t i = 0; !ret && i < cfg->nwires; i++) {
+		const struct pcc_wire_cfg *w = &cfg->wires[i];
+
+		ret = map_set(dp, PCC_MAP_WIRE_OUT, &w->ifindex, &w->out);
+		if (!ret)
+			ret = map_set(dp, PCC_MAP_WIRE_IN, &w->out.wire, &w->ifindex);
+		if (!ret && !bpf_map_lookup_elem(
+				    dp->map_fd[PCC_MAP_XDP_PORTS], &w->out.wire.ifindex, &there))
+			pcc_dp_wire_ports(dp, w->out.wire.ifindex, true);
+	}
+	return ret;
+}
+
 static int commit_ports(struct pcc_dp *dp, const struct pcc_config *cfg)
 {
 	int ret = 0;
@@ -341,6 +428,7 @@ static int commit_ports(struct pcc_dp *dp, const struct pcc_config *cfg)
 		struct pcc_iface iface = {
 			.role = PCC_ROLE_PORT,
 			.master_ifindex = cfg->ports[i].bridge_ifindex,
+			.flags = wire_flag(cfg, cfg->ports[i].ifindex),
 		};
 
 		memcpy(iface.name, cfg->ports[i].name, sizeof(iface.name));
@@ -355,7 +443,9 @@ static int commit_ifaces(struct pcc_dp *dp, const struct pcc_config *cfg)
 	int ret;
 
 	for (uint32_t i = 0; i < cfg->nlans; i++) {
-		struct pcc_iface iface = {.role = PCC_ROLE_LAN, .order = i};
+		struct pcc_iface iface = {.role = PCC_ROLE_LAN,
+			.order = i,
+			.flags = wire_flag(cfg, cfg->lans[i].ifindex)};
 
 		if (!cfg->lans[i].ifindex) /* has not appeared yet */
 			continue;
@@ -375,8 +465,10 @@ static int commit_ifaces(struct pcc_dp *dp, const struct pcc_config *cfg)
 			return ret;
 	}
 	for (uint32_t i = 0; i < cfg->nwans; i++) {
-		struct pcc_iface iface = {
-			.role = PCC_ROLE_WAN, .wan_id = cfg->wans[i].id, .order = i};
+		struct pcc_iface iface = {.role = PCC_ROLE_WAN,
+			.wan_id = cfg->wans[i].id,
+			.order = i,
+			.flags = wire_flag(cfg, cfg->wans[i].ifindex)};
 
 		if (!cfg->wans[i].ifindex)
 			continue;
@@ -608,6 +700,8 @@ int pcc_dp_commit(struct pcc_dp *dp, const struct pcc_config *cfg,
 	ret = commit_wans(dp, cfg, shift);
 	if (!ret)
 		ret = commit_ifaces(dp, cfg);
+	if (!ret)
+		ret = commit_wires(dp, cfg);
 	if (!ret)
 		ret = commit_locals(dp, locals, nlocals);
 	if (!ret)

@@ -35,6 +35,8 @@
 	X(COUNTERS, pcc_counters)                                                                  \
 	X(LOCAL, pcc_local)                                                                        \
 	X(XDP_PORTS, pcc_xdp_ports)                                                                \
+	X(WIRE_IN, pcc_wire_in)                                                                    \
+	X(WIRE_OUT, pcc_wire_out)                                                                  \
 	X(FRAGS, pcc_frags)                                                                        \
 	X(POLICY_HEAD, pcc_policy_head)                                                            \
 	X(POLICIES, pcc_policies)                                                                  \
@@ -153,6 +155,10 @@ struct pcc_dp_local {
 	struct pcc_addr addr;
 	uint32_t wan_id;
 };
+
+/* Lets XDP send by a device for the interfaces above it that are in pcc_wire_out, or not any more.
+ */
+void pcc_dp_wire_ports(struct pcc_dp *dp, uint32_t carrier_ifindex, bool on);
 
 /*
  * Makes cfg what the data plane works by: WANs, interfaces, local addresses, then the bucket tables

@@ -24,10 +24,10 @@ static bool in_xdp(const struct pcc_config *cfg, uint32_t ifindex)
 		if (cfg->ports[i].bridge_ifindex != ifindex)
 			continue;
 		bridge = true;
-		if (!pcc_xdp_present(cfg->ports[i].ifindex))
+		if (!pcc_xdp_present(pcc_config_carrier(cfg, cfg->ports[i].ifindex)))
 			return false;
 	}
-	return bridge || pcc_xdp_present(ifindex);
+	return bridge || pcc_xdp_present(pcc_config_carrier(cfg, ifindex));
 }
 
 static bool passed_by(struct pcc_dp *dp, const struct pcc_config *cfg, uint32_t ifindex, bool xdp,
@@ -46,12 +46,13 @@ static void why_not_xdp(struct pcc_session *s, const struct pcc_config *cfg, uin
 	char why[PCC_XDP_WHY])
 {
 	struct pcc_link_list links = {};
+	struct pcc_wire_out wire;
 
 	if (pcc_link_dump(&s->nl, &links, NULL))
 		return;
 	for (size_t i = 0; i < links.n; i++)
 		if (links.v[i].ifindex == ifindex &&
-			pcc_xdp_wanted(&s->dp, &links.v[i], cfg->fastpath, why))
+			pcc_xdp_wanted(&s->dp, &links, &links.v[i], cfg->fastpath, &wire, why))
 			snprintf(why, PCC_XDP_WHY, "the driver refused native XDP");
 	pcc_link_list_free(&links);
 }

@@ -71,6 +71,34 @@ const struct pcc_wan_cfg *pcc_config_find_wan_id(const struct pcc_config *cfg, u
 	return NULL;
 }
 
+const struct pcc_wire_cfg *pcc_config_wire(const struct pcc_config *cfg, uint32_t ifindex)
+{
+	for (uint32_t i = 0; i < cfg->nwires; i++)
+		if (cfg->wires[i].ifindex == ifindex)
+			return &cfg->wires[i];
+	return NULL;
+}
+
+uint32_t pcc_config_carrier(const struct pcc_config *cfg, uint32_t ifindex)
+{
+	const struct pcc_wire_cfg *wire = pcc_config_wire(cfg, ifindex);
+
+	return wire ? wire->out.wire.ifindex : ifindex;
+}
+
+void pcc_config_wire_add(struct pcc_config *cfg, uint32_t ifindex, const struct pcc_wire_out *out)
+{
+	uint32_t i = cfg->nwires;
+
+	if (!out->wire.ifindex || i == PCC_MAX_WIRES || pcc_config_wire(cfg, ifindex))
+		return;
+	for (; i && cfg->wires[i - 1].ifindex > ifindex; i--)
+		cfg->wires[i] = cfg->wires[i - 1];
+	cfg->wires[i].ifindex = ifindex;
+	cfg->wires[i].out = *out;
+	cfg->nwires++;
+}
+
 void pcc_config_keep_states(struct pcc_config *cfg, const struct pcc_config *old)
 {
 	for (uint32_t i = 0; i < cfg->nwans; i++) {

@@ -51,6 +51,7 @@ struct pcc_wan_cfg {
 	bool accept_local; /* settled: as that of a LAN */
 	uint8_t mac[6];	   /* settled */
 	bool l3;	   /* settled: has no link-layer header */
+	bool waits[PCC_FAMILIES]; /* for an address, for a moment: no route until then */
 };
 
 struct pcc_lan_cfg {
@@ -72,6 +73,14 @@ struct pcc_port_cfg {
 
 #define PCC_MAX_PORTS 96u
 
+/* An interface above a device that runs XDP for it: a VLAN, PPPoE. Settled. */
+struct pcc_wire_cfg {
+	uint32_t ifindex;
+	struct pcc_wire_out out;
+};
+
+#define PCC_MAX_WIRES (PCC_MAX_LANS + PCC_MAX_WANS + PCC_MAX_PORTS)
+
 struct pcc_config {
 	struct pcc_lan_cfg lans[PCC_MAX_LANS];
 	uint32_t nlans;
@@ -80,6 +89,8 @@ struct pcc_config {
 	uint32_t classifier; /* place in PCC_CLASSIFIERS */
 	struct pcc_port_cfg ports[PCC_MAX_PORTS];
 	uint32_t nports;
+	struct pcc_wire_cfg wires[PCC_MAX_WIRES]; /* ascending by ifindex */
+	uint32_t nwires;
 	bool xdp; /* settled: XDP on some interface */
 	enum pcc_scheme scheme;
 	uint32_t buckets;
@@ -130,6 +141,15 @@ struct pcc_wan_cfg *pcc_config_find_wan(struct pcc_config *cfg, const char *name
 const struct pcc_wan_cfg *pcc_config_find_wan_const(const struct pcc_config *cfg, const char *name);
 const struct pcc_wan_cfg *pcc_config_find_wan_id(const struct pcc_config *cfg, uint32_t id);
 const struct pcc_lan_cfg *pcc_config_find_lan(const struct pcc_config *cfg, const char *name);
+
+/* What the interface has on the wire below it; NULL: it has its own wire, or no XDP. */
+const struct pcc_wire_cfg *pcc_config_wire(const struct pcc_config *cfg, uint32_t ifindex);
+
+/* The device whose XDP sees the frames of an interface: itself or the one below. */
+uint32_t pcc_config_carrier(const struct pcc_config *cfg, uint32_t ifindex);
+
+/* Notes it, or nothing where out->wire.ifindex is 0. */
+void pcc_config_wire_add(struct pcc_config *cfg, uint32_t ifindex, const struct pcc_wire_out *out);
 
 /* The state that the user gave, and taking over the daemon's together with it. */
 enum pcc_wan_state pcc_wan_asked(const struct pcc_wan_cfg *wan);

@@ -15,6 +15,7 @@
 #include "gateway.h"
 #include "nexthop.h"
 #include "own.h"
+#include "wire.h"
 #include "xdp.h"
 #include "parse.h"
 
@@ -295,6 +296,7 @@ static void settle_ports(
 	for (size_t i = 0; i < now->links.n && cfg->nports < PCC_MAX_PORTS; i++) {
 		const struct pcc_link *link = &now->links.v[i];
 		struct pcc_port_cfg *port = &cfg->ports[cfg->nports];
+		struct pcc_wire_out wire;
 
 		if (link->master_ifindex != bridge_ifindex || !pcc_link_is_ethernet(link))
 			continue;
@@ -303,6 +305,8 @@ static void settle_ports(
 		port->ifindex = link->ifindex;
 		port->bridge_ifindex = bridge_ifindex;
 		cfg->nports++;
+		if (!pcc_wire_of(&now->links, link, &wire, NULL))
+			pcc_config_wire_add(cfg, link->ifindex, &wire);
 	}
 }
 
@@ -311,35 +315,39 @@ static void settle_ports(
  * program or filter would then not see it: a shaper of downloads (ifb), a policer.
  */
 static void settle_fast_iface(struct pcc_session *s, struct pcc_config *cfg,
-	const struct pcc_link *link, bool *xdp, bool *no_fast)
+	const struct pcc_observed *now, uint32_t ifindex, bool *xdp, bool *no_fast)
 {
+	const struct pcc_link *link = link_numbered(now, ifindex);
 	bool on = link && cfg->fastpath != PCC_FP_OFF && !s->dp.no_ct;
 	char why[PCC_XDP_WHY], what[PCC_OTHERS_TEXT];
+	struct pcc_wire_out wire;
 
 	*no_fast = on && cfg->fastpath == PCC_FP_AUTO &&
 		   pcc_hook_others(&s->dp, link->ifindex, PCC_HOOK_IN, PCC_OTHERS_BEHIND, what);
-	*xdp = on && pcc_xdp_wanted(&s->dp, link, cfg->fastpath, why);
+	*xdp = on && pcc_xdp_wanted(&s->dp, &now->links, link, cfg->fastpath, &wire, why);
 	cfg->xdp = cfg->xdp || *xdp;
+	if (*xdp)
+		pcc_config_wire_add(cfg, ifindex, &wire);
 }
 
 static void settle_fastpath(
 	struct pcc_session *s, struct pcc_config *cfg, const struct pcc_observed *now)
 {
 	cfg->nports = 0;
+	cfg->nwires = 0;
 	cfg->xdp = false;
 	for (uint32_t i = 0; i < cfg->nlans; i++) {
 		struct pcc_lan_cfg *lan = &cfg->lans[i];
 		const struct pcc_link *link = link_numbered(now, lan->ifindex);
 
-		settle_fast_iface(s, cfg, link, &lan->xdp, &lan->no_fast);
+		settle_fast_iface(s, cfg, now, lan->ifindex, &lan->xdp, &lan->no_fast);
 		if (lan->xdp && !strcmp(link->kind, "bridge"))
 			settle_ports(cfg, link->ifindex, now);
 	}
 	for (uint32_t i = 0; i < cfg->nwans; i++) {
 		struct pcc_wan_cfg *wan = &cfg->wans[i];
 
-		settle_fast_iface(
-			s, cfg, link_numbered(now, wan->ifindex), &wan->xdp, &wan->no_fast);
+		settle_fast_iface(s, cfg, now, wan->ifindex, &wan->xdp, &wan->no_fast);
 	}
 }
 
@@ -687,8 +695,10 @@ static int observe_hooks(
 	return ret;
 }
 
-/* Which interfaces have our XDP program. After a load of the programs it is another build's. */
-static int observe_xdp(struct pcc_session *s, struct pcc_observed *now)
+/* Which interfaces have our XDP program, and the right one. After a load of the programs it is
+ * another build's. */
+static int observe_xdp(
+	struct pcc_session *s, const struct pcc_config *cfg, struct pcc_observed *now)
 {
 	if (s->state != PCC_DP_ATTACHED)
 		return 0;
@@ -699,7 +709,9 @@ static int observe_xdp(struct pcc_session *s, struct pcc_observed *now)
 		if (!pcc_xdp_present(now->links.v[i].ifindex))
 			continue;
 		now->xdps[now->nxdps].ifindex = now->links.v[i].ifindex;
-		now->xdps[now->nxdps++].current = !s->dp.loaded;
+		now->xdps[now->nxdps++].current =
+			!s->dp.loaded &&
+			pcc_xdp_knows_wires(now->links.v[i].ifindex) == !!cfg->nwires;
 	}
 	return 0;
 }
@@ -726,7 +738,8 @@ static bool config_equal(const struct pcc_config *a, const struct pcc_config *b)
 	if (a->nlans != b->nlans || a->nwans != b->nwans || a->classifier != b->classifier ||
 		a->scheme != b->scheme || a->buckets != b->buckets || a->seed != b->seed ||
 		a->seed_given != b->seed_given || a->fastpath != b->fastpath ||
-		a->nports != b->nports || a->xdp != b->xdp ||
+		a->nports != b->nports || a->xdp != b->xdp || a->nwires != b->nwires ||
+		memcmp(a->wires, b->wires, a->nwires * sizeof(a->wires[0])) ||
 		a->tcp_timeout_ms != b->tcp_timeout_ms || a->nat4 != b->nat4 ||
 		a->nat6 != b->nat6 || a->own != b->own || a->max_conns != b->max_conns)
 		return false;
@@ -770,7 +783,7 @@ int pcc_observe_rest(struct pcc_session *s, const struct pcc_config *cfg, struct
 	if (!ret)
 		ret = observe_hooks(s, cfg, now);
 	if (!ret)
-		ret = observe_xdp(s, now);
+		ret = observe_xdp(s, cfg, now);
 	now->nexthops_possible = pcc_nexthop_possible();
 	now->nexthops_watched = attached && !s->dp.loaded && pcc_nexthop_watched(&s->dp);
 	if (ret)

@@ -67,6 +67,8 @@ static const struct {
 	[PCC_MAP_COUNTERS] = {BPF_MAP_TYPE_PERCPU_ARRAY, 4, 8, PCC_R_MAX},
 	[PCC_MAP_LOCAL] = {BPF_MAP_TYPE_HASH, sizeof(struct pcc_addr), 4, 0},
 	[PCC_MAP_XDP_PORTS] = {BPF_MAP_TYPE_DEVMAP_HASH, 4, 4, 0},
+	[PCC_MAP_WIRE_IN] = {BPF_MAP_TYPE_HASH, sizeof(struct pcc_wire), 4, 0},
+	[PCC_MAP_WIRE_OUT] = {BPF_MAP_TYPE_HASH, 4, sizeof(struct pcc_wire_out), 0},
 	[PCC_MAP_FRAGS] = {BPF_MAP_TYPE_LRU_HASH, sizeof(struct pcc_frag_key),
 		sizeof(struct pcc_frag), 0},
 	[PCC_MAP_POLICY_HEAD] = {BPF_MAP_TYPE_ARRAY, 4, sizeof(struct pcc_policy_head), 2},
@@ -265,6 +267,13 @@ static int check_map(int fd, enum pcc_map which, struct pcc_err *err)
 		map_layout[which].value_size);
 }
 
+/* Maps that came without a new ABI number: an older build has none, and its programs are about to
+ * be loaded anew. */
+static bool map_is_younger(int which)
+{
+	return which == PCC_MAP_WIRE_IN || which == PCC_MAP_WIRE_OUT;
+}
+
 /* 0, -ENOENT where nothing is pinned, another errno with err filled. */
 static int open_maps(struct pcc_dp *dp, struct pcc_err *err)
 {
@@ -277,6 +286,8 @@ static int open_maps(struct pcc_dp *dp, struct pcc_err *err)
 
 		pin_path(dp, map_names[i], path, sizeof(path));
 		dp->map_fd[i] = bpf_obj_get(path);
+		if (dp->map_fd[i] < 0 && errno == ENOENT && map_is_younger(i))
+			continue;
 		if (dp->map_fd[i] < 0 && errno == ENOENT) {
 			ret = -EBADF;
 			if (!missing)
@@ -655,6 +666,7 @@ static bool programs_use_pins(const struct pcc_dp *dp)
 bool pcc_dp_wants_load(struct pcc_dp *dp, const struct pcc_config *cfg)
 {
 	return dp->meta->object_hash != object_hash() || !programs_use_pins(dp) ||
+	       dp->map_fd[PCC_MAP_WIRE_IN] < 0 || dp->map_fd[PCC_MAP_WIRE_OUT] < 0 ||
 	       pcc_dp_map_entries(dp->map_fd[PCC_MAP_CONNS]) != cfg->max_conns ||
 	       pcc_dp_map_entries(dp->map_fd[PCC_MAP_STATS]) < 2 * bucket_room(cfg) ||
 	       dp->no_ct != !!(dp->meta->flags & PCC_META_NO_CT);

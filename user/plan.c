@@ -281,7 +281,7 @@ static void want_routes(struct wanted *w, const struct pcc_config *cfg,
 
 	w->routes[w->nroutes++] = r;
 	/* The kernel takes no route over a device that is down: it comes with the next command. */
-	if (!pcc_wan_serves(wan, f) || !link || !(link->flags & IFF_UP))
+	if (!pcc_wan_serves(wan, f) || wan->waits[f] || !link || !(link->flags & IFF_UP))
 		return;
 	r.type = RTN_UNICAST;
 	r.metric = f == PCC_V6 ? 1024 : PCC_DEFAULT_METRIC;
@@ -628,8 +628,11 @@ static bool xdp_is_current(const struct pcc_observed *now, uint32_t ifindex)
 	return false;
 }
 
-/* The interfaces that are to run XDP, one after another; a bridge's ports instead of the bridge. */
-static bool xdp_nth(const struct pcc_config *cfg, uint32_t n, uint32_t *ifindex, const char **name)
+/*
+ * The interfaces that are to run XDP, one after another; a bridge's ports instead of the bridge,
+ * and the device below in the place of one that has its frames from there.
+ */
+static bool xdp_nth(const struct pcc_config *cfg, uint32_t n, uint32_t *ifindex)
 {
 	const struct pcc_lan_cfg *lan = n < cfg->nlans ? &cfg->lans[n] : NULL;
 	const struct pcc_wan_cfg *wan;
@@ -640,23 +643,29 @@ static bool xdp_nth(const struct pcc_config *cfg, uint32_t n, uint32_t *ifindex,
 
 		for (uint32_t i = 0; i < cfg->nports; i++)
 			bridge = bridge || cfg->ports[i].bridge_ifindex == lan->ifindex;
-		*ifindex = lan->xdp && !bridge ? lan->ifindex : 0;
-		*name = lan->name;
+		*ifindex = lan->xdp && !bridge ? pcc_config_carrier(cfg, lan->ifindex) : 0;
 		return true;
 	}
 	n -= cfg->nlans;
 	if (n < cfg->nwans) {
 		wan = &cfg->wans[n];
-		*ifindex = wan->xdp ? wan->ifindex : 0;
-		*name = wan->name;
+		*ifindex = wan->xdp ? pcc_config_carrier(cfg, wan->ifindex) : 0;
 		return true;
 	}
 	n -= cfg->nwans;
 	if (n >= cfg->nports)
 		return false;
-	*ifindex = cfg->ports[n].ifindex;
-	*name = cfg->ports[n].name;
+	*ifindex = pcc_config_carrier(cfg, cfg->ports[n].ifindex);
 	return true;
+}
+
+/* Several VLANs may have one device below them. */
+static bool xdp_planned(const struct pcc_plan *plan, uint32_t ifindex)
+{
+	for (size_t i = 0; i < plan->n; i++)
+		if (plan->ops[i].kind == PCC_OP_XDP_ON && plan->ops[i].hook.ifindex == ifindex)
+			return true;
+	return false;
 }
 
 static int op_xdp(struct pcc_plan *plan, enum pcc_op_kind kind, uint32_t ifindex, const char *name)
@@ -673,18 +682,20 @@ static int op_xdp(struct pcc_plan *plan, enum pcc_op_kind kind, uint32_t ifindex
 static int plan_xdp(
 	struct pcc_plan *plan, const struct pcc_config *cfg, const struct pcc_observed *now)
 {
-	const char *name = NULL;
+	const struct pcc_link *below;
 	uint32_t ifindex;
 	int ret = 0;
 
-	for (uint32_t n = 0; !ret && xdp_nth(cfg, n, &ifindex, &name); n++)
-		if (ifindex && find_link(now, ifindex) && !xdp_is_current(now, ifindex))
-			ret = op_xdp(plan, PCC_OP_XDP_ON, ifindex, name);
+	for (uint32_t n = 0; !ret && xdp_nth(cfg, n, &ifindex); n++) {
+		below = ifindex ? find_link(now, ifindex) : NULL;
+		if (below && !xdp_is_current(now, ifindex) && !xdp_planned(plan, ifindex))
+			ret = op_xdp(plan, PCC_OP_XDP_ON, ifindex, below->name);
+	}
 	for (size_t i = 0; !ret && i < now->nxdps; i++) {
 		const struct pcc_link *link = find_link(now, now->xdps[i].ifindex);
 		bool wanted = false;
 
-		for (uint32_t n = 0; xdp_nth(cfg, n, &ifindex, &name); n++)
+		for (uint32_t n = 0; xdp_nth(cfg, n, &ifindex); n++)
 			wanted = wanted || ifindex == now->xdps[i].ifindex;
 		if (!wanted)
 			ret = op_xdp(plan, PCC_OP_XDP_OFF, now->xdps[i].ifindex,

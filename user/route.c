@@ -124,10 +124,44 @@ static void attr_name(const struct nlattr *attr, char name[PCC_IFNAMSIZ])
 
 /* ---- links ---- */
 
+/* What a VLAN device says of itself (IFLA_INFO_DATA). */
+static void vlan_attrs(const struct nlattr *data, struct pcc_link *link)
+{
+	const struct nlattr *attr;
+
+	mnl_attr_for_each_nested(attr, data)
+	{
+		switch (mnl_attr_get_type(attr)) {
+		case IFLA_VLAN_ID:
+			link->vlan_id = mnl_attr_get_u16(attr);
+			break;
+		case IFLA_VLAN_PROTOCOL:
+			link->vlan_proto = mnl_attr_get_u16(attr);
+			break;
+		case IFLA_VLAN_EGRESS_QOS:
+			link->vlan_qos = true;
+			break;
+		}
+	}
+}
+
+static void linkinfo_attrs(const struct nlattr *info, struct pcc_link *link)
+{
+	const struct nlattr *attr, *data = NULL;
+
+	mnl_attr_for_each_nested(attr, info)
+	{
+		if (mnl_attr_get_type(attr) == IFLA_INFO_KIND)
+			attr_name(attr, link->kind);
+		if (mnl_attr_get_type(attr) == IFLA_INFO_DATA)
+			data = attr;
+	}
+	if (data && !strcmp(link->kind, "vlan"))
+		vlan_attrs(data, link);
+}
+
 static void link_attr(const struct nlattr *attr, struct pcc_link *link)
 {
-	const struct nlattr *in;
-
 	switch (mnl_attr_get_type(attr)) {
 	case IFLA_IFNAME:
 		attr_name(attr, link->name);
@@ -148,11 +182,10 @@ static void link_attr(const struct nlattr *attr, struct pcc_link *link)
 		memcpy(link->mac, mnl_attr_get_payload(attr), link->mac_bytes);
 		break;
 	case IFLA_LINKINFO:
-		mnl_attr_for_each_nested(in, attr)
-		{
-			if (mnl_attr_get_type(in) == IFLA_INFO_KIND)
-				attr_name(in, link->kind);
-		}
+		linkinfo_attrs(attr, link);
+		break;
+	case IFLA_LINK_NETNSID:
+		link->lower_elsewhere = true;
 		break;
 	}
 }

@@ -32,6 +32,10 @@ struct pcc_link {
 	uint32_t mtu;		 /* bytes */
 	uint32_t master_ifindex; /* bridge, bond or VRF it is a port of; 0: none */
 	uint32_t lower_ifindex;	 /* device below (VLAN, macvlan) or peer of a veth; 0: none */
+	bool lower_elsewhere;	 /* lower_ifindex is one of another network namespace */
+	__be16 vlan_proto;	 /* of a VLAN device: 802.1Q or 802.1ad; else 0 */
+	uint16_t vlan_id;
+	bool vlan_qos;		 /* its egress-qos-map writes priorities into the tags */
 	char kind[PCC_IFNAMSIZ]; /* "bridge", "veth", "tun", "vlan", ...; "" for hardware */
 	uint8_t mac[32];
 	uint32_t mac_bytes; /* 0 for devices without hardware addresses; tunnels over IPv4 have 4 */

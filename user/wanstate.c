@@ -146,6 +146,15 @@ void pcc_debounce_done(struct pcc_debounce *d)
 	memset(d, 0, sizeof(*d));
 }
 
+bool pcc_grace_holds(struct pcc_grace *g, bool missing, bool used, uint64_t now_ms)
+{
+	if (!missing)
+		g->until_ms = 0;
+	else if (!g->until_ms)
+		g->until_ms = used ? now_ms + PCC_GRACE_MS : now_ms;
+	return now_ms < g->until_ms;
+}
+
 void pcc_fight_note(struct pcc_fight *f, uint64_t now_ms, bool repaired)
 {
 	if (now_ms - f->last_ms > PCC_FIGHT_PAUSE_MS)

@@ -65,6 +65,19 @@ uint64_t pcc_debounce_heard(struct pcc_debounce *d, uint64_t now_ms, uint32_t qu
 void pcc_debounce_done(struct pcc_debounce *d);
 
 /*
+ * An address may be gone for a moment only: a network manager that is restarted, or a lease that is
+ * renewed, takes it away and gives it back. As long as the grace lasts the WAN is not down.
+ */
+struct pcc_grace {
+	uint64_t until_ms; /* 0: nothing is missing */
+};
+
+#define PCC_GRACE_MS 2000u
+
+/* Is what is missing to be waited for? used: the WAN is in use, so something would be lost. */
+bool pcc_grace_holds(struct pcc_grace *g, bool missing, bool used, uint64_t now_ms);
+
+/*
  * Somebody may undo what is put back, again and again. After this many repairs without a pause
  * repairs come further apart.
  */

@@ -3,86 +3,23 @@
 
 #include <bpf/bpf.h>
 #include <errno.h>
-#include <libmnl/libmnl.h>
-#include <linux/genetlink.h>
+#include <linux/if_link.h>
 #include <linux/pkt_sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <xdp/libxdp.h>
 
-#include "netlink.h"
+#include "driver.h"
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wshadow"
+#include "pccbpf_wire.skel.h"
 #include "pccbpf_xdp.skel.h"
 #pragma GCC diagnostic pop
-
-/* include/uapi/linux/netdev.h; headers before Linux 6.3 lack it. */
-#define NETDEV_FAMILY "netdev"
-#define NETDEV_CMD_DEV_GET 1
-#define NETDEV_A_DEV_IFINDEX 1
-#define NETDEV_A_DEV_XDP_FEATURES 3
-#define NETDEV_XDP_REDIRECT 0x2u
-#define NETDEV_XDP_NDO_XMIT 0x4u
 
 /* Qdiscs that only queue. Whoever chose another one wants it to see every packet. */
 static const char *const plain_qdiscs[] = {"noqueue", "pfifo_fast", "pfifo", "bfifo", "mq",
 	"mqprio", "fq", "fq_codel", "sfq", "clsact"};
-
-static int get_family(const struct nlmsghdr *nlh, void *arg)
-{
-	struct nlattr *attr;
-
-	mnl_attr_for_each(attr, nlh,
-		sizeof(struct genlmsghdr)) if (mnl_attr_get_type(attr) == CTRL_ATTR_FAMILY_ID) *
-		(uint16_t *)arg = mnl_attr_get_u16(attr);
-	return 0;
-}
-
-static int get_features(const struct nlmsghdr *nlh, void *arg)
-{
-	struct nlattr *attr;
-
-	mnl_attr_for_each(attr, nlh, sizeof(struct genlmsghdr)) if (mnl_attr_get_type(attr) ==
-								    NETDEV_A_DEV_XDP_FEATURES) *
-		(uint64_t *)arg = mnl_attr_get_u64(attr);
-	return 0;
-}
-
-static struct nlmsghdr *genl_request(char *buf, uint16_t type, uint8_t cmd)
-{
-	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
-	struct genlmsghdr *genl;
-
-	nlh->nlmsg_type = type;
-	genl = mnl_nlmsg_put_extra_header(nlh, sizeof(*genl));
-	genl->cmd = cmd;
-	genl->version = 1;
-	return nlh;
-}
-
-/* What the driver says of its XDP; 0 where the kernel cannot be asked (before 6.3). */
-static uint64_t xdp_features(uint32_t ifindex)
-{
-	char buf[PCC_NL_REQUEST_BYTES] = {0};
-	struct nlmsghdr *nlh;
-	struct pcc_nl nl = {};
-	uint64_t features = 0;
-	uint16_t family = 0;
-
-	if (pcc_nl_open(&nl, NETLINK_GENERIC))
-		return 0;
-	nlh = genl_request(buf, GENL_ID_CTRL, CTRL_CMD_GETFAMILY);
-	mnl_attr_put_strz(nlh, CTRL_ATTR_FAMILY_NAME, NETDEV_FAMILY);
-	if (!pcc_nl_get(&nl, nlh, get_family, &family) && family) {
-		memset(buf, 0, sizeof(buf));
-		nlh = genl_request(buf, family, NETDEV_CMD_DEV_GET);
-		mnl_attr_put_u32(nlh, NETDEV_A_DEV_IFINDEX, ifindex);
-		pcc_nl_get(&nl, nlh, get_features, &features);
-	}
-	pcc_nl_close(&nl);
-	return features;
-}
 
 /* The root qdisc, if it is one that shapes or schedules; else "". */
 static void shaping_qdisc(uint32_t ifindex, char kind[PCC_QDISC_KIND])
@@ -99,6 +36,17 @@ static bool no(char why[PCC_XDP_WHY], const char *text, const char *word)
 	return false;
 }
 
+/* Our programs: the second knows tags and PPPoE as well. */
+#define PLAIN "pcc_fast"
+#define WIRE "pcc_fast_wire"
+
+static bool is_ours(const struct xdp_program *prog)
+{
+	const char *name = prog ? xdp_program__name(prog) : "";
+
+	return !strcmp(name, PLAIN) || !strcmp(name, WIRE);
+}
+
 static struct xdp_program *find_ours(struct xdp_multiprog *mp)
 {
 	struct xdp_program *prog = NULL;
@@ -107,10 +55,10 @@ static struct xdp_program *find_ours(struct xdp_multiprog *mp)
 		return NULL;
 	if (xdp_multiprog__is_legacy(mp)) {
 		prog = xdp_multiprog__main_prog(mp);
-		return prog && !strcmp(xdp_program__name(prog), "pcc_fast") ? prog : NULL;
+		return is_ours(prog) ? prog : NULL;
 	}
 	while ((prog = xdp_multiprog__next_prog(prog, mp)))
-		if (!strcmp(xdp_program__name(prog), "pcc_fast"))
+		if (is_ours(prog))
 			return prog;
 	return NULL;
 }
@@ -142,6 +90,20 @@ bool pcc_xdp_present(uint32_t ifindex)
 	return present;
 }
 
+bool pcc_xdp_knows_wires(uint32_t ifindex)
+{
+	struct xdp_multiprog *mp;
+	struct xdp_program *prog;
+	bool knows;
+
+	libxdp_set_print(quiet);
+	mp = multiprog(ifindex);
+	prog = find_ours(mp);
+	knows = prog && !strcmp(xdp_program__name(prog), WIRE);
+	xdp_multiprog__close(mp);
+	return knows;
+}
+
 /* The program that libxdp's dispatcher runs after ours. */
 static bool behind_ours(uint32_t ifindex, char what[PCC_OTHERS_TEXT])
 {
@@ -165,72 +127,194 @@ bool pcc_xdp_others(struct pcc_dp *dp, uint32_t ifindex, char what[PCC_OTHERS_TE
 	       pcc_hook_others(dp, ifindex, PCC_HOOK_OUT, PCC_OTHERS_ALL, what);
 }
 
-bool pcc_xdp_wanted(struct pcc_dp *dp, const struct pcc_link *link, enum pcc_fastpath asked,
-	char why[PCC_XDP_WHY])
+/*
+ * Whether it takes frames from others is seen once it runs XDP: many drivers (virtio_net, i40e) say
+ * so only then.
+ */
+static bool driver_redirects(const struct pcc_link *link, char why[PCC_XDP_WHY])
 {
-	const uint64_t both = NETDEV_XDP_REDIRECT | NETDEV_XDP_NDO_XMIT;
+	struct pcc_driver_xdp xdp;
+
+	pcc_driver_xdp(link->ifindex, link->name, &xdp);
+	if (xdp.redirects)
+		return true;
+	if (xdp.told)
+		return no(why, "no redirecting in native XDP, says the driver ", xdp.name);
+	return no(why, "before Linux 6.3 only known drivers get XDP from auto, not ", xdp.name);
+}
+
+/*
+ * A card that takes the tags out of frames shows XDP the frames of VLANs as if they had none, and
+ * they must not be taken for those of the device itself. Returns the word of `ethtool -K`, or NULL.
+ */
+static const char *hides_vlans(const struct pcc_link_list *links, const struct pcc_link *below)
+{
+	const char *word = NULL;
+
+	for (size_t i = 0; !word && i < links->n; i++) {
+		const struct pcc_link *link = &links->v[i];
+
+		if (!strcmp(link->kind, "vlan") && link->lower_ifindex == below->ifindex &&
+			!link->lower_elsewhere)
+			word = pcc_driver_strips_vlan(below->name, link->vlan_proto);
+	}
+	return word;
+}
+
+/* Would XDP on a device, for an interface that has its frames there, pass by what others want? */
+static bool passes_none(struct pcc_dp *dp, const struct pcc_link *link, char why[PCC_XDP_WHY])
+{
 	char what[PCC_OTHERS_TEXT], qdisc[PCC_QDISC_KIND];
 
-	why[0] = '\0';
-	if (asked == PCC_FP_OFF || asked == PCC_FP_TC)
-		return no(why, "--fastpath ", asked == PCC_FP_OFF ? "off" : "tc");
-	if (!pcc_link_is_ethernet(link))
-		return no(why, "a device without link-layer header has no XDP here", "");
-	if (!strcmp(link->kind, "bridge") && asked == PCC_FP_XDP)
-		return true; /* on its ports */
-	if (!strcmp(link->kind, "bridge") || !strcmp(link->kind, "vlan") ||
-		!strcmp(link->kind, "bond") || !strcmp(link->kind, "macvlan"))
-		return no(why, "no native XDP on a device of kind ", link->kind);
-	if (asked == PCC_FP_XDP)
-		return true;
 	shaping_qdisc(link->ifindex, qdisc);
 	if (qdisc[0])
 		return no(why, "XDP would pass by the qdisc ", qdisc);
 	if (pcc_xdp_others(dp, link->ifindex, what))
 		return no(why, "XDP would pass by the ", what);
-	if (link->kind[0]) /* a peer on this machine leaves checksums to be completed: XDP cannot
-			      see that */
-		return no(why, "auto takes XDP for hardware only, this is of kind ", link->kind);
-	if ((xdp_features(link->ifindex) & both) != both)
-		return no(why, "the driver does not say that it can redirect in native XDP", "");
 	return true;
 }
 
-/* Opens the object on the pinned maps. */
-static struct pccbpf_xdp_bpf *open_object(struct pcc_dp *dp)
+/* Is there a device that can run XDP at all? below is the interface itself or what it stands on. */
+static bool can_run(const struct pcc_link_list *links, const struct pcc_link *below,
+	enum pcc_fastpath asked, char why[PCC_XDP_WHY])
 {
-	struct pccbpf_xdp_bpf *skel = pccbpf_xdp_bpf__open();
+	const char *hides;
 
-	if (!skel || !pcc_dp_reuse_maps(dp, skel->obj))
-		return skel;
-	pccbpf_xdp_bpf__destroy(skel);
+	if (!pcc_link_is_ethernet(below))
+		return no(why, "a device without link-layer header has no XDP here", "");
+	if (!strcmp(below->kind, "bridge") && asked == PCC_FP_XDP)
+		return true; /* on its ports */
+	if (!strcmp(below->kind, "bridge") || !strcmp(below->kind, "bond") ||
+		!strcmp(below->kind, "macvlan"))
+		return no(why, "no native XDP on a device of kind ", below->kind);
+	/* Of others auto says that they are no hardware. */
+	hides = asked == PCC_FP_XDP || !below->kind[0] ? hides_vlans(links, below) : NULL;
+	if (hides)
+		snprintf(why, PCC_XDP_WHY, "XDP would not see VLAN tags until ethtool -K %s %s off",
+			below->name, hides);
+	return !hides;
+}
+
+bool pcc_xdp_wanted(struct pcc_dp *dp, const struct pcc_link_list *links,
+	const struct pcc_link *link, enum pcc_fastpath asked, struct pcc_wire_out *wire,
+	char why[PCC_XDP_WHY])
+{
+	const struct pcc_link *below = link;
+	const char *reason = "";
+
+	why[0] = '\0';
+	memset(wire, 0, sizeof(*wire));
+	if (asked == PCC_FP_OFF || asked == PCC_FP_TC)
+		return no(why, "--fastpath ", asked == PCC_FP_OFF ? "off" : "tc");
+	if (pcc_wire_of(links, link, wire, &reason))
+		return no(why, reason, "");
+	if (wire->wire.ifindex)
+		below = pcc_link_numbered(links, wire->wire.ifindex);
+	if (!below || !can_run(links, below, asked, why))
+		return false;
+	if (below != link && !strcmp(below->kind, "bridge"))
+		return no(why, "no native XDP on a device of kind ", below->kind);
+	if (asked == PCC_FP_XDP)
+		return true;
+	if (link->vlan_qos)
+		return no(why, "XDP would pass by the VLAN's egress-qos-map", "");
+	if (!passes_none(dp, link, why) || (below != link && !passes_none(dp, below, why)))
+		return false;
+	if (below->kind[0]) /* a peer on this machine leaves checksums to be completed: XDP cannot
+			       see that */
+		return no(why, "auto takes XDP for hardware only, this is of kind ", below->kind);
+	return driver_redirects(below, why);
+}
+
+/* Opens the object on the pinned maps; NULL and errno. */
+static struct bpf_object *open_object(struct pcc_dp *dp, bool wire)
+{
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = wire ? WIRE : PLAIN);
+	struct bpf_object *obj;
+	const void *bytes;
+	size_t n;
+	int ret;
+
+	bytes = wire ? pccbpf_wire_bpf__elf_bytes(&n) : pccbpf_xdp_bpf__elf_bytes(&n);
+	obj = bpf_object__open_mem(bytes, n, &opts);
+	if (!obj)
+		return NULL;
+	ret = pcc_dp_reuse_maps(dp, obj);
+	if (!ret)
+		return obj;
+	bpf_object__close(obj);
+	errno = -ret;
 	return NULL;
+}
+
+/* Through libxdp, beside other people's programs. */
+static int attach_beside(struct bpf_object *obj, uint32_t ifindex)
+{
+	struct xdp_program *prog = xdp_program__from_bpf_obj(obj, "xdp.frags");
+	int ret = libxdp_get_error(prog);
+
+	if (ret)
+		return ret;
+	ret = xdp_program__attach(prog, ifindex, XDP_MODE_NATIVE, 0);
+	xdp_program__close(prog);
+	return ret;
+}
+
+/* Alone, where the kernel refuses the program in libxdp's dispatcher (pccbpf_wire.bpf.c). */
+static int attach_alone(struct bpf_object *obj, uint32_t ifindex)
+{
+	struct bpf_program *prog = bpf_object__next_program(obj, NULL);
+	int ret = prog ? bpf_object__load(obj) : -ENOENT;
+
+	return ret ? ret
+		   : bpf_xdp_attach((int)ifindex, bpf_program__fd(prog),
+			     XDP_FLAGS_DRV_MODE | XDP_FLAGS_UPDATE_IF_NOEXIST, NULL);
+}
+
+static int attach_how(struct pcc_dp *dp, uint32_t ifindex, bool wire, bool alone)
+{
+	struct bpf_object *obj = open_object(dp, wire);
+	int ret;
+
+	if (!obj)
+		return errno ? -errno : -EINVAL;
+	ret = alone ? attach_alone(obj, ifindex) : attach_beside(obj, ifindex);
+	bpf_object__close(obj);
+	return ret;
+}
+
+/*
+ * Lets XDP send to a device that runs it. A driver that says that it takes nothing would have the
+ * kernel drop what is sent: such frames go on in tc.
+ */
+static int send_to(struct pcc_dp *dp, uint32_t ifindex, const char *ifname)
+{
+	struct pcc_driver_xdp xdp;
+
+	pcc_driver_xdp(ifindex, ifname, &xdp);
+	if (xdp.told && !xdp.takes)
+		return 0;
+	if (bpf_map_update_elem(dp->map_fd[PCC_MAP_XDP_PORTS], &ifindex, &ifindex, BPF_ANY))
+		return -errno;
+	pcc_dp_wire_ports(dp, ifindex, true);
+	return 0;
 }
 
 int pcc_xdp_attach(struct pcc_dp *dp, uint32_t ifindex, const char *ifname, struct pcc_err *err)
 {
-	struct pccbpf_xdp_bpf *skel;
-	struct xdp_program *prog;
+	uint32_t key;
+	bool wire = !bpf_map_get_next_key(dp->map_fd[PCC_MAP_WIRE_OUT], NULL, &key);
 	int ret;
 
 	pcc_xdp_detach(dp, ifindex);
-	skel = open_object(dp);
-	if (!skel)
-		return pcc_err_set(err, -errno, ifname, "the XDP object cannot be opened: %s",
-			strerror(errno));
-	prog = xdp_program__from_bpf_obj(skel->obj, "xdp.frags");
-	ret = libxdp_get_error(prog);
-	if (ret)
-		goto out;
-	ret = xdp_program__attach(prog, ifindex, XDP_MODE_NATIVE, 0);
-	if (!ret &&
-		bpf_map_update_elem(dp->map_fd[PCC_MAP_XDP_PORTS], &ifindex, &ifindex, BPF_ANY)) {
-		ret = -errno;
-		xdp_program__detach(prog, ifindex, XDP_MODE_NATIVE, 0);
+	ret = attach_how(dp, ifindex, wire, false);
+	if (ret && wire)
+		ret = attach_how(dp, ifindex, wire, true);
+	if (!ret) {
+		ret = send_to(dp, ifindex, ifname);
+		if (ret)
+			pcc_xdp_detach(dp, ifindex);
 	}
-	xdp_program__close(prog);
-out:
-	pccbpf_xdp_bpf__destroy(skel);
 	return ret ? pcc_err_set(err, ret, ifname, "no native XDP: %s", strerror(-ret)) : 0;
 }
 
@@ -241,8 +325,10 @@ int pcc_xdp_detach(struct pcc_dp *dp, uint32_t ifindex)
 	int ret = 0;
 
 	libxdp_set_print(quiet);
-	if (dp->map_fd[PCC_MAP_XDP_PORTS] >= 0)
+	if (dp->map_fd[PCC_MAP_XDP_PORTS] >= 0) {
 		bpf_map_delete_elem(dp->map_fd[PCC_MAP_XDP_PORTS], &ifindex);
+		pcc_dp_wire_ports(dp, ifindex, false);
+	}
 	mp = multiprog(ifindex);
 	prog = find_ours(mp);
 	if (prog)

@@ -6,15 +6,18 @@
 #include "dataplane.h"
 #include "hooks.h"
 #include "route.h"
+#include "wire.h"
 
 #define PCC_XDP_WHY 96
 
 /*
  * Shall the fast path of an interface be in XDP? asked is --fastpath. Fills why with the reason
  * where not. auto takes it only where the driver says that it can redirect and nobody's qdisc,
- * filter or program would be passed by.
+ * filter or program would be passed by. A VLAN, or ppp over PPPoE, has XDP on the device below,
+ * which wire says then.
  */
-bool pcc_xdp_wanted(struct pcc_dp *dp, const struct pcc_link *link, enum pcc_fastpath asked,
+bool pcc_xdp_wanted(struct pcc_dp *dp, const struct pcc_link_list *links,
+	const struct pcc_link *link, enum pcc_fastpath asked, struct pcc_wire_out *wire,
 	char why[PCC_XDP_WHY]);
 
 /*
@@ -24,7 +27,7 @@ bool pcc_xdp_wanted(struct pcc_dp *dp, const struct pcc_link *link, enum pcc_fas
 bool pcc_xdp_others(struct pcc_dp *dp, uint32_t ifindex, char what[PCC_OTHERS_TEXT]);
 
 /*
- * Attaches pcc_fast in native mode, beside other people's programs where the kernel can do that,
+ * Attaches our program in native mode, beside other people's programs where the kernel can do that,
  * and lets XDP send to the interface. Replaces an older one of ours. 0 or a negative errno with err
  * filled.
  */
@@ -33,7 +36,10 @@ int pcc_xdp_attach(struct pcc_dp *dp, uint32_t ifindex, const char *ifname, stru
 /* Takes ours away, and no other. Nothing there is fine. */
 int pcc_xdp_detach(struct pcc_dp *dp, uint32_t ifindex);
 
-/* Is a pcc_fast attached? */
+/* Is one of ours attached? */
 bool pcc_xdp_present(uint32_t ifindex);
+
+/* Is it the one that knows VLAN tags and PPPoE? All are, where one interface needs that. */
+bool pcc_xdp_knows_wires(uint32_t ifindex);
 
 #endif

@@ -222,6 +222,14 @@ leaks_reset
 
 # ---------------------------------------------------------------- no ports
 
+# Network managers clear the flag of an interface; the kernel forwards by that of all of them.
+t_begin 'IPv6 is balanced where it is forwarded, whatever the flag of the LAN itself says'
+rt sysctl -qw net.ipv6.conf.br0.forwarding=0
+t_assert_eq "$(lan 1 "$LABTOOL" connect --dst "$SERVERS6" --port 7000 --count 60 2>/dev/null |
+	awk '{ print $1 == "FAIL" ? "failed" : $5 }' | sort -u | paste -sd' ')" '2001:db8:1::2 2001:db8:2::2 2001:db8:3::2' sources
+rt sysctl -qw net.ipv6.conf.br0.forwarding=1
+forget_all
+
 t_begin 'pings are spread by addresses, and two pings of one host to one server go the same WAN'
 pcc detach >/dev/null
 # This classifier has nothing but addresses to go by where there is no port.

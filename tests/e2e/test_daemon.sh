@@ -113,6 +113,19 @@ t_assert_eq "$(rt ip rule show pref 9000 | wc -l) $(rt ip route show 198.51.100.
 rt ip rule del pref 9000
 rt ip route del 198.51.100.0/24
 
+t_begin 'after a flush of the rule set the NAT table is missing for some milliseconds only'
+rt "$HERE/nftgap.py" "$T_DIR/listening" 6 >"$T_DIR/gaps" &
+gaps=$!
+poll_until 5 test -e "$T_DIR/listening"
+for _ in 1 2 3 4 5 6; do
+	rt nft flush ruleset
+	sleep 0.6
+done
+wait "$gaps"
+# Of a few times the best: what is measured is the daemon, not its neighbours.
+t_assert_eq "$(awk '$1 > 0' "$T_DIR/gaps" | wc -l)" 6 'times that it was missing'
+t_assert_le "$(awk '$1 > 0' "$T_DIR/gaps" | sort -n | awk 'NR == 1 { printf "%d", $1 }')" 30 'shortest gap (ms)'
+
 t_begin 'what was not heard, as there was too much to hear, is put back within 1 s all the same'
 : >"$DAEMON_LOG"
 rt ip rule show >"$T_DIR/rules"
@@ -187,6 +200,49 @@ t_assert 'it is in force' poll_until 3 daemon_said '^pccbpf: reload: '
 t_assert_eq "$(pcc wan list --json | jq -c '[.[] | [.name, .state, .reason]] | .[2]')" \
 	'["tun0","down","the interface is missing"]' 'a WAN that is not there'
 
+# The addresses of wan1 go, and come back after that time. The kernel takes the routes with them.
+flap() { # SECONDS
+	rt ip addr del 198.18.1.2/24 dev wan1
+	rt ip addr del 2001:db8:1::2/64 dev wan1
+	sleep "$1"
+	rt ip addr add 198.18.1.2/24 dev wan1
+	rt ip addr add 2001:db8:1::2/64 dev wan1 nodad
+}
+pinned() { pcc conns --json | jq '[.[] | select(.wan == "wan1")] | length'; }
+
+t_begin 'addresses that are gone for a moment take no WAN down, and no connection is given up; new ones go elsewhere meanwhile'
+: >"$DAEMON_LOG"
+hold_start lan1 --dst "$SERVERS4" --port "$TCP_PORTS" --count 24 --interval-ms 100
+rt ip route show table 101 >"$T_DIR/routes"
+was=$(pinned)
+t_assert 'there are some' [ "$was" -gt 4 ]
+flap 0.5 &
+flap=$!
+no_way() { ! rt ip route show table 101 | grep -q '^default via'; }
+t_assert 'no route meanwhile' poll_until 2 no_way
+wait "$flap"
+within_ms 1000 'its routes' routes_back
+t_assert_eq "$(pinned)" "$was" 'connections of wan1'
+t_assert_eq "$(grep -cE 'wan1 up -> down|reset' "$DAEMON_LOG")" 0 'falls and resets in the log'
+t_assert_eq "$(pcc wan list --json | jq -r '.[0] | .gateway + " " + .gateway6')" '198.18.1.1 2001:db8:1::1' gateways
+hold_stop >/dev/null
+
+t_begin 'addresses that stay away take it down, after 2 s'
+fit() { ! wan_is "$1" down; }
+t_assert 'another WAN is fit' poll_until 30 fit wan2
+: >"$DAEMON_LOG"
+start=$(now_ms)
+flap 4 &
+flap=$!
+t_assert 'down' poll_until 5 daemon_said 'wan1 up -> down: the interface has no address'
+took=$(($(now_ms) - start))
+t_assert_le 1900 "$took" 'not before (ms)'
+t_assert_le "$took" 2900 'soon after (ms)'
+wait "$flap"
+rt ip route add default via 198.18.1.1 dev wan1 metric 101
+rt ip -6 route add default via 2001:db8:1::1 dev wan1 metric 101
+within_ms 1000 'up again' daemon_said 'wan1 down -> up'
+
 t_begin 'renumbering: address and gateway, followed within 1 s'
 isp 1 ip addr add 198.18.201.1/24 dev cust
 : >"$DAEMON_LOG"
@@ -201,13 +257,13 @@ within_ms 1000 'new gateway' followed
 t_assert_eq "$(pcc wan list --json | jq -r '.[0] | .state + " " + .gateway')" 'up 198.18.201.1' 'state, gateway'
 t_assert_eq "$(rt ip rule show | grep -c '198.18.1.2')" 0 'rules of the old address'
 
-t_begin 'IPv6 by router advertisement: the gateway is found, its address gets its rule, within 1 s; so it is when both go'
+t_begin 'IPv6 by router advertisement: the gateway is found, its address gets its rule, within 1 s; when both go it is out of use after 2 s'
 rt bash -c 'cd /proc/sys/net/ipv6/conf/wan2 && echo 2 >accept_ra && echo 1 >autoconf'
 rt ip -6 addr flush dev wan2 scope global
 rt ip -6 route flush dev wan2 proto boot
 rt ip -6 route flush default dev wan2
 ra_gone() { [[ $(pcc wan list --json | jq -r '.[1].gateway6') == null ]]; }
-within_ms 1000 'no IPv6' ra_gone
+within_ms 4000 'no IPv6' ra_gone
 link_local=$(isp 2 ip -6 -o addr show dev cust scope link | awk '{ sub("/.*", "", $4); print $4 }')
 ra_there() {
 	[[ $(pcc wan list --json | jq -r '.[1].gateway6') == "$link_local" &&
@@ -221,7 +277,7 @@ local_has() { bpftool map dump pinned "$BPFFS/pccbpf/pcc_local" | tr -d ' \n' | 
 t_assert 'the map of local addresses follows' local_has
 rt ip -6 addr flush dev wan2 scope global
 rt ip -6 route flush default dev wan2
-within_ms 1000 'no IPv6' ra_gone
+within_ms 4000 'no IPv6' ra_gone
 
 t_begin 'a point-to-point device that comes, goes and comes again is followed within 1 s'
 [[ -c /dev/net/tun ]] || t_skip 'no /dev/net/tun'

@@ -201,6 +201,7 @@ t_assert_eq "$(awk '{ print $1 == "FAIL" ? "failed" : $5 }' "$T_DIR/by" | sort -
 t_assert_eq "$(leaks_total)" 0 'packets with a source that is not of their ISP'
 pcc status >"$T_DIR/status"
 t_assert "status says: $(<"$T_DIR/status")" grep -q '^wan1: .*it takes no connections' "$T_DIR/status"
+t_assert_eq "$(pcc status --json | jq -c '[.wans[].share]')" '[0,1]' 'shares that status tells'
 t_assert_status 0 pcc detach
 same_as "$T_DIR/clean" rt_state
 t_assert_status 0 pcc "${ATTACH[@]}"

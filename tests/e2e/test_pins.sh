@@ -112,6 +112,7 @@ done <<-'END'
 	pcc_wans array 4 64 8
 	pcc_meta array 4 8 1
 	pcc_stats percpu_array 4 16 2048
+	pcc_wire_out hash 4 16 256
 END
 
 t_begin 'a program stands where a map should be'
@@ -149,6 +150,28 @@ meta_set 4 0x63
 rm "$DIR/pcc_leased"
 refused ABI "$EVERYTHING"
 cleared
+
+# Maps that came without a new number, as docs/ABI.md has it.
+younger() {
+	t_assert_status 0 pcc "${ATTACH[@]}"
+	rt_ids | grep -w 'pcc_conns\|pcc_flows' >"$T_DIR/ids"
+	rm "$DIR/pcc_wire_in" "$DIR/pcc_wire_out"
+}
+
+t_begin 'pins of an older build of this ABI: read as they are, the next change adds the maps that it had not, and detach clears'
+younger
+t_assert_status 0 pcc status
+t_assert_status 0 pcc conns
+t_assert 'nothing was made by looking' test ! -e "$DIR/pcc_wire_in"
+t_assert_status 0 pcc wan set wan1 --weight 9
+t_assert 'both maps' test -e "$DIR/pcc_wire_in" -a -e "$DIR/pcc_wire_out"
+rt_ids | grep -w 'pcc_conns\|pcc_flows' >"$T_DIR/ids.after"
+t_assert 'connections and leases are in the same maps' cmp -s "$T_DIR/ids" "$T_DIR/ids.after"
+t_assert_status 0 pcc detach
+same_as "$T_DIR/clean" rt_state
+younger
+t_assert_status 0 pcc detach
+same_as "$T_DIR/clean" rt_state
 
 t_begin 'a WAN in pcc_wans has impossible values'
 t_assert_status 0 pcc "${ATTACH[@]}"

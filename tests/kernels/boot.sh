@@ -13,6 +13,9 @@
 #   --memory MB    default 2048
 #   --cpus N       default 1: emulated processors slow each other down
 #   --out DIR      what the command writes to /out (default: nowhere)
+#   --nic DEVICE   two more network cards of that kind, tied back to back by a bridge of this machine; may be repeated.
+#                  virtio-net-pci,mq=on,vectors=6 has two queues. The cards of the first pair have the MACs
+#                  52:54:00:00:01:01 and :02, of the second 52:54:00:00:02:01 and :02
 #   --icount       a clock that counts instructions, one a nanosecond, whatever else this machine does
 #   --qemu ARG     one more argument for qemu; may be repeated
 #   --root DIR     a root file system of its own instead of this machine's /usr and /etc
@@ -36,6 +39,7 @@ MEMORY_MB=2048
 CPUS=1
 OUT=''
 ICOUNT=false
+NICS=()
 EXTRA=()
 QEMU=(qemu-system-x86_64)
 CONSOLE=ttyS0
@@ -69,6 +73,7 @@ options() {
 		--root) GUEST_ROOT=$2 && shift ;;
 		--disk) DISK=$2 && shift ;;
 		--give) GIVEN+=("$2") && shift ;;
+		--nic) NICS+=("$2") && shift ;;
 		--qemu) EXTRA+=("$2") && shift ;;
 		--icount) ICOUNT=true ;;
 		*) stop "$1: no such option" ;;
@@ -144,8 +149,42 @@ share() {
 	echo "-fsdev local,id=$1,path=$2,security_model=none,multidevs=remap$3 -device virtio-9p-pci,fsdev=$1,mount_tag=$1"
 }
 
+# What runs qemu where it has network cards: a network namespace that goes with it, and in it a bridge for each pair of
+# taps. The taps carry packets as virtio does, checksums to be completed and segments to be cut included.
+# shellcheck disable=SC2016
+BRIDGES='
+	cd /proc/sys/net || exit 1
+	for file in ipv6/conf/{all,default}/disable_ipv6; do [[ ! -e $file ]] || echo 1 >"$file"; done
+	p=0
+	while [[ $1 != -- ]]; do
+		p=$((p + 1))
+		ip link add "pair$p" type bridge forward_delay 0 stp_state 0 mcast_snooping 0 && ip link set "pair$p" up || exit 1
+		queues=
+		[[ $1 != *mq=on* ]] || queues=multi_queue
+		for b in 1 2; do
+			ip tuntap add "n$p$b" mode tap vnet_hdr $queues && ip link set "n$p$b" master "pair$p" up || exit 1
+		done
+		shift
+	done
+	for file in bridge/bridge-nf-call-*; do [[ ! -e $file ]] || echo 0 >"$file"; done
+	shift
+	exec "$@"'
+
+nics() {
+	local nic p=0 b queues
+	for nic in "${NICS[@]}"; do
+		p=$((p + 1))
+		queues=''
+		[[ $nic != *mq=on* ]] || queues=,queues=2
+		for b in 1 2; do
+			echo "-netdev tap,id=n$p$b,ifname=n$p$b,script=no,downscript=no,vhost=off$queues"
+			echo "-device $nic,netdev=n$p$b,mac=52:54:00:00:0$p:0$b"
+		done
+	done
+}
+
 boot() {
-	local accel cpu args=()
+	local accel cpu args=() within=() words=()
 	if $ICOUNT; then
 		# A processor with ERMS counts one instruction for each byte of rep movsb; Nehalem has none.
 		accel='tcg' cpu='Nehalem'
@@ -168,7 +207,12 @@ boot() {
 	else
 		args+=(-no-reboot)
 	fi
-	timeout -k 5 "$TIMEOUT_S" "${QEMU[@]}" -accel "$accel" -cpu "$cpu" -smp "$CPUS" -m "$MEMORY_MB" \
+	if ((${#NICS[@]})); then
+		within=(unshare --net -- bash -c "$BRIDGES" bash "${NICS[@]}" --)
+		read -rd '' -a words < <(nics)
+		args+=("${words[@]}")
+	fi
+	timeout -k 5 "$TIMEOUT_S" "${within[@]}" "${QEMU[@]}" -accel "$accel" -cpu "$cpu" -smp "$CPUS" -m "$MEMORY_MB" \
 		-display none -monitor none -nodefaults -serial file:"$WORK/console" \
 		-device virtio-serial -chardev file,id=log,path="$WORK/log" -device virtserialport,chardev=log,name=log \
 		-device virtio-rng-pci -kernel "$KERNEL/vmlinuz" -initrd "$INITRAMFS" \

@@ -17,6 +17,7 @@
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wshadow"
+#include "pccbpf_wire.skel.h"
 #include "pccbpf_xdp.skel.h"
 #pragma GCC diagnostic pop
 
@@ -62,6 +63,8 @@ struct look {
 
 static enum mode mode;
 static struct pccbpf_xdp_bpf *xdp;
+static struct pccbpf_wire_bpf *xdp_wire;
+static struct bpf_program *xdp_now; /* which of the two has the packets */
 static struct nft_ctx *nft_ctx;
 static int wire[2];   /* packet sockets: [TO_WAN] at the far end of the WAN, ... */
 static int far_if[2]; /* ... and where packets of a direction are put in */
@@ -343,7 +346,7 @@ static uint32_t xdp_run(uint32_t ifindex, const struct buf *p, struct buf *out)
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = p->b, .data_size_in = p->len,
 		.data_out = out->b, .data_size_out = sizeof(out->b), .ctx_in = &ctx,
 		.ctx_size_in = sizeof(ctx), .repeat = 1);
-	int err = bpf_prog_test_run_opts(bpf_program__fd(xdp->progs.pcc_fast), &opts);
+	int err = bpf_prog_test_run_opts(bpf_program__fd(xdp_now), &opts);
 
 	if (err)
 		fail_msg("%u bytes: test run of pcc_fast: %s", p->len, strerror(-err));
@@ -641,19 +644,29 @@ static void attach(uint32_t ifindex, enum pcc_prog in, enum pcc_prog out)
 	assert_int_equal(bpf_tc_attach(&hook, &opts_out), 0);
 }
 
-/* pcc_fast on the maps of the tc programs. */
-static void xdp_load(void)
+static void maps_share(struct bpf_object *obj)
 {
 	struct bpf_map *map, *ours;
 
-	xdp = pccbpf_xdp_bpf__open();
-	assert_non_null(xdp);
-	bpf_object__for_each_map (map, xdp->obj) {
+	bpf_object__for_each_map (map, obj) {
 		ours = bpf_object__find_map_by_name(B.skel->obj, bpf_map__name(map));
 		if (ours)
 			assert_int_equal(bpf_map__reuse_fd(map, bpf_map__fd(ours)), 0);
 	}
+}
+
+/* The XDP programs on the maps of the tc programs. */
+static void xdp_load(void)
+{
+	xdp = pccbpf_xdp_bpf__open();
+	xdp_wire = pccbpf_wire_bpf__open();
+	assert_non_null(xdp);
+	assert_non_null(xdp_wire);
+	maps_share(xdp->obj);
+	maps_share(xdp_wire->obj);
 	assert_int_equal(pccbpf_xdp_bpf__load(xdp), 0);
+	assert_int_equal(pccbpf_wire_bpf__load(xdp_wire), 0);
+	xdp_now = xdp->progs.pcc_fast;
 	for (uint32_t i = 0; i <= 1; i++) {
 		uint32_t ifindex = i ? B.lan : B.wan[1];
 
@@ -720,6 +733,7 @@ static int group_down(void **state)
 	close(wire[0]);
 	close(wire[1]);
 	pccbpf_xdp_bpf__destroy(xdp);
+	pccbpf_wire_bpf__destroy(xdp_wire);
 	nft_ctx_free(nft_ctx);
 	return bench_down(state);
 }
@@ -779,6 +793,14 @@ static int fresh_tc(void **state)
 static int fresh_xdp(void **state)
 {
 	(void)state;
+	xdp_now = xdp->progs.pcc_fast;
+	return fresh(IN_XDP);
+}
+
+static int fresh_wire(void **state)
+{
+	(void)state;
+	xdp_now = xdp_wire->progs.pcc_fast_wire;
 	return fresh(IN_XDP);
 }
 
@@ -1519,6 +1541,275 @@ static void ethernet_padding_does_not_matter(void **state)
 	}
 }
 
+/* ---------------------------------------------------------------- tags and sessions */
+
+static void renew(const struct link2 *c, int dir);
+
+/* What stands between MACs and IP header: up to two tags, perhaps a PPPoE session. */
+static const struct wire_form {
+	const char *name;
+	uint16_t tpid[2], vid[2], session;
+} wire_forms[] = {
+	{"no tag", {0, 0}, {0, 0}, 0},
+	{"a tag", {0x8100, 0}, {10, 0}, 0},
+	{"a service tag", {0x88a8, 0}, {4094, 0}, 0},
+	{"two tags", {0x88a8, 0x8100}, {100, 10}, 0},
+	{"PPPoE", {0, 0}, {0, 0}, 0x1234},
+	{"PPPoE in a VLAN", {0x8100, 0}, {7, 0}, 1},
+	{"PPPoE in two VLANs", {0x88a8, 0x8100}, {200, 7}, 0xffff},
+};
+
+static const uint8_t wire_peer[6] = {2, 0, 0, 0, 0xac, 1}, wire_own[6] = {2, 0, 0, 0, 0xac, 2};
+
+static uint32_t wire_bytes(const struct wire_form *w)
+{
+	return (w->tpid[0] ? 4 : 0) + (w->tpid[1] ? 4 : 0) + (w->session ? 8 : 0);
+}
+
+/* The plain frame with those headers; what follows the IP packet stays behind it. */
+static struct buf wire_wrap(const struct buf *plain, const struct wire_form *w, uint16_t priority)
+{
+	bool v6 = plain->b[12] == 0x86;
+	const uint8_t *len = plain->b + (v6 ? 18 : 16);
+	uint32_t at = 12, l3_len = (v6 ? 40u : 0u) + ((uint32_t)len[0] << 8 | len[1]);
+	struct buf p = *plain;
+
+	for (int i = 0; i < 2 && w->tpid[i]; i++) {
+		put16(p.b + at, w->tpid[i]);
+		put16(p.b + at + 2, w->vid[i] | priority);
+		at += 4;
+	}
+	if (w->session) {
+		put16(p.b + at, 0x8864);
+		put16(p.b + at + 2, 0x1100);
+		put16(p.b + at + 4, w->session);
+		put16(p.b + at + 6, l3_len + 2);
+		put16(p.b + at + 8, v6 ? 0x57 : 0x21);
+		at += 8;
+	} else {
+		put16(p.b + at, v6 ? 0x86dd : 0x0800);
+	}
+	memcpy(p.b + at + 2, plain->b + 14, plain->len - 14);
+	p.len = plain->len + wire_bytes(w);
+	return p;
+}
+
+static struct pcc_wire_out wire_of(const struct wire_form *w, uint32_t carrier)
+{
+	struct pcc_wire_out out = {.wire = {.ifindex = carrier, .session = htons(w->session)},
+		.bytes = 2 + wire_bytes(w)};
+
+	for (int i = 0; i < 2; i++) {
+		out.wire.tpid[i] = htons(w->tpid[i]);
+		out.wire.vid[i] = htons(w->vid[i]);
+	}
+	memcpy(out.dmac, wire_peer, 6);
+	memcpy(out.smac, wire_own, 6);
+	return out;
+}
+
+/* From now on the interface has its frames on the wire of that device in that form. */
+static struct pcc_wire_out wire_put(uint32_t ifindex, const struct wire_form *w, uint32_t carrier)
+{
+	struct pcc_wire_out out = wire_of(w, carrier);
+
+	assert_int_equal(bpf_map_update_elem(FD(pcc_wire_out), &ifindex, &out, BPF_ANY), 0);
+	assert_int_equal(bpf_map_update_elem(FD(pcc_wire_in), &out.wire, &ifindex, BPF_ANY), 0);
+	return out;
+}
+
+static void wire_del(uint32_t ifindex, const struct pcc_wire_out *out)
+{
+	bpf_map_delete_elem(FD(pcc_wire_out), &ifindex);
+	bpf_map_delete_elem(FD(pcc_wire_in), &out->wire);
+}
+
+/* The lease as learned where the one interface has that form and the other this one. */
+static void wire_flags(
+	const struct link2 *c, int dir, const struct wire_form *in, const struct wire_form *out)
+{
+	struct pcc_flow flow;
+
+	assert_true(flow_get(c, dir, &flow));
+	flow.flags &= ~(PCC_FLOW_WIRE | PCC_FLOW_IN_L3 | PCC_FLOW_OUT_L3);
+	flow.flags |= (wire_bytes(out) ? PCC_FLOW_WIRE : 0) | (in->session ? PCC_FLOW_IN_L3 : 0) |
+		      (out->session ? PCC_FLOW_OUT_L3 : 0);
+	flow_put(c, dir, &flow);
+}
+
+static void wire_macs(
+	struct buf *p, const struct wire_form *w, const uint8_t *to, const uint8_t *from)
+{
+	if (w->session) {
+		memcpy(p->b, to, 6);
+		memcpy(p->b + 6, from, 6);
+	}
+}
+
+static uint64_t wan_bytes(void)
+{
+	struct pcc_wan_stats per_cpu[CPUS_MAX];
+	uint64_t sum = 0;
+	uint32_t id = 1;
+
+	assert_int_equal(bpf_map_lookup_elem(FD(pcc_wan_stats), &id, per_cpu), 0);
+	for (int i = 0; i < B.ncpus; i++)
+		sum += per_cpu[i].tx_bytes + per_cpu[i].rx_bytes;
+	return sum;
+}
+
+/* One packet with those headers on either side: the bytes of the plain one, with other headers. */
+static void wire_check(struct link2 *c, int dir, const struct wire_form *in,
+	const struct wire_form *out, uint32_t payload)
+{
+	static const struct wire_form *const none = &wire_forms[0];
+	uint32_t near = near_if(dir), far = near_if(!dir);
+	struct look k = look_plain();
+	struct pcc_wire_out a = {}, b = {};
+	struct buf p, plain, expected, got;
+	uint64_t packets, bytes;
+
+	k.payload = payload;
+	p = pkt(c, dir, &k);
+	wire_flags(c, dir, none, none);
+	assert_int_equal(xdp_run(near, &p, &plain), REDIRECT);
+	expected = wire_wrap(&plain, out, 0);
+	wire_macs(&expected, out, wire_peer, wire_own);
+	if (wire_bytes(in) > wire_bytes(out) && expected.len < 60) {
+		memset(expected.b + expected.len, 0, 60 - expected.len);
+		expected.len = 60;
+	}
+	if (wire_bytes(in))
+		a = wire_put(near, in, B.wan[3]);
+	if (wire_bytes(out))
+		b = wire_put(far, out, B.wan[2]);
+	bytes = p.len - (in->session ? 14 : 0);
+	p = wire_wrap(&p, in, 0xe000);
+	wire_macs(&p, in, wire_own, wire_peer);
+	wire_flags(c, dir, in, out);
+	packets = fast_packets();
+	bytes += wan_bytes();
+	if (xdp_run(wire_bytes(in) ? B.wan[3] : near, &p, &got) != REDIRECT)
+		fail_msg("%s: %s to %s: not taken", c->name, in->name, out->name);
+	assert_int_equal(fast_packets() - packets, 1);
+	assert_int_equal(wan_bytes(), bytes);
+	if (!same_bytes(&expected, &got)) {
+		hex_line("in", &p);
+		hex_line("expected", &expected);
+		hex_line("got", &got);
+		fail_msg("%s: %s to %s: other bytes", c->name, in->name, out->name);
+	}
+	if (wire_bytes(in))
+		wire_del(near, &a);
+	if (wire_bytes(out))
+		wire_del(far, &b);
+	wire_flags(c, dir, none, none);
+}
+
+static void tags_and_sessions_are_taken_off_and_put_on(void **state)
+{
+	static const uint32_t payloads[] = {0, 1, 18, 1001, 1400};
+
+	(void)state;
+	open_all();
+	for (size_t i = 0; i < ARRAY_LEN(conns_all); i++)
+		for (size_t n = 0; n < 2 * ARRAY_LEN(wire_forms) * ARRAY_LEN(wire_forms); n++) {
+			const struct wire_form *in = &wire_forms[n / 2 % ARRAY_LEN(wire_forms)];
+			const struct wire_form *out = &wire_forms[n / 2 / ARRAY_LEN(wire_forms)];
+
+			if (n % 16 == 0) {
+				renew(&conns_all[i], 0);
+				renew(&conns_all[i], 1);
+			}
+			wire_check(&conns_all[i], n & 1, in, out,
+				payloads[(n + i) % ARRAY_LEN(payloads)]);
+		}
+}
+
+/* What is changed in a frame that would be taken, with up to two tags and PPPoE (IPv4). */
+static const struct {
+	const char *name;
+	uint32_t form, off; /* of wire_forms, of the byte */
+	uint8_t value;
+} wire_others[] = {
+	{"another VLAN", 1, 15, 11},
+	{"a VLAN with the other type of tag", 1, 13, 0xa8},
+	{"a priority only", 1, 15, 0},
+	{"another outer VLAN", 3, 15, 101},
+	{"another inner VLAN", 3, 19, 11},
+	{"ARP in a VLAN", 1, 17, 0x06},
+	{"another session", 4, 17, 0x35},
+	{"session 0", 5, 21, 0},
+	{"PPPoE that is no data", 4, 15, 0xa7},
+	{"another version of PPPoE", 4, 14, 0x12},
+	{"discovery", 4, 13, 0x63},
+	{"LCP", 4, 20, 0xc0},
+	{"IPv6 by its type", 4, 21, 0x57},
+	{"PPPoE beyond the end", 4, 18, 0x06},
+	{"PPPoE shorter than its packet", 4, 19, 0x10},
+	{"another access concentrator", 4, 11, 9},
+	{"another access concentrator's first byte", 4, 6, 9},
+	{"another MAC of ours", 4, 5, 9},
+	{"a VLAN and another MAC of ours", 1, 5, 9},
+};
+
+static void frames_with_other_tags_or_sessions_are_the_kernels(void **state)
+{
+	struct link2 *c = &conns_all[0];
+	struct look k = look_plain();
+	struct pcc_wire_out w_out;
+
+	(void)state;
+	open_all();
+	renew(c, TO_LAN);
+	for (size_t i = 0; i < ARRAY_LEN(wire_others); i++) {
+		const struct wire_form *w = &wire_forms[wire_others[i].form];
+		struct buf plain = pkt(c, TO_LAN, &k), p = wire_wrap(&plain, w, 0), out;
+		uint64_t packets;
+
+		wire_macs(&p, w, wire_own, wire_peer);
+		w_out = wire_put(near_if(TO_LAN), w, B.wan[3]);
+		wire_flags(c, TO_LAN, w, &wire_forms[0]);
+		assert_int_equal(xdp_run(B.wan[3], &p, &out), REDIRECT);
+		packets = fast_packets();
+		if (p.b[wire_others[i].off] == wire_others[i].value)
+			fail_msg("%s: is so already", wire_others[i].name);
+		p.b[wire_others[i].off] = wire_others[i].value;
+		if (wire_others[i].form == 5) /* session 1 */
+			p.b[20] = 0;
+		if (xdp_run(B.wan[3], &p, &out) != PASS)
+			fail_msg("%s: taken", wire_others[i].name);
+		if (!same_bytes(&p, &out))
+			fail_msg("%s: changed", wire_others[i].name);
+		assert_int_equal(fast_packets(), packets);
+		wire_del(near_if(TO_LAN), &w_out);
+	}
+	/* Without a tag it is not the VLAN's, and with one not the device's own. */
+	{
+		struct buf plain = pkt(c, TO_LAN, &k), out, tagged;
+
+		wire_flags(c, TO_LAN, &wire_forms[0], &wire_forms[0]);
+		w_out = wire_put(near_if(TO_LAN), &wire_forms[1], B.wan[3]);
+		assert_int_equal(xdp_run(B.wan[3], &plain, &out), PASS);
+		tagged = wire_wrap(&plain, &wire_forms[1], 0);
+		assert_int_equal(xdp_run(B.wan[3], &tagged, &out), REDIRECT);
+		assert_int_equal(xdp_run(near_if(TO_LAN), &tagged, &out), PASS);
+		wire_del(near_if(TO_LAN), &w_out);
+		/* A lease to a device that has lost its entry. */
+		wire_flags(c, TO_LAN, &wire_forms[0], &wire_forms[1]);
+		assert_int_equal(xdp_run(near_if(TO_LAN), &plain, &out), PASS);
+		assert_true(same_bytes(&plain, &out));
+		/* Plain IP devices are tc's. */
+		wire_flags(c, TO_LAN, &wire_forms[0], &wire_forms[4]);
+		struct pcc_flow flow;
+
+		assert_true(flow_get(c, TO_LAN, &flow));
+		flow.flags &= ~PCC_FLOW_WIRE;
+		flow_put(c, TO_LAN, &flow);
+		assert_int_equal(xdp_run(near_if(TO_LAN), &plain, &out), PASS);
+	}
+}
+
 /* ---------------------------------------------------------------- what is learned */
 
 static void only_connections_that_both_sides_agreed_to_are_learned(void **state)
@@ -1977,7 +2268,7 @@ static void an_established_packet_updates_no_map(void **state)
 
 		renew(c, dir);
 		if (mode == IN_XDP) {
-			way_check("XDP", c, dir, xdp->progs.pcc_fast, REDIRECT, v6 ? 460 : 385, 5);
+			way_check("XDP", c, dir, xdp_now, REDIRECT, v6 ? 460 : 385, 5);
 			continue;
 		}
 		way_check("tc", c, dir,
@@ -1990,12 +2281,17 @@ static void an_established_packet_updates_no_map(void **state)
 	}
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 #define T(f)                                                                                       \
 	{#f " (tc)", f, fresh_tc, NULL, NULL},                                                     \
 	{                                                                                          \
 #f " (XDP)", f, fresh_xdp, NULL, NULL                                              \
+	}
+/* By the program that knows tags. */
+#define W(f)                                                                                       \
+	{                                                                                          \
+#f " (wire)", f, fresh_wire, NULL, NULL                                            \
 	}
 	const struct CMUnitTest tests[] = {
 		T(the_same_bytes_as_the_kernel),
@@ -2010,6 +2306,8 @@ int main(void)
 		T(another_connection_with_the_same_digest_is_the_kernels),
 		T(what_exceeds_the_egress_mtu_is_the_kernels),
 		T(a_tuple_on_another_interface_is_not_the_connection),
+		W(tags_and_sessions_are_taken_off_and_put_on),
+		W(frames_with_other_tags_or_sessions_are_the_kernels),
 		T(only_connections_that_both_sides_agreed_to_are_learned),
 		T(what_is_short_is_not_learned),
 		T(what_arrives_where_others_filter_is_not_learned),
@@ -2021,7 +2319,13 @@ int main(void)
 		T(leases_are_looked_for_where_some_were_given),
 		T(notes_of_leases_last_one_to_two_periods),
 		T(an_established_packet_updates_no_map),
+		W(the_same_bytes_as_the_kernel),
+		W(what_is_not_plain_is_left_to_the_kernel),
+		W(frames_that_end_early_are_left_alone),
+		W(an_established_packet_updates_no_map),
 	};
 
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
 	return cmocka_run_group_tests(tests, group_up, group_down);
 }

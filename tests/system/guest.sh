@@ -6,7 +6,7 @@
 set -u
 STATE=/var/lib/pcc-system
 STAGES=("$@")
-((${#STAGES[@]})) || STAGES=(install boot late networkmanager)
+((${#STAGES[@]})) || STAGES=(install show boot late networkmanager)
 
 mkdir -p $STATE
 n=$(cat $STATE/stage 2>/dev/null || echo 0)
@@ -15,7 +15,7 @@ echo "-- ${STAGES[n]}"
 # A machine that has come up without a hand: nobody waits for it but this.
 timeout 300 systemctl is-system-running --wait >/run/state
 bash "/checkout/tests/system/stage_${STAGES[n]}.sh" || {
-	journalctl -b -u pccbpf -n 60 --no-pager -o short-monotonic
+	journalctl -b -u pccbpf -n 100 --no-pager -o short-monotonic
 	systemctl --failed --no-pager
 	ip -br address
 	ip route

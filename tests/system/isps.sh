@@ -63,7 +63,6 @@ host() {
 }
 
 modprobe veth
-modprobe -a nf_conntrack nf_nat # until attach asks for them
 isp 1
 isp 2
 later wan1 link 1

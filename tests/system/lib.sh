@@ -147,7 +147,7 @@ same_ours() { # FILE
 
 # Identities of the pins of our programs: another program is another pin.
 programs() {
-	find /sys/fs/bpf/pccbpf \( -name 'pcc_*_in' -o -name 'pcc_*_out' \) -printf '%f %i\n' | sort | paste -sd' '
+	find /sys/fs/bpf/pccbpf ! -name 'pcc_wire_*' \( -name 'pcc_*_in' -o -name 'pcc_*_out' \) -printf '%f %i\n' | sort | paste -sd' '
 }
 
 # All files of the system, without those that anything writes at any time.

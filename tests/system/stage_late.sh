@@ -5,7 +5,7 @@
 . /checkout/tests/system/lib.sh
 
 t_begin 'a WAN whose card, and one whose address comes after the boot are used as soon as they are there'
-t_assert 'the service becomes active' wait_for 150 service_is active
+wait_for 150 service_is active || t_bail 'the service does not become active'
 early=$(ip -br address show up)
 t_assert 'both WANs are up' wait_for 180 wans_up wan1 wan2
 t_assert_eq "$(grep -c '^wan1\|198.18.2.50' <<<"$early")" 0 'what was to be late, when the service was active'

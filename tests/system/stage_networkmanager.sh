@@ -5,8 +5,9 @@
 . /checkout/tests/system/lib.sh
 
 t_begin 'the router balances after a boot with NetworkManager'
-t_assert 'the service becomes active' wait_for 150 service_is active
+wait_for 150 service_is active || t_bail 'the service does not become active'
 t_assert 'both WANs are up' wait_for 90 wans_up wan1 wan2
+echo "     forwarding of IPv6: all $(sysctl -n net.ipv6.conf.all.forwarding), lan0 $(sysctl -n net.ipv6.conf.lan0.forwarding)"
 balanced 'after the boot'
 t_ok
 

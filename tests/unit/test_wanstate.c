@@ -148,6 +148,26 @@ static void what_is_urgent_is_not_put_off(void **state)
 	assert_int_equal(pcc_debounce_heard(&d, 1013, PCC_URGENT_MS), 1010 + PCC_URGENT_MS);
 }
 
+static void what_is_missing_for_a_moment_is_waited_for(void **state)
+{
+	struct pcc_grace g = {};
+
+	(void)state;
+	assert_false(pcc_grace_holds(&g, false, true, 1000));
+	/* A WAN in use, from when it is missed until the grace is over, and no longer. */
+	assert_true(pcc_grace_holds(&g, true, true, 2000));
+	assert_true(pcc_grace_holds(&g, true, true, 2000 + PCC_GRACE_MS - 1));
+	assert_false(pcc_grace_holds(&g, true, true, 2000 + PCC_GRACE_MS));
+	assert_false(pcc_grace_holds(&g, true, true, 60000));
+	/* It comes back: the next time counts anew. */
+	assert_false(pcc_grace_holds(&g, false, true, 61000));
+	assert_true(pcc_grace_holds(&g, true, true, 62000));
+	/* One that is in no use has nothing to lose. */
+	assert_false(pcc_grace_holds(&g, false, true, 63000));
+	assert_false(pcc_grace_holds(&g, true, false, 64000));
+	assert_false(pcc_grace_holds(&g, true, true, 64001));
+}
+
 static void a_fight_is_slowed_down(void **state)
 {
 	struct pcc_fight f = {};
@@ -231,6 +251,7 @@ int main(void)
 		cmocka_unit_test(a_crowd_is_waited_for_but_not_for_ever),
 		cmocka_unit_test(what_is_urgent_is_not_put_off),
 		cmocka_unit_test(a_fight_is_slowed_down),
+		cmocka_unit_test(what_is_missing_for_a_moment_is_waited_for),
 		cmocka_unit_test(events_read_well),
 		cmocka_unit_test(events_come_back_from_json),
 	};

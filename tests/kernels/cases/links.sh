@@ -363,11 +363,11 @@ check_bulk() {
 # What auto is to say of the device: the kind's own reason.
 auto_says() {
 	case $KIND in
-	pppoe | wireguard | gre | over | ipip | sit) echo 'tc: a device without link-layer header has no XDP here' ;;
-	vlan | qinq | brvlan) echo 'tc: .*kind vlan' ;;
+	wireguard | gre | over | ipip | sit) echo 'tc: a device without link-layer header has no XDP here' ;;
+	vlan | qinq | pppoe | fq_codel) echo 'tc: auto takes XDP for hardware only, this is of kind veth' ;;
+	brvlan) echo 'tc: no native XDP on a device of kind bridge' ;;
 	bond | macvlan) echo "tc: no native XDP on a device of kind $KIND" ;;
 	cake | htb | netem) echo "tc: XDP would pass by the qdisc $KIND" ;;
-	fq_codel) echo 'tc: auto takes XDP for hardware only, this is of kind veth' ;;
 	ifb) echo 'off: the ingress .* would not see what it takes' ;;
 	esac
 }

@@ -62,7 +62,9 @@ link_gone() {
 	for dev in wan1 lan0 cust eth0; do
 		in_lab "$ns" ip link show "$dev" >/dev/null 2>&1 || continue
 		in_lab "$ns" tc qdisc del dev "$dev" root 2>/dev/null
-		[[ $ns != rt ]] || in_lab rt tc qdisc del dev "$dev" ingress 2>/dev/null
+		[[ $ns == rt ]] || continue
+		in_lab rt tc qdisc del dev "$dev" ingress 2>/dev/null
+		in_lab rt sysctl -qw "net.ipv4.conf.$dev.arp_ignore=0"
 	done
 	return 0
 }
@@ -83,12 +85,19 @@ outer() {
 
 # ---------------------------------------------------------------- tags
 
+# tags_in_frames NS DEVICE: as on a wire, where XDP sees them.
+tags_in_frames() {
+	in_lab "$1" ethtool -K "$2" rxvlan off txvlan off rx-vlan-stag-hw-parse off tx-vlan-stag-hw-insert off >/dev/null 2>&1
+}
+
 end_vlan() {
+	tags_in_frames "$2" "$3"
 	DEV=$3.10
 	new_link "$2" "$DEV" link "$3" type vlan id 10
 }
 
 end_qinq() {
+	tags_in_frames "$2" "$3"
 	new_link "$2" "$3.100" link "$3" type vlan proto 802.1ad id 100 || return 1
 	DEV=$3.100.10
 	new_link "$2" "$DEV" link "$3.100" type vlan id 10
@@ -234,15 +243,18 @@ end_bond() {
 }
 
 # Two modems on one card: the other WAN is another macvlan of the same wire, and its ISP is behind the same switch. The MACs stay when they
-# are made anew: neighbours who know another one would first have to find out.
+# are made anew: neighbours who know another one would first have to find out. The card itself answers no ARP for
+# the address of the device on it, and is forgotten: what is sent to its own MAC never comes to that device.
 end_macvlan() {
 	if [[ $1 == router ]]; then
 		DEV=mac1
+		in_lab "$2" sysctl -qw "net.ipv4.conf.$3.arp_ignore=1"
 		new_link "$2" mac1 link "$3" address 02:00:00:00:00:a1 type macvlan mode bridge || return 1
 		[[ $3 == wan1 ]] && new_link "$2" mac2 link "$3" address 02:00:00:00:00:a2 type macvlan mode bridge
 		return 0
 	fi
 	DEV=$3
+	in_lab "$2" ip neigh flush dev "$3"
 	[[ $3 == cust ]] || return 0
 	DEV=switch
 	new_link "$2" switch type bridge forward_delay 0 stp_state 0 mcast_snooping 0 || return 1

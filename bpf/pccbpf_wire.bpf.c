@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The fast path in XDP where an interface is a VLAN or a PPPoE session on the wire of a card: as
+ * pccbpf_xdp.bpf.c, and it takes tags and headers of sessions off and puts them on. An object of
+ * its own: it changes where frames begin, and since Linux 6.13 (6.12.8) the kernel refuses that in
+ * an extension of a dispatcher that does not, as libxdp's before 1.5.
+ */
+#include "common.bpf.h"
+#include "maps.bpf.h"
+#include "stats.bpf.h"
+#include "tuple.bpf.h"
+#include "flow.bpf.h"
+#include "fast_xdp.bpf.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+/* Between the MACs and the IP header at most: two tags and PPPoE. */
+#define WIRE_MAX 16
+#define ETH_MIN 60 /* without the check sum */
+#define PPPOE_BYTES 8
+
+/* Tags, session and type in front of the IP header at l3, which stand from data + 12 on. */
+static __always_inline void wire_write(
+	void *data, void *l3, const struct pcc_wire_out *out, __u32 v6, __u32 l3_len)
+{
+	__be16 *at = data + 12;
+
+	for (__u32 i = 0; i < 2; i++) {
+		if (!out->wire.tpid[i])
+			break;
+		at[0] = out->wire.tpid[i];
+		at[1] = out->wire.vid[i];
+		at += 2;
+	}
+	at = l3;
+	if (!out->wire.session) {
+		at[-1] = v6 ? bpf_htons(PCC_ETH_P_IPV6) : bpf_htons(PCC_ETH_P_IP);
+		return;
+	}
+	at[-1] = v6 ? bpf_htons(PCC_PPP_IPV6) : bpf_htons(PCC_PPP_IP);
+	at[-2] = bpf_htons(l3_len + 2);
+	at[-3] = out->wire.session;
+	at[-4] = bpf_htons(0x1100); /* version 1, type 1, code 0: data (RFC 2516) */
+	at[-5] = bpf_htons(PCC_ETH_P_PPP_SES);
+}
+
+/* What xdp_reframe() needs of the packet besides the lease, in a word. */
+#define REFRAME(f, off) ((off) | (__u32)(f)->v6 << 8 | (__u32)(f)->proto << 16)
+
+/*
+ * The frame as it leaves, where something stands between its MACs and its IP header now or then.
+ * The room is made first: if there is none the frame is as it was.
+ */
+static __noinline int xdp_reframe(
+	struct xdp_md *ctx, const struct pcc_flow *flow, __u32 what, __u32 l3_len)
+{
+	__u32 off = what & 0xff, v6 = what >> 8 & 1, proto = what >> 16 & 0xff, egress, bytes = 2;
+	const struct pcc_wire_out *out = NULL;
+	void *data, *end, *l3;
+	int delta;
+
+	if (!ctx || !flow)
+		return XDP_PASS;
+	if (flow->flags & PCC_FLOW_WIRE) {
+		egress = flow->egress_ifindex;
+		out = bpf_map_lookup_elem(&pcc_wire_out, &egress);
+		if (!out)
+			return XDP_PASS;
+		bytes = out->bytes;
+	}
+	if (bytes < 2 || bytes > WIRE_MAX + 2)
+		return XDP_PASS;
+	delta = (int)off - 12 - (int)bytes;
+	if (delta && bpf_xdp_adjust_head(ctx, delta))
+		return XDP_PASS;
+	data = (void *)(long)ctx->data;
+	end = (void *)(long)ctx->data_end;
+	if (data + 12 + WIRE_MAX + 2 > end)
+		return XDP_DROP; /* it was there: a TCP or UDP header follows */
+	l3 = data + 12 + bytes;
+	if (l3 + sizeof(struct iphdr) > end || xdp_rewrite(l3, end, flow, v6, proto))
+		return XDP_DROP;
+	if (out && out->wire.session) {
+		__builtin_memcpy(data, out->dmac, 6);
+		__builtin_memcpy(data + 6, out->smac, 6);
+	} else {
+		rewrite_macs(data, flow);
+	}
+	if (out)
+		wire_write(data, l3, out, v6, l3_len);
+	else
+		((__be16 *)l3)[-1] = v6 ? bpf_htons(PCC_ETH_P_IPV6) : bpf_htons(PCC_ETH_P_IP);
+	/* What was padding enough with a tag may not be without. */
+	if (delta > 0 && bpf_xdp_get_buff_len(ctx) < ETH_MIN)
+		bpf_xdp_adjust_tail(ctx, ETH_MIN - (int)bpf_xdp_get_buff_len(ctx));
+	return XDP_REDIRECT;
+}
+
+/*
+ * Tags and session of a frame, and the type of what follows. Returns the offset of the IP header, 0
+ * where it is none of ours. room is what there is from that header on.
+ */
+static __always_inline __u32 wire_parse(
+	void *data, void *end, struct pcc_wire *wire, __be16 *protocol, __u32 *room)
+{
+	__be16 *at = data + 12;
+	__u32 off = 14, len;
+
+	if (data + 14 + WIRE_MAX > end)
+		return 0;
+	*protocol = at[0];
+	for (__u32 i = 0; i < 2; i++) {
+		if (*protocol != bpf_htons(PCC_ETH_P_8021Q) &&
+			*protocol != bpf_htons(PCC_ETH_P_8021AD))
+			break;
+		wire->tpid[i] = *protocol;
+		wire->vid[i] = at[1] & bpf_htons(0x0fff);
+		if (!wire->vid[i])
+			return 0; /* a priority only */
+		*protocol = at[2];
+		at += 2;
+		off += 4;
+		*room -= 4;
+	}
+	if (*protocol != bpf_htons(PCC_ETH_P_PPP_SES))
+		return off;
+	if (at[1] != bpf_htons(0x1100))
+		return 0;
+	wire->session = at[2];
+	len = bpf_ntohs(at[3]);
+	*room -= PPPOE_BYTES;
+	if (!wire->session || len < 2 || len - 2 > *room)
+		return 0;
+	*room = len - 2; /* the rest is padding */
+	if (at[4] == bpf_htons(PCC_PPP_IP))
+		*protocol = bpf_htons(PCC_ETH_P_IP);
+	else if (at[4] == bpf_htons(PCC_PPP_IPV6))
+		*protocol = bpf_htons(PCC_ETH_P_IPV6);
+	else
+		return 0; /* of the session itself */
+	return off + PPPOE_BYTES;
+}
+
+/* Is it from the access concentrator of that session, and for us? */
+static __always_inline int wire_is_session(const void *data, __u32 ifindex)
+{
+	const struct pcc_wire_out *in = bpf_map_lookup_elem(&pcc_wire_out, &ifindex);
+
+	return in && *(__u32 *)data == *(__u32 *)in->smac &&
+	       *(__u16 *)(data + 4) == *(__u16 *)(in->smac + 4) &&
+	       *(__u16 *)(data + 6) == *(__u16 *)in->dmac &&
+	       *(__u32 *)(data + 8) == *(__u32 *)(in->dmac + 2);
+}
+
+/* The same as xdp_fast() for a frame with tags, or of a PPPoE session. */
+static __noinline int xdp_fast_wire(struct xdp_md *ctx, const struct pcc_meta *meta)
+{
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	struct pcc_wire wire = {.ifindex = ctx->ingress_ifindex};
+	__u32 *ifindex, off, room, len, counted;
+	struct fast_packet f = {};
+	struct pcc_flow *flow;
+	__be16 protocol;
+	int verdict;
+
+	if (!meta)
+		return XDP_PASS;
+	len = bpf_xdp_get_buff_len(ctx);
+	room = len - 14;
+	off = wire_parse(data, end, &wire, &protocol, &room);
+	f.grace = 1;
+	if (!off || off > 14 + WIRE_MAX || fast_parse(data + off, end, room, protocol, &f))
+		return XDP_PASS;
+	ifindex = bpf_map_lookup_elem(&pcc_wire_in, &wire);
+	if (!ifindex)
+		return XDP_PASS;
+	flow = flow_find(
+		&f, ctx, xdp_ifindex(*ifindex, *(volatile __u32 *)&meta->epoch), meta, f.l3_len);
+	if (!flow || !(flow->flags & PCC_FLOW_IN_L3) != !wire.session ||
+		(flow->flags & (PCC_FLOW_OUT_L3 | PCC_FLOW_WIRE)) == PCC_FLOW_OUT_L3)
+		return XDP_PASS;
+	if (wire.session ? !wire_is_session(data, *ifindex) : !xdp_is_ours(data, flow))
+		return XDP_PASS;
+	if (bpf_redirect_map(&pcc_xdp_ports, flow->egress_ifindex, XDP_PASS) != XDP_REDIRECT)
+		return XDP_PASS;
+	/* As our interface counts it: a VLAN the frame without tags, ppp the IP packet. */
+	counted = wire.session ? room : len - (off - 14);
+	verdict = xdp_reframe(ctx, flow, REFRAME(&f, off), f.l3_len);
+	if (verdict == XDP_REDIRECT)
+		flow_count(flow, meta, counted);
+	return verdict;
+}
+
+/* Tagged, or of a session; anything else is the kernel's. */
+static __always_inline int xdp_other(
+	struct xdp_md *ctx, const struct pcc_meta *meta, __be16 protocol)
+{
+	if (protocol == bpf_htons(PCC_ETH_P_8021Q) || protocol == bpf_htons(PCC_ETH_P_PPP_SES) ||
+		protocol == bpf_htons(PCC_ETH_P_8021AD))
+		return xdp_fast_wire(ctx, meta);
+	return XDP_PASS;
+}
+
+/* A plain frame that leaves with tags, or in a session. */
+static __always_inline int xdp_elsewhere(
+	struct xdp_md *ctx, const struct pcc_flow *flow, const struct fast_packet *f)
+{
+	if ((flow->flags & (PCC_FLOW_IN_L3 | PCC_FLOW_WIRE)) != PCC_FLOW_WIRE ||
+		bpf_redirect_map(&pcc_xdp_ports, flow->egress_ifindex, XDP_PASS) != XDP_REDIRECT)
+		return XDP_PASS;
+	return xdp_reframe(ctx, flow, REFRAME(f, 14), f->l3_len);
+}
+
+SEC("xdp.frags")
+int pcc_fast_wire(struct xdp_md *ctx)
+{
+	const struct pcc_meta *meta = meta_get();
+
+	return meta && meta->flags & PCC_META_FASTPATH ? xdp_fast(ctx, meta) : XDP_PASS;
+}
