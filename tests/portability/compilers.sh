@@ -96,9 +96,9 @@ other_kernel() { # LINUX NAME...
 	done
 	"$ROOT/tests/kernels/boot.sh" --timeout 580 "$linux" bash tests/portability/load.sh "${dirs[@]}" >"$log" 2>&1
 	for name; do
-		RESULT[$name $linux]=FAIL
-		! grep -qx "ok build/portability/$name/bpf" "$log" || RESULT[$name $linux]=ok
-		[[ ${RESULT[$name $linux]} == ok ]] || FAILED=$((FAILED + 1))
+		RESULT[$name load-$linux]=FAIL
+		! grep -qx "ok build/portability/$name/bpf" "$log" || RESULT[$name load-$linux]=ok
+		[[ ${RESULT[$name load-$linux]} == ok ]] || FAILED=$((FAILED + 1))
 	done
 	grep -q '^FAIL\|^boot.sh' "$log" && sed 's/^/     /' "$log"
 	echo "Linux $linux: see ${log#"$ROOT"/}"
