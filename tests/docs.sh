@@ -181,6 +181,9 @@ check_readme() {
 	grep -ohE '\]\([A-Za-z0-9_./-]+\)' README.md | tr -d '()]' | while read -r path; do
 		[[ -e $path ]] || echo "$path"
 	done | none_of 'links of the README lead somewhere'
+	grep -ohE '\]\(docs/[A-Z]+\.md' README.md docs/*.md | cut -c3- | sort -u | while read -r path; do
+		grep -qxF "$path" debian/pccbpf.docs || echo "$path"
+	done | none_of 'the package has the documents that the README leads to'
 	# What make would do if nothing were built, and not only whether it knows the name: a .PHONY without a recipe does nothing and succeeds.
 	{
 		grep -ohE '`make [a-z0-9-]+|^    make [a-z0-9-]+' README.md docs/*.md | sed 's/.*make //'

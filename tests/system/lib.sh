@@ -44,7 +44,8 @@ wans_up() {
 	done
 }
 
-# What pccbpf has put into the kernel, a line each.
+# What pccbpf has put into the kernel, a line each. A parameter of conntrack that is 0 is as good as one that is not there:
+# the module is loaded by attach, and stays.
 ours() {
 	ip rule show
 	ip -6 rule show
@@ -53,7 +54,8 @@ ours() {
 	nft list tables
 	find /sys/fs/bpf -mindepth 1 2>/dev/null
 	tc qdisc show | grep clsact
-	sysctl -a 2>/dev/null | grep -E 'accept_local|src_valid_mark|ignore_routes_with_linkdown|fwmark|tcp_be_liberal|ignore_invalid_rst'
+	sysctl -a 2>/dev/null | grep -E 'accept_local|src_valid_mark|ignore_routes_with_linkdown|fwmark|tcp_be_liberal|ignore_invalid_rst' |
+		grep -v 'nf_conntrack_.* = 0$'
 } 2>/dev/null
 
 our_routes() {
