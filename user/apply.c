@@ -250,6 +250,9 @@ static int do_op(struct work *w, const struct pcc_op *op, struct pcc_err *err)
 	case PCC_OP_XDP_OFF:
 		pcc_xdp_detach(&s->dp, op->hook.ifindex);
 		return 0;
+	case PCC_OP_XDP_SEND:
+		pcc_xdp_send_to(&s->dp, op->hook.ifindex, op->hook.ifname);
+		return 0;
 	case PCC_OP_NEXTHOP_ON:
 		do_nexthop(w);
 		return 0;
@@ -343,6 +346,7 @@ static void undo_op(struct work *w, const struct pcc_op *op)
 		pcc_dp_sysctl_remember(&s->dp, op->sysctl.path, op->sysctl.value);
 		pcc_sysctl_write(op->sysctl.path, op->sysctl.old, NULL);
 		break;
+	case PCC_OP_XDP_SEND: /* as the driver allows it, with either configuration */
 	case PCC_OP_RELEASE:
 		break;
 	}

@@ -134,6 +134,7 @@ static void count_step(struct pcc_daemon *d, const struct pcc_op *op)
 	case PCC_OP_HOOK_OFF:
 	case PCC_OP_XDP_ON:
 	case PCC_OP_XDP_OFF:
+	case PCC_OP_XDP_SEND:
 	case PCC_OP_NEXTHOP_ON:
 	case PCC_OP_NEXTHOP_OFF:
 	case PCC_OP_OWN_ON:

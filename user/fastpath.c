@@ -30,6 +30,21 @@ static bool in_xdp(const struct pcc_config *cfg, uint32_t ifindex)
 	return bridge || pcc_xdp_present(pcc_config_carrier(cfg, ifindex));
 }
 
+/* Does XDP send to it, or to all ports of the bridge that it is? */
+static bool sent_to(struct pcc_dp *dp, const struct pcc_config *cfg, uint32_t ifindex)
+{
+	bool bridge = false;
+
+	for (uint32_t i = 0; i < cfg->nports; i++) {
+		if (cfg->ports[i].bridge_ifindex != ifindex)
+			continue;
+		bridge = true;
+		if (!pcc_xdp_sends(dp, pcc_config_carrier(cfg, cfg->ports[i].ifindex)))
+			return false;
+	}
+	return bridge || pcc_xdp_sends(dp, pcc_config_carrier(cfg, ifindex));
+}
+
 static bool passed_by(struct pcc_dp *dp, const struct pcc_config *cfg, uint32_t ifindex, bool xdp,
 	char what[PCC_OTHERS_TEXT])
 {
@@ -86,6 +101,9 @@ void pcc_fastpath_look(struct pcc_session *s, const struct pcc_config *cfg, uint
 	now->mode = xdp ? "xdp" : "tc";
 	if (!xdp)
 		why_not_xdp(s, cfg, ifindex, now->why);
+	else if (!sent_to(&s->dp, cfg, ifindex))
+		snprintf(now->why, sizeof(now->why),
+			"what leaves by it goes by tc: its driver takes no frames from XDP now");
 	if (passed_by(&s->dp, cfg, ifindex, xdp, now->passes))
 		now->hint = cfg->fastpath == PCC_FP_AUTO
 				    ? "attach again: what arrives there is then left to the kernel"

@@ -700,6 +700,8 @@ static int observe_hooks(
 static int observe_xdp(
 	struct pcc_session *s, const struct pcc_config *cfg, struct pcc_observed *now)
 {
+	struct pcc_xdp_now *x;
+
 	if (s->state != PCC_DP_ATTACHED)
 		return 0;
 	now->xdps = calloc(now->links.n + 1, sizeof(*now->xdps));
@@ -708,10 +710,10 @@ static int observe_xdp(
 	for (size_t i = 0; i < now->links.n; i++) {
 		if (!pcc_xdp_present(now->links.v[i].ifindex))
 			continue;
-		now->xdps[now->nxdps].ifindex = now->links.v[i].ifindex;
-		now->xdps[now->nxdps++].current =
-			!s->dp.loaded &&
-			pcc_xdp_knows_wires(now->links.v[i].ifindex) == !!cfg->nwires;
+		x = &now->xdps[now->nxdps++];
+		x->ifindex = now->links.v[i].ifindex;
+		x->current = !s->dp.loaded && pcc_xdp_knows_wires(x->ifindex) == !!cfg->nwires;
+		x->sends_right = pcc_xdp_sends_right(&s->dp, x->ifindex, now->links.v[i].name);
 	}
 	return 0;
 }

@@ -620,12 +620,17 @@ static enum pcc_prog hook_prog(
 	return dir == PCC_HOOK_IN ? PCC_PROG_WAN_IN : PCC_PROG_WAN_OUT;
 }
 
-static bool xdp_is_current(const struct pcc_observed *now, uint32_t ifindex)
+/* What the interface is to get; PCC_OP_COMMIT: nothing. */
+static enum pcc_op_kind xdp_needs(const struct pcc_observed *now, uint32_t ifindex)
 {
-	for (size_t i = 0; i < now->nxdps; i++)
-		if (now->xdps[i].ifindex == ifindex)
-			return now->xdps[i].current;
-	return false;
+	for (size_t i = 0; i < now->nxdps; i++) {
+		if (now->xdps[i].ifindex != ifindex)
+			continue;
+		if (!now->xdps[i].current)
+			return PCC_OP_XDP_ON;
+		return now->xdps[i].sends_right ? PCC_OP_COMMIT : PCC_OP_XDP_SEND;
+	}
+	return PCC_OP_XDP_ON;
 }
 
 /*
@@ -663,7 +668,8 @@ static bool xdp_nth(const struct pcc_config *cfg, uint32_t n, uint32_t *ifindex)
 static bool xdp_planned(const struct pcc_plan *plan, uint32_t ifindex)
 {
 	for (size_t i = 0; i < plan->n; i++)
-		if (plan->ops[i].kind == PCC_OP_XDP_ON && plan->ops[i].hook.ifindex == ifindex)
+		if ((plan->ops[i].kind == PCC_OP_XDP_ON || plan->ops[i].kind == PCC_OP_XDP_SEND) &&
+			plan->ops[i].hook.ifindex == ifindex)
 			return true;
 	return false;
 }
@@ -683,13 +689,15 @@ static int plan_xdp(
 	struct pcc_plan *plan, const struct pcc_config *cfg, const struct pcc_observed *now)
 {
 	const struct pcc_link *below;
+	enum pcc_op_kind needs;
 	uint32_t ifindex;
 	int ret = 0;
 
 	for (uint32_t n = 0; !ret && xdp_nth(cfg, n, &ifindex); n++) {
 		below = ifindex ? find_link(now, ifindex) : NULL;
-		if (below && !xdp_is_current(now, ifindex) && !xdp_planned(plan, ifindex))
-			ret = op_xdp(plan, PCC_OP_XDP_ON, ifindex, below->name);
+		needs = below ? xdp_needs(now, ifindex) : PCC_OP_COMMIT;
+		if (needs != PCC_OP_COMMIT && !xdp_planned(plan, ifindex))
+			ret = op_xdp(plan, needs, ifindex, below->name);
 	}
 	for (size_t i = 0; !ret && i < now->nxdps; i++) {
 		const struct pcc_link *link = find_link(now, now->xdps[i].ifindex);
@@ -849,6 +857,10 @@ static void program_print(const struct pcc_op *op, FILE *out)
 	case PCC_OP_XDP_OFF:
 		fprintf(out, "xdp detach dev %s pcc_fast\n", op->hook.ifname);
 		break;
+	case PCC_OP_XDP_SEND:
+		fprintf(out, "maps: XDP sends to %s, if its driver takes that now\n",
+			op->hook.ifname);
+		break;
 	case PCC_OP_NEXTHOP_ON:
 		fprintf(out, "bpf: watch neighbours that change their MAC\n");
 		break;
@@ -899,6 +911,7 @@ static void op_print(const struct pcc_op *op, FILE *out)
 	case PCC_OP_HOOK_OFF:
 	case PCC_OP_XDP_ON:
 	case PCC_OP_XDP_OFF:
+	case PCC_OP_XDP_SEND:
 	case PCC_OP_NEXTHOP_ON:
 	case PCC_OP_NEXTHOP_OFF:
 	case PCC_OP_OWN_ON:

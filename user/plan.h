@@ -28,6 +28,7 @@ enum pcc_op_kind {
 	PCC_OP_OWN_OFF,
 	PCC_OP_XDP_ON, /* or, where the driver refuses, a warning: the fast path stays in tc */
 	PCC_OP_XDP_OFF,
+	PCC_OP_XDP_SEND,   /* XDP sends to it, or no longer, as the driver allows it now */
 	PCC_OP_NEXTHOP_ON, /* or, where the kernel refuses, a warning */
 	PCC_OP_NEXTHOP_OFF,
 	PCC_OP_HOOK_OFF,
@@ -88,6 +89,7 @@ struct pcc_hook_now {
 struct pcc_xdp_now {
 	uint32_t ifindex;
 	bool current; /* of this build */
+	bool sends_right;
 };
 
 /* What is there. */

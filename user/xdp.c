@@ -283,17 +283,39 @@ static int attach_how(struct pcc_dp *dp, uint32_t ifindex, bool wire, bool alone
 	return ret;
 }
 
-/*
- * Lets XDP send to a device that runs it. A driver that says that it takes nothing would have the
- * kernel drop what is sent: such frames go on in tc.
- */
-static int send_to(struct pcc_dp *dp, uint32_t ifindex, const char *ifname)
+/* A driver that says that it takes nothing would have the kernel drop what is sent. */
+static bool driver_takes(uint32_t ifindex, const char *ifname)
 {
 	struct pcc_driver_xdp xdp;
 
 	pcc_driver_xdp(ifindex, ifname, &xdp);
-	if (xdp.told && !xdp.takes)
+	return !xdp.told || xdp.takes;
+}
+
+bool pcc_xdp_sends(struct pcc_dp *dp, uint32_t ifindex)
+{
+	uint32_t to;
+
+	return !bpf_map_lookup_elem(dp->map_fd[PCC_MAP_XDP_PORTS], &ifindex, &to);
+}
+
+bool pcc_xdp_sends_right(struct pcc_dp *dp, uint32_t ifindex, const char *ifname)
+{
+	return pcc_xdp_sends(dp, ifindex) == driver_takes(ifindex, ifname);
+}
+
+static void send_no_more(struct pcc_dp *dp, uint32_t ifindex)
+{
+	bpf_map_delete_elem(dp->map_fd[PCC_MAP_XDP_PORTS], &ifindex);
+	pcc_dp_wire_ports(dp, ifindex, false);
+}
+
+int pcc_xdp_send_to(struct pcc_dp *dp, uint32_t ifindex, const char *ifname)
+{
+	if (!driver_takes(ifindex, ifname)) {
+		send_no_more(dp, ifindex);
 		return 0;
+	}
 	if (bpf_map_update_elem(dp->map_fd[PCC_MAP_XDP_PORTS], &ifindex, &ifindex, BPF_ANY))
 		return -errno;
 	pcc_dp_wire_ports(dp, ifindex, true);
@@ -311,7 +333,7 @@ int pcc_xdp_attach(struct pcc_dp *dp, uint32_t ifindex, const char *ifname, stru
 	if (ret && wire)
 		ret = attach_how(dp, ifindex, wire, true);
 	if (!ret) {
-		ret = send_to(dp, ifindex, ifname);
+		ret = pcc_xdp_send_to(dp, ifindex, ifname);
 		if (ret)
 			pcc_xdp_detach(dp, ifindex);
 	}
@@ -325,10 +347,8 @@ int pcc_xdp_detach(struct pcc_dp *dp, uint32_t ifindex)
 	int ret = 0;
 
 	libxdp_set_print(quiet);
-	if (dp->map_fd[PCC_MAP_XDP_PORTS] >= 0) {
-		bpf_map_delete_elem(dp->map_fd[PCC_MAP_XDP_PORTS], &ifindex);
-		pcc_dp_wire_ports(dp, ifindex, false);
-	}
+	if (dp->map_fd[PCC_MAP_XDP_PORTS] >= 0)
+		send_no_more(dp, ifindex);
 	mp = multiprog(ifindex);
 	prog = find_ours(mp);
 	if (prog)

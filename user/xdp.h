@@ -33,6 +33,19 @@ bool pcc_xdp_others(struct pcc_dp *dp, uint32_t ifindex, char what[PCC_OTHERS_TE
  */
 int pcc_xdp_attach(struct pcc_dp *dp, uint32_t ifindex, const char *ifname, struct pcc_err *err);
 
+/*
+ * Does XDP send to the interface as the driver allows it now? A driver may take frames from XDP
+ * only while something else is so: a veth while its peer has XDP or GRO. What it does not take
+ * leaves by tc.
+ */
+bool pcc_xdp_sends_right(struct pcc_dp *dp, uint32_t ifindex, const char *ifname);
+
+/* Makes it so. 0 or a negative errno. */
+int pcc_xdp_send_to(struct pcc_dp *dp, uint32_t ifindex, const char *ifname);
+
+/* Does XDP send to it? */
+bool pcc_xdp_sends(struct pcc_dp *dp, uint32_t ifindex);
+
 /* Takes ours away, and no other. Nothing there is fine. */
 int pcc_xdp_detach(struct pcc_dp *dp, uint32_t ifindex);
 

@@ -385,3 +385,29 @@ mode_tests tc
 lab_up --isps 2 --hosts 1 --lan port --no-offload
 lab_down "$first"
 mode_tests xdp
+
+t_begin 'xdp: what a driver takes no frames for leaves by tc, status says so, and a later attach sees that it takes them'
+# A veth takes frames from XDP while its peer has XDP or GRO.
+send_said() {
+	pcc status --json | jq -c '[(.lan + .wans)[] | select(.fastpath_reason | test("driver takes no frames")) | .name]'
+}
+fast_over() {
+	(($(stat_of '.wans[0].fastpath_packets') > $1))
+}
+isp 1 ethtool -K cust gro off >/dev/null
+t_assert_status 0 pcc attach --lan "$LAN_IF" --wan wan1,wan2 --fastpath xdp
+t_assert_eq "$(send_said)" '["wan1"]' 'interfaces that take none'
+hold_start lan1 --dst "$SERVERS4,$SERVERS6" --port "$TCP_PORTS" --count 12 --interval-ms 20
+t_assert 'connections by wan1 take the fast path' poll_until 10 fast_over 200
+t_assert_eq "$(pcc attach --lan "$LAN_IF" --wan wan1,wan2 --fastpath xdp --dry-run 2>/dev/null)" 'nothing to do' 'the plan'
+isp 1 ethtool -K cust gro on >/dev/null
+t_assert_eq "$(pcc attach --lan "$LAN_IF" --wan wan1,wan2 --fastpath xdp --dry-run 2>/dev/null)" \
+	'maps: XDP sends to wan1, if its driver takes that now' 'the plan with GRO at the peer'
+t_assert_status 0 pcc attach --lan "$LAN_IF" --wan wan1,wan2 --fastpath xdp
+t_assert_eq "$(send_said)" '[]' 'interfaces that take none, with GRO at the peer'
+fast=$(stat_of '.wans[0].fastpath_packets')
+t_assert 'and go on' poll_until 10 fast_over $((fast + 200))
+t_assert 'no connection is lost' hold_is '.alive == 12 and .broken == 0'
+hold_stop >/dev/null
+assert_no_leak
+t_assert_status 0 pcc detach
