@@ -539,7 +539,7 @@ struct pcc_meta {
 				 to */
 	__u64 netns_cookie;   /* SO_NETNS_COOKIE of the network namespace that it is attached in */
 	__u64 attached_ns;    /* CLOCK_MONOTONIC */
-	__u64 object_hash;    /* of the BPF object that the programs were loaded from */
+	__u64 object_hash;    /* of the BPF objects that the programs were loaded from */
 	struct pcc_half half[2];
 	char version[16];
 };

@@ -18,6 +18,7 @@
  * Integers only: no libm decides who owns a bucket.
  */
 #include "buckets.h"
+#include "fnv.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -56,13 +57,7 @@ static uint64_t mix64(uint64_t x)
 /* FNV-1a, then mixed. */
 static uint64_t name_hash(const char *name)
 {
-	uint64_t h = 0xcbf29ce484222325ull;
-
-	for (; *name; name++) {
-		h ^= (uint8_t)*name;
-		h *= 0x100000001b3ull;
-	}
-	return mix64(h);
+	return mix64(pcc_fnv1a(PCC_FNV1A_BASIS, name, strlen(name)));
 }
 
 /* log2(x) for x > 0, with FRACTION_BITS fraction bits. */

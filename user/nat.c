@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include "fnv.h"
 #include "nat.h"
 
 #include <arpa/inet.h>
@@ -177,16 +178,6 @@ static uint32_t write_chains(FILE *out, const struct pcc_nat_cfg *cfg, const cha
 	return n;
 }
 
-/* FNV-1a, 64 bits (draft-eastlake-fnv): no secret, only "is this the text that I would write". */
-static uint64_t fnv1a(const char *text)
-{
-	uint64_t h = 0xcbf29ce484222325ull;
-
-	for (; *text; text++)
-		h = (h ^ (unsigned char)*text) * 0x100000001b3ull;
-	return h;
-}
-
 /* The chains as text, allocated, with that comment; NULL where memory is short. */
 static char *chains_text(const struct pcc_nat_cfg *cfg, const char *comment, uint32_t *nrules)
 {
@@ -212,7 +203,7 @@ static char *render_chains(const struct pcc_nat_cfg *cfg, struct identity *id)
 	if (!chains)
 		return NULL;
 	snprintf(id->comment, sizeof(id->comment), COMMENT "%016llx",
-		(unsigned long long)fnv1a(chains));
+		(unsigned long long)pcc_fnv1a(PCC_FNV1A_BASIS, chains, strlen(chains)));
 	free(chains);
 	return chains_text(cfg, id->comment, &id->nrules);
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include "fnv.h"
 #include "nexthop.h"
 
 #include <bpf/bpf.h>
@@ -76,6 +77,14 @@ static int link_pin(struct pcc_dp *dp, int i, const struct bpf_program *prog)
 		ret = -errno;
 	close(fd);
 	return ret;
+}
+
+uint64_t pcc_nexthop_object_hash(uint64_t hash)
+{
+	size_t len;
+	const void *data = pccbpf_neigh_bpf__elf_bytes(&len);
+
+	return pcc_fnv1a(hash, data, len);
 }
 
 int pcc_nexthop_watch(struct pcc_dp *dp, struct pcc_err *err)

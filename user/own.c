@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include "fnv.h"
 #include "own.h"
 
 #include <bpf/bpf.h>
@@ -60,6 +61,14 @@ static int link_one(struct pcc_dp *dp, const struct bpf_program *prog, int cgrou
 	ret = bpf_obj_pin(bpf_link__fd(link), path) ? -errno : 0;
 	bpf_link__destroy(link); /* the pin keeps it */
 	return ret;
+}
+
+uint64_t pcc_own_object_hash(uint64_t hash)
+{
+	size_t len;
+	const void *data = pccbpf_own_bpf__elf_bytes(&len);
+
+	return pcc_fnv1a(hash, data, len);
 }
 
 int pcc_own_attach(struct pcc_dp *dp, struct pcc_err *err)

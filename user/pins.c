@@ -20,6 +20,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "fnv.h"
+#include "xdp.h"
+#include "nexthop.h"
+#include "own.h"
 #include "hooks.h"
 #include "route.h"
 
@@ -634,17 +638,18 @@ static int load_error(int ret, struct pcc_err *err)
 	return pcc_err_hint(err, ret, "Linux 6.1 or later is needed; PCCBPF_DEBUG=1 shows the log");
 }
 
-/* FNV-1a over the BPF object: changes with every build that changes the programs. */
+/* Over all BPF objects: changes with every build that changes a program. */
 static uint64_t object_hash(void)
 {
-	uint64_t hash = 0xcbf29ce484222325ull;
-	const unsigned char *data;
+	uint64_t hash = PCC_FNV1A_BASIS;
+	const void *data;
 	size_t len;
 
 	data = pccbpf_bpf__elf_bytes(&len);
-	for (size_t i = 0; i < len; i++)
-		hash = (hash ^ data[i]) * 0x100000001b3ull;
-	return hash;
+	hash = pcc_fnv1a(hash, data, len);
+	hash = pcc_xdp_objects_hash(hash);
+	hash = pcc_nexthop_object_hash(hash);
+	return pcc_own_object_hash(hash);
 }
 
 static uint32_t map_id(int fd)

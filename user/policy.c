@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Compiles policies: names and prefixes to what the data plane compares. Knows no map. */
+#include "fnv.h"
 #include "policy.h"
 
 #include <arpa/inet.h>
@@ -27,27 +28,18 @@ void pcc_policies_free(struct pcc_policies *p)
 	memset(p, 0, sizeof(*p));
 }
 
-static uint64_t hash_more(uint64_t hash, const void *data, size_t len)
-{
-	const unsigned char *byte = data;
-
-	while (len--)
-		hash = (hash ^ *byte++) * 0x100000001b3ull;
-	return hash;
-}
-
 uint64_t pcc_policies_hash(const struct pcc_policies *p)
 {
-	uint64_t hash = 0xcbf29ce484222325ull;
+	uint64_t hash = PCC_FNV1A_BASIS;
 
 	if (!p->nrules && !p->ngroups)
 		return 0;
-	hash = hash_more(hash, p->rules, p->nrules * sizeof(*p->rules));
-	hash = hash_more(hash, p->groups, p->ngroups * sizeof(*p->groups));
+	hash = pcc_fnv1a(hash, p->rules, p->nrules * sizeof(*p->rules));
+	hash = pcc_fnv1a(hash, p->groups, p->ngroups * sizeof(*p->groups));
 	for (size_t i = 0; i < p->nsets; i++) {
-		hash = hash_more(hash, &p->sets[i].addr, sizeof(p->sets[i].addr));
-		hash = hash_more(hash, &p->sets[i].len, sizeof(p->sets[i].len));
-		hash = hash_more(hash, &p->sets[i].sets, sizeof(p->sets[i].sets));
+		hash = pcc_fnv1a(hash, &p->sets[i].addr, sizeof(p->sets[i].addr));
+		hash = pcc_fnv1a(hash, &p->sets[i].len, sizeof(p->sets[i].len));
+		hash = pcc_fnv1a(hash, &p->sets[i].sets, sizeof(p->sets[i].sets));
 	}
 	return hash;
 }

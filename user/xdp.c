@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include "fnv.h"
 #include "xdp.h"
 
 #include <bpf/bpf.h>
@@ -224,6 +225,17 @@ bool pcc_xdp_wanted(struct pcc_dp *dp, const struct pcc_link_list *links,
 			       see that */
 		return no(why, "auto takes XDP for hardware only, this is of kind ", below->kind);
 	return driver_redirects(below, why);
+}
+
+uint64_t pcc_xdp_objects_hash(uint64_t hash)
+{
+	const void *data;
+	size_t len;
+
+	data = pccbpf_xdp_bpf__elf_bytes(&len);
+	hash = pcc_fnv1a(hash, data, len);
+	data = pccbpf_wire_bpf__elf_bytes(&len);
+	return pcc_fnv1a(hash, data, len);
 }
 
 /* Opens the object on the pinned maps; NULL and errno. */

@@ -49,6 +49,9 @@ bool pcc_xdp_sends(struct pcc_dp *dp, uint32_t ifindex);
 /* Takes ours away, and no other. Nothing there is fine. */
 int pcc_xdp_detach(struct pcc_dp *dp, uint32_t ifindex);
 
+/* The hash, FNV-1a, goes on over the objects that the programs are loaded from. */
+uint64_t pcc_xdp_objects_hash(uint64_t hash);
+
 /* Is one of ours attached? */
 bool pcc_xdp_present(uint32_t ifindex);
 

@@ -8,7 +8,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 
 require_root
-require_tools ip nft nsenter jq bpftool
+require_tools ip nft nsenter jq bpftool perl
 
 lab_up --isps 3 --hosts 1
 DIR=$BPFFS/pccbpf
@@ -185,6 +185,20 @@ for words in 'attach --lan br0 --wan wan1,wan2' detach; do
 	same_as "$T_DIR/clean" rt_state
 	[[ ! -d $DIR ]] || rm -r "$DIR"
 done
+
+# Names that stand in the debugging information of one kind of object each.
+t_begin 'a build that differs only in the programs of XDP, of next hops or at connect() loads its own'
+t_assert_status 0 pcc "${ATTACH[@]}"
+for name in xdp_is_ours pcc_neigh_done own_choose; do
+	perl -pe "s/$name/${name^^}/g" "$PCCBPF" >"$T_DIR/pccbpf"
+	chmod +x "$T_DIR/pccbpf"
+	t_assert "$name is somewhere" test "$(grep -c "${name^^}" "$T_DIR/pccbpf")" -gt 0
+	t_assert "$name: loads its programs" grep -q '^bpf: load the programs' \
+		<(PCCBPF=$T_DIR/pccbpf pcc "${ATTACH[@]}" --dry-run)
+done
+t_assert_eq "$(pcc "${ATTACH[@]}" --dry-run)" 'nothing to do' 'the plan of the same build'
+t_assert_status 0 pcc detach
+same_as "$T_DIR/clean" rt_state
 
 t_begin 'a WAN in pcc_wans has impossible values'
 t_assert_status 0 pcc "${ATTACH[@]}"
