@@ -396,6 +396,21 @@ udp_query() {
 	lan 1 bash -c 'exec 3<>"/dev/udp/$0/$1"; printf %s "$2" >&3; timeout 2 head -n 1 <&3' "$@"
 }
 
+# forward_8080 SECONDS: the port-forward of an administrator, TCP port 8080 of every WAN to a server on lan1, which starts in that time.
+forward_8080() {
+	rt nft -f - <<-'END'
+	table inet portforward {
+		chain pre {
+			type nat hook prerouting priority dstnat;
+			iifname "wan*" meta nfproto ipv4 tcp dport 8080 dnat ip to 192.168.77.11
+			iifname "wan*" meta nfproto ipv6 tcp dport 8080 dnat ip6 to fd77::11
+		}
+	}
+	END
+	spawn lan1 "$LABTOOL" serve --tcp 8080 --ready "$T_DIR/ready"
+	poll_until "$1" test -s "$T_DIR/ready" || t_bail 'the server of the LAN does not start'
+}
+
 # carrier_is DEVICE true|false: of the router.
 carrier_is() {
 	[[ $(rt ip -j link show "$1" | jq -r '.[0].flags | contains(["LOWER_UP"])') == "$2" ]]

@@ -196,3 +196,36 @@ minus() {
 wan_in_xdp() {
 	wan_is "$1" up && [[ $(fastpath_of "$1") == xdp ]]
 }
+
+REDIRECTS='rx_?(queue_)?[0-9]+_xdp_redirects'
+
+# flows_counted DESTINATION HEADERS FRAME CONNECTIONS: 100 datagrams, and their answers, in each connection. Every packet is counted once,
+# by the WANs as by the ends and the ISPs. HEADERS is of IP and UDP, FRAME what the WANs count besides, or "-" where that is not looked
+# at. Sets SENT, FAST (packets of the fast path) and BY_DRIVERS (by the drivers of CARDS).
+flows_counted() {
+	local dst=$1 head=$2 frame=$3 ends after before isps wans
+	forget_all
+	isps_count
+	SENT=$(($4 * 100))
+	before=$(wans_counted)
+	BY_DRIVERS=$(nic_sum "$REDIRECTS" "${CARDS[@]}")
+	read -ra ends <<<"$(flows lan1 "$dst" 7003 42000 "$4" 100 333)"
+	read -ra after <<<"$(minus "$(wans_counted)" "$before")"
+	isps=$(isps_counted)
+	BY_DRIVERS=$(($(nic_sum "$REDIRECTS" "${CARDS[@]}") - BY_DRIVERS))
+	FAST=${after[4]}
+	t_assert_eq "${ends[0]} ${ends[1]}" "$SENT $SENT" "$dst: datagrams sent, answered"
+	if [[ $frame == - ]]; then
+		t_assert_eq "${after[0]} ${after[2]}" "$SENT $SENT" "$dst: packets of the WANs, out and in"
+	else
+		wans="$SENT $((ends[2] + SENT * (head + frame))) $SENT $((ends[3] + SENT * (head + frame)))"
+		t_assert_eq "${after[*]:0:4}" "$wans" "$dst: packets and bytes of the WANs, out and in"
+	fi
+	t_assert_eq "$isps" "$SENT $((ends[2] + SENT * head)) $SENT $((ends[3] + SENT * head))" "$dst: what the ISPs saw"
+}
+
+# flows_redirected: of the flows that were counted last.
+flows_redirected() {
+	t_assert_eq "$FAST" "$BY_DRIVERS" 'packets of the fast path, and what the drivers redirected'
+	((FAST * 10 > SENT * 2 * 8)) || t_fail "only $FAST of $((2 * SENT)) packets took the fast path"
+}

@@ -84,17 +84,7 @@ if takes xdp; then
 fi
 
 t_begin 'inbound connections, to a port that an administrator forwards, are answered by the WAN that they came in by'
-rt nft -f - <<-'END'
-	table inet portforward {
-		chain pre {
-			type nat hook prerouting priority dstnat;
-			iifname "wan*" meta nfproto ipv4 tcp dport 8080 dnat ip to 192.168.77.11
-			iifname "wan*" meta nfproto ipv6 tcp dport 8080 dnat ip6 to fd77::11
-		}
-	}
-END
-spawn lan1 "$LABTOOL" serve --tcp 8080 --ready "$T_DIR/ready"
-poll_until 20 test -s "$T_DIR/ready" || t_bail 'the server in the LAN does not start'
+forward_8080 20
 before=$(counter_of inbound)
 for i in 1 2; do
 	t_assert_eq "$(reached "198.18.$i.2")" $COUNT "answered by wan$i, IPv4"

@@ -14,21 +14,6 @@ require_tools ip nft nsenter jq conntrack
 COUNT=${COUNT:-40}
 WAIT_S=30
 
-# The port-forward of an administrator.
-forward_port() {
-	rt nft -f - <<-'END'
-	table inet portforward {
-		chain pre {
-			type nat hook prerouting priority dstnat;
-			iifname "wan*" meta nfproto ipv4 tcp dport 8080 dnat ip to 192.168.77.11
-			iifname "wan*" meta nfproto ipv6 tcp dport 8080 dnat ip6 to fd77::11
-		}
-	}
-	END
-	spawn lan1 "$LABTOOL" serve --tcp 8080 --ready "$T_DIR/ready"
-	poll_until $WAIT_S test -s "$T_DIR/ready" || t_bail 'the server of the LAN does not start'
-}
-
 # spread PROTO: connections of lan1 to servers of both families, "WAN COUNT" as the servers saw them.
 spread() {
 	lan 1 "$LABTOOL" connect --proto "$1" --dst "$SERVERS4,$SERVERS6" --port "$TCP_PORTS" --count "$COUNT" \
@@ -151,7 +136,7 @@ check_failover() {
 main() {
 	local mode
 	lab_up --isps 2 --hosts 1 --no-offload
-	forward_port
+	forward_8080 $WAIT_S
 	# What the first attach has the kernel load stays: sysctls of conntrack, chains. So the state to return to is taken after it.
 	pcc attach --lan br0 --wan wan1,wan2 --fastpath off >/dev/null 2>&1 && pcc detach >/dev/null 2>&1
 	rt_state >"$T_DIR/before"
