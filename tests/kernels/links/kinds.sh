@@ -65,6 +65,7 @@ link_gone() {
 		in_lab "$ns" ip link set "$dev" mtu 1500
 		[[ $ns == rt ]] || continue
 		in_lab rt tc qdisc del dev "$dev" ingress 2>/dev/null
+		in_lab rt tc qdisc del dev "$dev" clsact 2>/dev/null
 		in_lab rt sysctl -qw "net.ipv4.conf.$dev.arp_ignore=0"
 	done
 	return 0
@@ -301,6 +302,11 @@ end_ifb() {
 	[[ $1 == router ]] || return 0
 	new_link "$2" ifb4dev type ifb || return 1
 	in_lab "$2" tc qdisc replace dev ifb4dev root cake bandwidth 500mbit
-	in_lab "$2" tc qdisc add dev "$3" handle ffff: ingress
-	in_lab "$2" tc filter add dev "$3" parent ffff: protocol all matchall action mirred egress redirect dev ifb4dev
+	# Before tcx ours need a qdisc that has an egress side, too.
+	if [[ $(printf '6.6\n%s\n' "$(uname -r)" | sort -V | head -n 1) == 6.6 ]]; then
+		in_lab "$2" tc qdisc add dev "$3" handle ffff: ingress
+	else
+		in_lab "$2" tc qdisc add dev "$3" clsact
+	fi
+	in_lab "$2" tc filter add dev "$3" ingress protocol all matchall action mirred egress redirect dev ifb4dev
 }
