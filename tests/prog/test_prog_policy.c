@@ -6,7 +6,7 @@
 #include <pthread.h>
 #include <sys/mman.h>
 
-#include "policy.h"
+#include "config/policy.h"
 
 enum { DROPPED = 2 };
 

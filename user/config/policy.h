@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Policies: from the configuration to the rules that the data plane reads. Compiling is pure but
+ * for the files of prefixes; the maps are policy_maps.c's.
+ */
+#ifndef PCC_POLICY_H
+#define PCC_POLICY_H
+
+#include <stddef.h>
+
+#include "config/conf.h"
+#include "pins/dataplane.h"
+
+/* A prefix and the sets that hold it. */
+struct pcc_set_entry {
+	struct pcc_addr addr; /* v4-mapped, bits after the prefix are 0 */
+	uint32_t len;	      /* 0..128 */
+	uint64_t sets;
+};
+
+/*
+ * Rules, groups and sets. WANs and LANs are names here: ids and ifindexes, and the groups' tables,
+ * are settled whenever the maps are written. The empty value is all zeroes.
+ */
+struct pcc_policies {
+	struct pcc_policy *rules;
+	uint32_t nrules;
+	struct pcc_group *groups; /* PCC_MAX_GROUPS */
+	uint32_t ngroups;
+	struct pcc_set_entry *sets;
+	size_t nsets;
+};
+
+/* Name of the rule that is made of the exclusions. */
+#define PCC_EXCLUSIONS_NAME "exclusions"
+
+/*
+ * Compiles the policies, groups and exclusions of conf; reads the files of prefixes. Returns 0, or
+ * a negative errno with err filled (FILE:LINE for a file); out is then empty. Otherwise it is to be
+ * released with pcc_policies_free().
+ */
+int pcc_policy_compile(struct pcc_policies *out, const struct pcc_conf *conf, struct pcc_err *err);
+void pcc_policies_free(struct pcc_policies *p);
+
+/* Room for rules and groups; -ENOMEM. */
+int pcc_policies_alloc(struct pcc_policies *p);
+
+/* FNV-1a over what was compiled; 0 where there is nothing. */
+uint64_t pcc_policies_hash(const struct pcc_policies *p);
+
+/* Appends a prefix to the sets; -ENOMEM, -ENOSPC. */
+int pcc_policy_set_add(struct pcc_policies *p, const struct pcc_prefix *prefix, uint64_t sets,
+	struct pcc_err *err);
+
+/*
+ * Appends the prefixes of a text, one a line; blank lines and what follows a # are skipped. file is
+ * for errors. 0, -EINVAL, -ENOMEM, -ENOSPC.
+ */
+int pcc_policy_set_parse(struct pcc_policies *p, const char *text, const char *file, uint64_t sets,
+	struct pcc_err *err);
+
+/* The whole text of a file of prefixes, allocated. 0 or a negative errno with err filled. */
+int pcc_policy_set_read(const char *path, char **text, struct pcc_err *err);
+
+/*
+ * Sorts the prefixes, joins equal ones, and gives each the sets of the shorter ones around it: a
+ * longest-prefix look-up then finds all sets at once.
+ */
+void pcc_policy_sets_settle(struct pcc_policies *p);
+
+/* ---------------------------------------------------------------- the maps (policy_maps.c) */
+
+/*
+ * Makes p what new connections are decided by: writes the half that is not active and switches. All
+ * or nothing; what is in force already is left as it is. cfg is what is attached. 0 or a negative
+ * errno with err filled.
+ */
+int pcc_policy_commit(struct pcc_dp *dp, const struct pcc_config *cfg, const struct pcc_policies *p,
+	struct pcc_err *err);
+
+/*
+ * Writes the policies of half `half`, with ids, ifindexes and tables for cfg: those of
+ * dp->policies, or, where that is NULL, those in force. For pcc_dp_commit(). 0 or a negative errno.
+ */
+int pcc_policy_write(struct pcc_dp *dp, const struct pcc_config *cfg, uint32_t half);
+
+/* Number of rules in force; place 0 is the first. */
+uint32_t pcc_policy_count(struct pcc_dp *dp);
+
+/* A rule in force and its counters, summed over the CPUs. 0 or a negative errno. */
+int pcc_policy_stats(
+	struct pcc_dp *dp, uint32_t place, struct pcc_policy *rule, struct pcc_policy_hit *hit);
+
+/* Name of the rule at an entry of pcc_policies (struct pcc_dp_verdict.policy - 1), "" for none. */
+const char *pcc_policy_name(struct pcc_dp *dp, uint32_t entry, char name[PCC_NAME_BYTES]);
+
+#endif
