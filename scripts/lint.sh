@@ -90,6 +90,66 @@ lint_licence() {
 	}
 }
 
+# "FILE HEADER" for each include of another file of user/, both without their endings.
+user_includes() {
+	grep -HE '^#include "[a-z]+/[a-z_]+\.h"' user/*/*.[ch] |
+		sed 's|^user/\(.*\)\.[ch]:#include "\(.*\)\.h"$|\1 \2|' | awk '$1 != $2' | sort -u
+}
+
+# Includes lead down the folders of scripts/layers.txt.
+lint_layers() {
+	local found
+	found=$(
+		find user -name '*.[ch]' ! -path 'user/*/*' | sed 's/$/: belongs into a folder/'
+		grep -HnE '^#include "[a-z_]+\.h"' user/*/*.[ch] |
+			grep -vE '"pccbpf[a-z_]*\.h"' | sed 's/$/: name the folder/'
+		user_includes | awk '
+			$1 == "layer" && NF == 2 { rank[$2] = ++n; next }
+			$1 == "known" { known[$2, $3]; next }
+			FILENAME != "-" { next }
+			{
+				split($1, from, "/")
+				split($2, to, "/")
+				if (!(from[1] in rank) || !(to[1] in rank))
+					print $1 ": its folder is not in scripts/layers.txt"
+				else if (rank[to[1]] < rank[from[1]] && !(($1, $2) in known))
+					print $1 ": includes " $2 ".h, which is above it"
+			}' scripts/layers.txt -
+	)
+	[[ -z $found ]] || {
+		printf '%s\n' "$found"
+		return 1
+	}
+}
+
+# "FILE OTHER" for each file of user/ that uses a function or an object of another, as built.
+user_calls() {
+	local file
+	for file in user/*/*.c; do
+		[[ ! -e build/${file%.c}.o ]] || nm -A -g "build/${file%.c}.o"
+	done | sed 's|^build/user/\(.*\)\.o:.* \([A-Z]\) \([^ ]*\)$|\1 \2 \3|' | awk '
+		$2 == "U" { n++; from[n] = $1; uses[n] = $3; next }
+		{ at[$3] = $1 }
+		END {
+			for (i = 1; i <= n; i++)
+				if (uses[i] in at)
+					print from[i], at[uses[i]]
+		}' | sort -u
+}
+
+# No files need each other: the calls have an order. Those that are known are named.
+lint_circles() {
+	local known found
+	known=$(sed -n 's/^known \([^ ]* [^ ]*\).*/\1/p' scripts/layers.txt)
+	sed -n 's/^known /known: /p' scripts/layers.txt
+	found=$(user_calls | grep -vxFf <(printf '%s\n' "${known:--}") | tsort 2>&1 >/dev/null |
+		sed 's/^tsort: -: input contains a loop:/these need each other:/;s/^tsort: /  /')
+	[[ -z $found ]] || {
+		printf '%s\n' "$found"
+		return 1
+	}
+}
+
 # check TOOL FUNCTION WHAT
 check() {
 	local tool=$1 run=$2 what=$3 out
@@ -98,6 +158,7 @@ check() {
 		SKIPPED=$((SKIPPED + 1))
 	elif out=$("$run" 2>&1); then
 		echo "ok   $what"
+		[[ -z $out ]] || printf '%s\n' "$out" | sed 's/^/     /'
 		PASSED=$((PASSED + 1))
 	else
 		echo "FAIL $what"
@@ -111,5 +172,7 @@ check cppcheck lint_cppcheck 'cppcheck finds nothing in user/ and tests/tools/'
 check shellcheck lint_shellcheck 'shellcheck finds nothing in the scripts'
 check grep lint_space 'no line ends in white space'
 check grep lint_licence 'every source names its licence'
+check awk lint_layers 'includes in user/ lead to the same folder or to one below'
+check tsort lint_circles 'no files of user/ need each other (as they were built)'
 echo "$PASSED passed, $FAILED failed, $SKIPPED skipped"
 exit $((FAILED != 0))

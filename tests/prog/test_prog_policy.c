@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 
 #include "config/policy.h"
+#include "pins/policy_maps.h"
 
 enum { DROPPED = 2 };
 

@@ -23,6 +23,9 @@ int pcc_err_set(struct pcc_err *e, int code, const char *object, const char *cau
 int pcc_err_hint(struct pcc_err *e, int code, const char *hint, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* Told of everything that is worth a warning. */
+typedef void (*pcc_warn_fn)(const struct pcc_err *warning);
+
 /* Prints `pccbpf: OBJECT: CAUSE (HINT)` to stderr; "pccbpf: warning: ..." for a warning. */
 void pcc_err_print(const struct pcc_err *e);
 void pcc_warn_print(const struct pcc_err *e);

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "cli/cmds.h"
-#include "config/policy.h"
+#include "pins/policy_maps.h"
 
 static json_t *wans_json(struct pcc_session *s)
 {

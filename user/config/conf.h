@@ -9,18 +9,12 @@
 #include <stdio.h>
 
 #include "health/health.h"
+#include "health/wanstate.h"
 #include "model/model.h"
 #include "text/parse.h"
 
 #define PCC_MAX_HOOKS 8u
 #define PCC_MAX_EXCLUSIONS 256u
-
-/* What happens to connections elsewhere when a WAN comes back. */
-enum pcc_failback {
-	PCC_FAILBACK_STAY,  /* they stay where they are; new ones use it again */
-	PCC_FAILBACK_DRAIN, /* the backup WANs take no new ones, theirs may end in peace */
-	PCC_FAILBACK_KILL,  /* the backup WANs' connections are cut: metered lines */
-};
 
 /* What the daemon knows of a WAN beyond struct pcc_wan_cfg; same index as base.wans. */
 struct pcc_wan_conf {

@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/err.h"
-
 #define GONE UINT32_MAX
 
 /* Where things of the file went. */

@@ -3,7 +3,7 @@
 #ifndef PCC_CONF_MERGE_H
 #define PCC_CONF_MERGE_H
 
-#include "engine/apply.h"
+#include "base/err.h"
 #include "config/conf.h"
 
 /*

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Policies: from the configuration to the rules that the data plane reads. Compiling is pure but
- * for the files of prefixes; the maps are policy_maps.c's.
+ * for the files of prefixes; the maps are pins/policy_maps.c's.
  */
 #ifndef PCC_POLICY_H
 #define PCC_POLICY_H
 
 #include <stddef.h>
 
+#include "base/err.h"
 #include "config/conf.h"
-#include "pins/dataplane.h"
 
 /* A prefix and the sets that hold it. */
 struct pcc_set_entry {
@@ -67,31 +67,5 @@ int pcc_policy_set_read(const char *path, char **text, struct pcc_err *err);
  * longest-prefix look-up then finds all sets at once.
  */
 void pcc_policy_sets_settle(struct pcc_policies *p);
-
-/* ---------------------------------------------------------------- the maps (policy_maps.c) */
-
-/*
- * Makes p what new connections are decided by: writes the half that is not active and switches. All
- * or nothing; what is in force already is left as it is. cfg is what is attached. 0 or a negative
- * errno with err filled.
- */
-int pcc_policy_commit(struct pcc_dp *dp, const struct pcc_config *cfg, const struct pcc_policies *p,
-	struct pcc_err *err);
-
-/*
- * Writes the policies of half `half`, with ids, ifindexes and tables for cfg: those of
- * dp->policies, or, where that is NULL, those in force. For pcc_dp_commit(). 0 or a negative errno.
- */
-int pcc_policy_write(struct pcc_dp *dp, const struct pcc_config *cfg, uint32_t half);
-
-/* Number of rules in force; place 0 is the first. */
-uint32_t pcc_policy_count(struct pcc_dp *dp);
-
-/* A rule in force and its counters, summed over the CPUs. 0 or a negative errno. */
-int pcc_policy_stats(
-	struct pcc_dp *dp, uint32_t place, struct pcc_policy *rule, struct pcc_policy_hit *hit);
-
-/* Name of the rule at an entry of pcc_policies (struct pcc_dp_verdict.policy - 1), "" for none. */
-const char *pcc_policy_name(struct pcc_dp *dp, uint32_t entry, char name[PCC_NAME_BYTES]);
 
 #endif

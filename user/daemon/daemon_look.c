@@ -222,7 +222,7 @@ static void tell_flowtables(struct pcc_daemon *d)
 {
 	char now[sizeof(d->flowtables)];
 
-	pcc_flowtable_summary(&d->s, &d->s.cfg, now, sizeof(now));
+	pcc_flowtable_summary(&d->s.nl, &d->s.cfg, now, sizeof(now));
 	if (!strcmp(now, d->flowtables))
 		return;
 	memcpy(d->flowtables, now, sizeof(now));

@@ -623,7 +623,7 @@ static int plan_and_do(struct pcc_session *s, struct pcc_config *cfg, struct pcc
 	if (!ret)
 		pcc_warn_wans(s, cfg, w.old, now, opts->warn);
 	if (!ret)
-		pcc_flowtable_warn(s, cfg, opts->warn);
+		pcc_flowtable_warn(&s->nl, cfg, opts->warn);
 out:
 	pcc_plan_free(&plan);
 	free(w.locals);

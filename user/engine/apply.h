@@ -24,9 +24,6 @@ enum pcc_session_mode {
 	PCC_SESSION_CREATE, /* lock, make the pin directory */
 };
 
-/* Told of everything that is worth a warning. */
-typedef void (*pcc_warn_fn)(const struct pcc_err *warning);
-
 /*
  * Opens the session; wait_s is for the lock. 0 also where nothing is attached or the pins are
  * damaged: look at state. pcc_session_close() accepts what a failed open left, and all zeroes.

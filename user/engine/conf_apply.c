@@ -11,6 +11,7 @@
 #include "config/conf_merge.h"
 #include "kernel/conntrack.h"
 #include "config/policy.h"
+#include "pins/policy_maps.h"
 
 /* The text in pieces, the last one filled up with zeroes. Longer texts have more entries. */
 #define PIECE_BYTES 4096u

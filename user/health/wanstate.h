@@ -9,9 +9,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "config/conf.h"
+#include "model/model.h"
 
 #define PCC_REASON_BYTES 160u
+
+/* What happens to connections elsewhere when a WAN comes back. */
+enum pcc_failback {
+	PCC_FAILBACK_STAY,  /* they stay where they are; new ones use it again */
+	PCC_FAILBACK_DRAIN, /* the backup WANs take no new ones, theirs may end in peace */
+	PCC_FAILBACK_KILL,  /* the backup WANs' connections are cut: metered lines */
+};
 
 /* How fit a WAN is, of its link and its health together. */
 enum pcc_fitness { PCC_FIT, PCC_FIT_POOR, PCC_UNFIT };

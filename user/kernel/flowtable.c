@@ -261,14 +261,14 @@ void pcc_flowtable_text(const struct pcc_flowtable_use *use, const char *ifname,
 typedef void (*use_fn)(const struct pcc_flowtable_use *use, const char *ifname, void *arg);
 
 /* Calls fn for each interface of cfg that a flowtable takes packets of. */
-static void for_each_use(struct pcc_session *s, const struct pcc_config *cfg, use_fn fn, void *arg)
+static void for_each_use(struct pcc_nl *nl, const struct pcc_config *cfg, use_fn fn, void *arg)
 {
 	struct pcc_flowtable_list list;
 	struct pcc_link_list links = {};
 
 	if (pcc_flowtable_dump(&list) || !list.n)
 		return;
-	if (pcc_link_dump(&s->nl, &links, NULL)) {
+	if (pcc_link_dump(nl, &links, NULL)) {
 		pcc_flowtable_list_free(&list);
 		return;
 	}
@@ -300,10 +300,10 @@ static void warn_one(const struct pcc_flowtable_use *use, const char *ifname, vo
 	warn(&w);
 }
 
-void pcc_flowtable_warn(struct pcc_session *s, const struct pcc_config *cfg, pcc_warn_fn warn)
+void pcc_flowtable_warn(struct pcc_nl *nl, const struct pcc_config *cfg, pcc_warn_fn warn)
 {
 	if (warn)
-		for_each_use(s, cfg, warn_one, &warn);
+		for_each_use(nl, cfg, warn_one, &warn);
 }
 
 struct summary {
@@ -323,11 +323,10 @@ static void sum_one(const struct pcc_flowtable_use *use, const char *ifname, voi
 	to->used += n > 0 ? (size_t)n : 0;
 }
 
-void pcc_flowtable_summary(
-	struct pcc_session *s, const struct pcc_config *cfg, char *text, size_t size)
+void pcc_flowtable_summary(struct pcc_nl *nl, const struct pcc_config *cfg, char *text, size_t size)
 {
 	struct summary to = {.text = text, .size = size};
 
 	text[0] = '\0';
-	for_each_use(s, cfg, sum_one, &to);
+	for_each_use(nl, cfg, sum_one, &to);
 }

@@ -9,8 +9,9 @@
 #ifndef PCC_FLOWTABLE_H
 #define PCC_FLOWTABLE_H
 
-#include "engine/apply.h"
+#include "base/err.h"
 #include "kernel/route.h"
+#include "model/model.h"
 
 #define PCC_FLOWTABLE_NAME 96
 #define PCC_FLOWTABLE_TEXT 256
@@ -53,12 +54,12 @@ void pcc_flowtable_text(const struct pcc_flowtable_use *use, const char *ifname,
 	char text[PCC_FLOWTABLE_TEXT], char hint[PCC_FLOWTABLE_TEXT]);
 
 /* Warns of each interface of cfg where a flowtable takes packets that pccbpf does not see. */
-void pcc_flowtable_warn(struct pcc_session *s, const struct pcc_config *cfg, pcc_warn_fn warn);
+void pcc_flowtable_warn(struct pcc_nl *nl, const struct pcc_config *cfg, pcc_warn_fn warn);
 
 /*
  * The same in one text, for the daemon: "" where there is nothing to say. Cut to the buffer.
  */
 void pcc_flowtable_summary(
-	struct pcc_session *s, const struct pcc_config *cfg, char *text, size_t size);
+	struct pcc_nl *nl, const struct pcc_config *cfg, char *text, size_t size);
 
 #endif

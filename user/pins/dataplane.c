@@ -14,7 +14,7 @@
 #include <time.h>
 
 #include "model/buckets.h"
-#include "config/policy.h"
+#include "pins/policy_maps.h"
 #include "kernel/sysctl.h"
 
 #define BATCH 8192

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The policies' maps. Everything is written to the half that is not active. */
-#include "config/policy.h"
+#include "pins/policy_maps.h"
 
 #include <bpf/bpf.h>
 #include <errno.h>
