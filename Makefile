@@ -34,10 +34,10 @@ CSTD     := -std=gnu11 -fno-strict-aliasing
 BPFWARN  := -Wall -Wextra -Werror -Wshadow -Wno-unused-parameter -Wno-unused-function
 BPFFLAGS := -g -O2 -target bpf -mcpu=v3 $(BPFWARN) -I$(BUILD)/bpf -Iinclude -Ibpf
 
-USER_SRC := $(filter-out user/main.c,$(wildcard user/*.c))
+USER_SRC := $(filter-out user/cli/main.c,$(wildcard user/*/*.c))
 USER_OBJ := $(USER_SRC:user/%.c=$(BUILD)/user/%.o)
-UNIT_SRC := $(wildcard tests/unit/test_*.c)
-UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/%)
+UNIT_SRC := $(wildcard tests/unit/*/test_*.c)
+UNIT_BIN := $(patsubst %.c,$(BUILD)/tests/%,$(notdir $(UNIT_SRC)))
 PROG_SRC := $(wildcard tests/prog/test_*.c)
 PROG_BIN := $(PROG_SRC:tests/prog/%.c=$(BUILD)/tests/%)
 TOOL_SRC := $(wildcard tests/tools/*.c)
@@ -60,7 +60,7 @@ endif
 
 all: $(BUILD)/pccbpf $(BUILD)/pccbpf.8 $(BUILD)/pccbpf.yaml.5 $(BUILD)/pccbpf.service
 
-$(BUILD)/pccbpf: $(BUILD)/user/main.o $(USER_OBJ)
+$(BUILD)/pccbpf: $(BUILD)/user/cli/main.o $(USER_OBJ)
 	$(say) LINK $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(LIBS)
 
@@ -110,12 +110,9 @@ $(filter-out $(BUILD)/probetool,$(TOOL_BIN)): $(BUILD)/%: tests/tools/%.c
 
 unit: $(UNIT_BIN) $(PROG_BIN)
 
-$(BUILD)/tests/%: tests/unit/%.c $(USER_OBJ)
-	$(say) TEST $@
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(CSTD) $(WARN) $(CPPFLAGS) -Itests $(CFLAGS) -MMD -MP $< $(USER_OBJ) -o $@ -lcmocka $(LIBS)
-
-$(BUILD)/tests/%: tests/prog/%.c $(USER_OBJ)
+# Every test has a name of its own, so that its program needs no folder.
+vpath test_%.c $(sort $(dir $(UNIT_SRC) $(PROG_SRC)))
+$(UNIT_BIN) $(PROG_BIN): $(BUILD)/tests/%: %.c $(USER_OBJ)
 	$(say) TEST $@
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CSTD) $(WARN) $(CPPFLAGS) -Itests $(CFLAGS) -MMD -MP $< $(USER_OBJ) -o $@ -lcmocka $(LIBS)
@@ -183,4 +180,4 @@ clean:
 	rm -rf $(BUILD)
 
 -include bench/bench.mk
--include $(wildcard $(BUILD)/user/*.d $(BUILD)/bpf/*.d $(BUILD)/tests/*.d $(BUILD)/*.d)
+-include $(wildcard $(BUILD)/user/*/*.d $(BUILD)/bpf/*.d $(BUILD)/tests/*.d $(BUILD)/*.d)

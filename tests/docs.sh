@@ -54,7 +54,7 @@ maps() {
 
 # Pin names, of maps and programs.
 pins() {
-	sed -n '/^#define PCC_\(MAPS\|PROGS\)(X)/,/[^\\]$/s/.*X([A-Z_]*, \(pcc_[a-z_]*\)).*/\1/p' user/dataplane.h
+	sed -n '/^#define PCC_\(MAPS\|PROGS\)(X)/,/[^\\]$/s/.*X([A-Z_]*, \(pcc_[a-z_]*\)).*/\1/p' user/pins/dataplane.h
 }
 
 counters() {
@@ -97,7 +97,7 @@ json_fields() {
 				line = substr(line, RSTART + RLENGTH)
 			}
 		}
-		/;$/ { on = 0 }' user/cmd_status.c user/flowtable_status.c user/cmd_stats.c user/cmd_conns.c user/cmd_explain.c |
+		/;$/ { on = 0 }' user/cli/cmd_status.c user/cli/flowtable_status.c user/cli/cmd_stats.c user/cli/cmd_conns.c user/cli/cmd_explain.c |
 		grep -vxE 'off|none|masquerade|tc|xdp' | sort -u
 }
 
@@ -155,7 +155,7 @@ check_man() {
 
 # Keys of the configuration file.
 keys() {
-	tr -d '\n' <user/conf_raw.c | grep -oE '(TEXT|LIST|MAPPING)\("[a-z0-9-]+"' | cut -d'"' -f2 | sort -u
+	tr -d '\n' <user/config/conf_raw.c | grep -oE '(TEXT|LIST|MAPPING)\("[a-z0-9-]+"' | cut -d'"' -f2 | sort -u
 }
 
 check_yaml() {

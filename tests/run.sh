@@ -5,7 +5,7 @@
 # first. Suites, in this order:
 #
 #   lint              scripts/lint.sh
-#   unit:NAME         build/tests/NAME of tests/unit/NAME.c
+#   unit:NAME         build/tests/NAME of tests/unit/FOLDER/NAME.c
 #   asan:NAME         the same, built with the address and undefined behaviour sanitizers
 #   valgrind:NAME     the same, under valgrind
 #   stack             what the BPF programs need of it, by the oldest kernel's count
@@ -137,12 +137,9 @@ left_out() {
 
 # ---------------------------------------------------------------- the suites
 
-# names DIR SUFFIX: of the tests in it.
+# names DIR SUFFIX: of the tests in it and in its folders.
 names() {
-	local file
-	for file in "tests/$1"/test_*."$2"; do
-		[[ -e $file ]] && basename "$file" ".$2"
-	done
+	find "tests/$1" -name "test_*.$2" -printf '%f\n' | sort | sed "s/\.$2\$//"
 }
 
 run_lint() {

@@ -69,7 +69,7 @@ tests() {
 
 unit_tests() {
 	local file
-	for file in "$ROOT"/tests/unit/test_*.c; do
+	for file in "$ROOT"/tests/unit/*/test_*.c; do
 		basename "$file" .c
 	done
 }

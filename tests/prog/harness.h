@@ -29,7 +29,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#include "dataplane.h"
+#include "pins/dataplane.h"
 #include "packets.h"
 #include "pccbpf.h"
 #include "pccbpf_flow.h"

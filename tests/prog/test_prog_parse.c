@@ -2,8 +2,8 @@
 /* What pcc_lan_in understands of a packet, and that it leaves alone what it does not. */
 #include "harness.h"
 
-#include "model.h"
-#include "parse.h"
+#include "model/model.h"
+#include "text/parse.h"
 
 struct jhash_vector {
 	const char *classifier;
@@ -14,7 +14,7 @@ struct jhash_vector {
 	uint32_t seed, hash;
 };
 
-#include "unit/jhash_vectors.h"
+#include "unit/include/jhash_vectors.h"
 
 static const uint8_t protocols[] = {IPPROTO_TCP, IPPROTO_UDP, IPPROTO_UDPLITE, IPPROTO_SCTP,
 	IPPROTO_DCCP, IPPROTO_ICMP, IPPROTO_GRE, IPPROTO_ESP};

@@ -6,7 +6,8 @@
 #include <pthread.h>
 #include <sys/mman.h>
 
-#include "policy.h"
+#include "config/policy.h"
+#include "pins/policy_maps.h"
 
 enum { DROPPED = 2 };
 

@@ -53,7 +53,7 @@ package() { # NAME VERSION EDIT
 
 packages() {
 	local sources
-	sources=$(cd "$ROOT" && sum_of Makefile scripts/deb.sh bpf/* include/* user/* packaging/* debian/[a-z]* docs/*)
+	sources=$(cd "$ROOT" && sum_of Makefile scripts/deb.sh bpf/* include/* user/*/* packaging/* debian/[a-z]* docs/*)
 	made "$BUILD/old.deb" "$sources" package old 0.1.0 :
 	made "$BUILD/new.deb" "$sources" package new 0.1.1 'echo "const volatile __u32 pcc_another_build = 1;" >>bpf/pccbpf.bpf.c'
 	made "$BUILD/abi.deb" "$sources" package abi 0.2.0 \

@@ -20,9 +20,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "probe.h"
-#include "probe_neigh.h"
-#include "target.h"
+#include "health/probe.h"
+#include "health/probe_neigh.h"
+#include "health/target.h"
 
 struct tool {
 	sd_event *event;

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The commands: each parses its words, acts through the modules below, prints. Exit status as
+ * result. */
+#ifndef PCC_CMDS_H
+#define PCC_CMDS_H
+
+#include "engine/apply.h"
+#include "cli/options.h"
+#include "text/parse.h"
+
+#define PCC_EXIT_OK 0
+#define PCC_EXIT_FAILED 1
+#define PCC_EXIT_USAGE 2
+#define PCC_EXIT_WAN_DOWN 3
+
+int pcc_cmd_attach(const struct pcc_args *args);
+int pcc_cmd_detach(const struct pcc_args *args);
+int pcc_cmd_wan_add(const struct pcc_args *args);
+int pcc_cmd_wan_del(const struct pcc_args *args);
+int pcc_cmd_wan_set(const struct pcc_args *args);
+int pcc_cmd_wan_list(const struct pcc_args *args);
+int pcc_cmd_lan_add(const struct pcc_args *args);
+int pcc_cmd_lan_del(const struct pcc_args *args);
+int pcc_cmd_status(const struct pcc_args *args);
+int pcc_cmd_stats(const struct pcc_args *args);
+int pcc_cmd_conns(const struct pcc_args *args);
+int pcc_cmd_conns_flush(const struct pcc_args *args);
+int pcc_cmd_explain(const struct pcc_args *args);
+int pcc_cmd_use(const struct pcc_args *args);
+int pcc_cmd_apply(const struct pcc_args *args);
+int pcc_cmd_confirm(const struct pcc_args *args);
+int pcc_cmd_check(const struct pcc_args *args);
+int pcc_cmd_show_config(const struct pcc_args *args);
+int pcc_cmd_daemon(const struct pcc_args *args);
+int pcc_cmd_monitor(const struct pcc_args *args);
+
+/* --- what commands share (cmds.c) ---------------------------------------------------------- */
+
+/* The pin directory: --bpffs, else the environment's PCCBPF_BPFFS, else the default. */
+const char *pcc_cmd_dir(const struct pcc_args *args);
+
+/* --wait in seconds. */
+int pcc_cmd_wait(const struct pcc_args *args, unsigned int *wait_s, struct pcc_err *err);
+
+/* Prints the error; returns PCC_EXIT_FAILED. */
+int pcc_cmd_failed(const struct pcc_err *err);
+/* Prints the error; returns PCC_EXIT_USAGE. */
+int pcc_cmd_misused(const struct pcc_err *err);
+
+/*
+ * Opens a session for a command that needs something attached; prints what is wrong. 0, or the exit
+ * status. The session is to be closed in both cases.
+ */
+int pcc_cmd_open(struct pcc_session *s, const struct pcc_args *args, enum pcc_session_mode mode);
+
+/*
+ * Carries out a change of what is attached: opens, lets edit() alter the configuration (its error
+ * is an error in the words, unless it is -EALREADY: nothing to do), applies. Returns the exit
+ * status.
+ */
+typedef int (*pcc_edit_fn)(
+	struct pcc_config *cfg, const struct pcc_args *args, struct pcc_err *err);
+int pcc_cmd_change(const struct pcc_args *args, pcc_edit_fn edit);
+
+/* Prints what was attached: a line for each WAN (cmd_attach.c). */
+void pcc_cmd_report(const struct pcc_config *cfg);
+
+/* Prints JSON, sorted as built, with a newline; releases it. Returns the exit status. */
+struct json_t;
+int pcc_cmd_print_json(struct json_t *json);
+
+/* v4-mapped address as text. */
+#define PCC_ADDR_TEXT 46
+const char *pcc_addr_text(const __be32 addr[4], char buf[PCC_ADDR_TEXT]);
+bool pcc_addr_is_v4(const __be32 addr[4]);
+
+/* Gateway as text, "" for none, "on-link". */
+const char *pcc_gateway_text(
+	const struct pcc_gateway *gw, enum pcc_family f, char buf[PCC_ADDR_TEXT]);
+
+/* 12345678 bytes as "11.8 MiB". */
+const char *pcc_bytes_text(uint64_t bytes, char buf[16]);
+
+#endif

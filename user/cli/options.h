@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The commands and options, once: parsing, help, man page and completion all come from these
+ * tables. Pure: what a command does is not known here (main.c maps its id to a function).
+ */
+#ifndef PCC_OPTIONS_H
+#define PCC_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/err.h"
+
+/*
+ * Options. Two options may have the same name (--wan of attach and of conns) as long as no command
+ * has both.
+ */
+enum pcc_opt {
+	PCC_OPT_LAN,
+	PCC_OPT_WAN,
+	PCC_OPT_CLASSIFIER,
+	PCC_OPT_SCHEME,
+	PCC_OPT_BUCKETS,
+	PCC_OPT_SEED,
+	PCC_OPT_FASTPATH,
+	PCC_OPT_MARK_MASK,
+	PCC_OPT_NO_NAT,
+	PCC_OPT_OWN,
+	PCC_OPT_NAT6,
+	PCC_OPT_MAX_CONNS,
+	PCC_OPT_TABLE_BASE,
+	PCC_OPT_RULE_PREF,
+	PCC_OPT_WEIGHT,
+	PCC_OPT_GATEWAY,
+	PCC_OPT_STATE,
+	PCC_OPT_PER_BUCKET, /* --buckets of stats */
+	PCC_OPT_WATCH,
+	PCC_OPT_INTERVAL,
+	PCC_OPT_F_WAN, /* filters of conns */
+	PCC_OPT_F_SRC,
+	PCC_OPT_F_DST,
+	PCC_OPT_F_PROTO,
+	PCC_OPT_F_SPORT,
+	PCC_OPT_F_DPORT,
+	PCC_OPT_F_ORIGIN,
+	PCC_OPT_LIMIT,
+	PCC_OPT_ALL,
+	PCC_OPT_JSON,
+	PCC_OPT_DRY_RUN,
+	PCC_OPT_CONFIRM,
+	PCC_OPT_FORCE,
+	PCC_OPT_WAIT,
+	PCC_OPT_CONFIG,
+	PCC_OPT_BPFFS,
+	PCC_OPT_MAX
+};
+
+#define PCC_OPT_BIT(opt) (1ull << (opt))
+
+/* The filters of `conns` and `conns flush`. */
+#define PCC_OPTS_FILTER                                                                            \
+	(PCC_OPT_BIT(PCC_OPT_F_WAN) | PCC_OPT_BIT(PCC_OPT_F_SRC) | PCC_OPT_BIT(PCC_OPT_F_DST) |    \
+		PCC_OPT_BIT(PCC_OPT_F_PROTO) | PCC_OPT_BIT(PCC_OPT_F_SPORT) |                      \
+		PCC_OPT_BIT(PCC_OPT_F_DPORT) | PCC_OPT_BIT(PCC_OPT_F_ORIGIN))
+
+/* What the value of an option is, for completion. */
+enum pcc_value {
+	PCC_VALUE_NONE, /* a flag */
+	PCC_VALUE_TEXT,
+	PCC_VALUE_NUMBER,
+	PCC_VALUE_CHOICE, /* one of choices */
+	PCC_VALUE_IFACE,
+	PCC_VALUE_WAN, /* an attached WAN */
+	PCC_VALUE_DIR,
+};
+
+struct pcc_option {
+	const char *name; /* with the two dashes */
+	const char *arg;  /* as help shows the value; NULL for a flag */
+	enum pcc_value value;
+	const char *const *choices; /* NULL, or the allowed values, with a NULL at the end */
+	const char *help;
+	const char *def; /* the default as text; NULL where there is none to show */
+};
+
+/* Commands, in the order of help. */
+enum pcc_cmd_id {
+	PCC_CMD_ATTACH,
+	PCC_CMD_DETACH,
+	PCC_CMD_WAN_ADD,
+	PCC_CMD_WAN_DEL,
+	PCC_CMD_WAN_SET,
+	PCC_CMD_WAN_LIST,
+	PCC_CMD_LAN_ADD,
+	PCC_CMD_LAN_DEL,
+	PCC_CMD_STATUS,
+	PCC_CMD_STATS,
+	PCC_CMD_CONNS,
+	PCC_CMD_CONNS_FLUSH,
+	PCC_CMD_EXPLAIN,
+	PCC_CMD_USE,
+	PCC_CMD_APPLY,
+	PCC_CMD_CONFIRM,
+	PCC_CMD_CHECK,
+	PCC_CMD_SHOW_CONFIG,
+	PCC_CMD_DAEMON,
+	PCC_CMD_MONITOR,
+	PCC_CMD_HELP,
+	PCC_CMD_VERSION,
+	PCC_CMD_MAX
+};
+
+/* What a command does to the machine. */
+enum pcc_cmd_kind { PCC_CMD_LOCAL /* nothing: help */, PCC_CMD_READS, PCC_CMD_CHANGES };
+
+struct pcc_command {
+	enum pcc_cmd_id id;
+	const char *name;   /* one word or two: "wan add" */
+	const char *syntax; /* of the positional words, as usage shows it; "" for none */
+	unsigned int min_words, max_words;
+	enum pcc_cmd_kind kind;
+	bool runs;	     /* what follows its words is another command's, options too */
+	uint64_t options;    /* PCC_OPT_BIT()s that it takes */
+	uint64_t required;   /* those it cannot do without */
+	uint64_t one_of;     /* unless 0, it needs at least one of these */
+	const char *summary; /* for the list of commands */
+	const char *text;    /* for its own help */
+	const char *example;
+};
+
+extern const struct pcc_option pcc_options[PCC_OPT_MAX];
+extern const struct pcc_command pcc_commands[PCC_CMD_MAX];
+
+#define PCC_MAX_WORDS 4u
+
+/* What the command line said. The strings are those of argv. */
+struct pcc_args {
+	struct {
+		bool set;
+		const char *value; /* NULL for a flag */
+	} opt[PCC_OPT_MAX];
+	const char *words[PCC_MAX_WORDS];
+	unsigned int nwords;
+	char *const *rest; /* of a command that runs another: that one and its words */
+	const struct pcc_command *topic; /* of the command help; NULL for the overall help */
+};
+
+/*
+ * Parses the words after the program's name (argv[0] is not looked at). Sets *cmd and args. -h,
+ * --help anywhere give the command help with that command as topic; -V, --version give the command
+ * version. Returns 0, or -EINVAL with the error filled; *cmd is then the command, as far as it was
+ * recognised, or NULL.
+ */
+int pcc_options_parse(const struct pcc_command **cmd, struct pcc_args *args, int argc, char **argv,
+	struct pcc_err *err);
+
+/* Value of an option, or fallback (may be NULL) when it was not given. */
+const char *pcc_args_value(const struct pcc_args *args, enum pcc_opt opt, const char *fallback);
+
+/* "pccbpf wan add [OPTIONS] WAN": the usage of one command, into buf, which it returns. */
+const char *pcc_command_usage(const struct pcc_command *cmd, char *buf, size_t size);
+
+/* All commands; one command with its options, defaults and an example. */
+void pcc_help_print(FILE *out);
+void pcc_help_command_print(FILE *out, const struct pcc_command *cmd);
+
+#endif

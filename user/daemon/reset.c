@@ -1,0 +1,513 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "daemon/reset.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <linux/neighbour.h>
+#include <linux/rtnetlink.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "kernel/netlink.h"
+#include "daemon/reset_packet.h"
+
+#ifndef PACKET_IGNORE_OUTGOING
+#define PACKET_IGNORE_OUTGOING 23
+#endif
+
+#define TICK_MS 10u
+#define PER_TICK (PCC_RESET_PER_S * TICK_MS / 1000u)
+#define ASKED_MAX 512u	  /* that have not answered yet: the filter names their ports */
+#define ASK_AGAIN_MS 600u /* a client may answer but twice a second (tcp_invalid_ratelimit) */
+#define ASKS 3u
+#define READS_MAX 64
+#define NEIGHS_MAX 4096u
+
+struct asked {
+	struct pcc_tuple conn;
+	uint64_t at_ms;
+	uint32_t asks;
+	struct sockaddr_ll to;
+};
+
+/* A neighbour on a LAN. */
+struct neigh {
+	uint32_t ifindex;
+	int family;
+	uint8_t addr[16];
+	uint8_t mac[8];
+	uint8_t mac_bytes;
+};
+
+struct lan {
+	uint32_t ifindex;
+	bool l3;
+	int fd;
+	sd_event_source *io;
+};
+
+struct pcc_reset {
+	sd_event *loop;
+	pcc_reset_fn fn;
+	void *arg;
+	sd_event_source *timer;
+	struct pcc_tuple *queue; /* NULL while there is nothing to do */
+	uint32_t nqueue, at;
+	struct asked asked[ASKED_MAX];
+	uint32_t nasked;
+	uint32_t told, silent;
+	struct lan lans[PCC_MAX_LANS];
+	uint32_t nlans;
+	int send_fd;
+	struct neigh *neighs;
+	uint32_t nneighs;
+	struct pcc_nl nl;
+};
+
+static uint64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* --- where a client is --------------------------------------------------------------------- */
+
+static bool is_v4(const __be32 a[4])
+{
+	return !a[0] && !a[1] && a[2] == htonl(0xffff);
+}
+
+static const struct lan *find_lan(const struct pcc_reset *r, uint32_t ifindex)
+{
+	for (uint32_t i = 0; i < r->nlans; i++)
+		if (r->lans[i].ifindex == ifindex)
+			return &r->lans[i];
+	return NULL;
+}
+
+/* RTM_NEWNEIGH of a LAN with a link-layer address. */
+static int on_neigh(const struct nlmsghdr *nlh, void *arg)
+{
+	const struct ndmsg *ndm;
+	const struct nlattr *attr;
+	struct pcc_reset *r = arg;
+	struct neigh *to;
+
+	if (!nlh) {
+		r->nneighs = 0;
+		return 0;
+	}
+	ndm = mnl_nlmsg_get_payload(nlh);
+	if (r->nneighs == NEIGHS_MAX || !find_lan(r, (uint32_t)ndm->ndm_ifindex) ||
+		ndm->ndm_state & (NUD_FAILED | NUD_INCOMPLETE))
+		return 0;
+	to = &r->neighs[r->nneighs];
+	memset(to, 0, sizeof(*to));
+	to->ifindex = (uint32_t)ndm->ndm_ifindex;
+	to->family = ndm->ndm_family;
+	mnl_attr_for_each(attr, nlh, sizeof(*ndm))
+	{
+		size_t len = mnl_attr_get_payload_len(attr);
+
+		if (mnl_attr_get_type(attr) == NDA_DST && len <= sizeof(to->addr))
+			memcpy(to->addr, mnl_attr_get_payload(attr), len);
+		if (mnl_attr_get_type(attr) == NDA_LLADDR && len <= sizeof(to->mac)) {
+			memcpy(to->mac, mnl_attr_get_payload(attr), len);
+			to->mac_bytes = (uint8_t)len;
+		}
+	}
+	r->nneighs += to->mac_bytes > 0;
+	return 0;
+}
+
+static void dump_neighs(struct pcc_reset *r)
+{
+	char buf[PCC_NL_REQUEST_BYTES] = {0};
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+
+	nlh->nlmsg_type = RTM_GETNEIGH;
+	mnl_nlmsg_put_extra_header(nlh, sizeof(struct ndmsg));
+	pcc_nl_dump(&r->nl, nlh, on_neigh, r);
+}
+
+/* The next hop to a client that is behind another router. */
+struct hop {
+	uint32_t ifindex;
+	bool has_gateway;
+	uint8_t gateway[16];
+};
+
+static int on_hop(const struct nlmsghdr *nlh, void *arg)
+{
+	const struct nlattr *attr;
+	struct hop *hop = arg;
+
+	if (!nlh || nlh->nlmsg_type != RTM_NEWROUTE)
+		return 0;
+	mnl_attr_for_each(attr, nlh, sizeof(struct rtmsg))
+	{
+		size_t len = mnl_attr_get_payload_len(attr);
+
+		if (mnl_attr_get_type(attr) == RTA_OIF && len == 4)
+			hop->ifindex = mnl_attr_get_u32(attr);
+		if (mnl_attr_get_type(attr) == RTA_GATEWAY && len <= sizeof(hop->gateway)) {
+			memcpy(hop->gateway, mnl_attr_get_payload(attr), len);
+			hop->has_gateway = true;
+		}
+	}
+	return 0;
+}
+
+static int find_hop(struct pcc_reset *r, int family, const uint8_t *addr, struct hop *hop)
+{
+	char buf[PCC_NL_REQUEST_BYTES] = {0};
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+	size_t len = family == AF_INET ? 4 : 16;
+	struct rtmsg *rtm;
+
+	memset(hop, 0, sizeof(*hop));
+	nlh->nlmsg_type = RTM_GETROUTE;
+	rtm = mnl_nlmsg_put_extra_header(nlh, sizeof(*rtm));
+	rtm->rtm_family = (unsigned char)family;
+	rtm->rtm_dst_len = (unsigned char)(len * 8);
+	mnl_attr_put(nlh, RTA_DST, len, addr);
+	return pcc_nl_get(&r->nl, nlh, on_hop, hop);
+}
+
+static bool find_mac(
+	const struct pcc_reset *r, int family, const uint8_t *addr, struct sockaddr_ll *to)
+{
+	for (uint32_t i = 0; i < r->nneighs; i++) {
+		const struct neigh *n = &r->neighs[i];
+
+		if (n->family != family || memcmp(n->addr, addr, family == AF_INET ? 4 : 16) ||
+			(to->sll_ifindex && (uint32_t)to->sll_ifindex != n->ifindex))
+			continue;
+		to->sll_ifindex = (int)n->ifindex;
+		to->sll_halen = n->mac_bytes;
+		memcpy(to->sll_addr, n->mac, n->mac_bytes);
+		return true;
+	}
+	return false;
+}
+
+/* False: it is on no LAN, or nobody knows where. */
+static bool find_client(struct pcc_reset *r, const struct pcc_tuple *conn, struct sockaddr_ll *to)
+{
+	int family = is_v4(conn->src) ? AF_INET : AF_INET6;
+	const uint8_t *addr = (const uint8_t *)&conn->src[family == AF_INET ? 3 : 0];
+	const struct lan *lan;
+	struct hop hop;
+
+	memset(to, 0, sizeof(*to));
+	to->sll_family = AF_PACKET;
+	to->sll_protocol = htons(family == AF_INET ? ETH_P_IP : ETH_P_IPV6);
+	if (find_mac(r, family, addr, to))
+		return true;
+	if (find_hop(r, family, addr, &hop))
+		return false;
+	lan = find_lan(r, hop.ifindex);
+	if (!lan)
+		return false;
+	to->sll_ifindex = (int)hop.ifindex;
+	return lan->l3 || (hop.has_gateway && find_mac(r, family, hop.gateway, to));
+}
+
+/* --- sockets ------------------------------------------------------------------------------- */
+
+static void sockets_close(struct pcc_reset *r)
+{
+	for (uint32_t i = 0; i < r->nlans; i++) {
+		r->lans[i].io = sd_event_source_disable_unref(r->lans[i].io);
+		if (r->lans[i].fd >= 0)
+			close(r->lans[i].fd);
+		r->lans[i].fd = -1;
+	}
+	if (r->send_fd >= 0)
+		close(r->send_fd);
+	r->send_fd = -1;
+	pcc_nl_close(&r->nl);
+	free(r->neighs);
+	r->neighs = NULL;
+	r->nneighs = 0;
+}
+
+/* The filter of each socket names the ports that an answer is awaited from. */
+static void filters_update(struct pcc_reset *r)
+{
+	struct sock_filter insns[PCC_RESET_INSNS(ASKED_MAX)];
+	__be16 ports[ASKED_MAX];
+	struct sock_fprog prog = {.filter = insns};
+
+	for (uint32_t i = 0; i < r->nasked; i++)
+		ports[i] = r->asked[i].conn.sport;
+	prog.len = (unsigned short)pcc_reset_filter(insns, ports, r->nasked);
+	for (uint32_t i = 0; i < r->nlans; i++)
+		if (r->lans[i].fd >= 0)
+			setsockopt(
+				r->lans[i].fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog));
+}
+
+static int on_packet(sd_event_source *source, int fd, uint32_t revents, void *arg);
+
+/* Takes no packet before it has a filter: bound last. */
+static int lan_open(struct pcc_reset *r, struct lan *lan)
+{
+	struct sockaddr_ll at = {
+		.sll_family = AF_PACKET,
+		.sll_protocol = htons(ETH_P_ALL),
+		.sll_ifindex = (int)lan->ifindex,
+	};
+	int on = 1, ret;
+
+	lan->fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (lan->fd < 0)
+		return -errno;
+	setsockopt(lan->fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof(on));
+	filters_update(r);
+	if (bind(lan->fd, (struct sockaddr *)&at, sizeof(at)))
+		return -errno;
+	ret = sd_event_add_io(r->loop, &lan->io, lan->fd, EPOLLIN, on_packet, r);
+	return ret < 0 ? ret : 0;
+}
+
+static int sockets_open(struct pcc_reset *r)
+{
+	int ret;
+
+	r->send_fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	r->neighs = calloc(NEIGHS_MAX, sizeof(*r->neighs));
+	if (r->send_fd < 0 || !r->neighs)
+		return -ENOMEM;
+	ret = pcc_nl_open(&r->nl, NETLINK_ROUTE);
+	for (uint32_t i = 0; !ret && i < r->nlans; i++)
+		ret = lan_open(r, &r->lans[i]);
+	if (!ret)
+		dump_neighs(r);
+	return ret;
+}
+
+/* --- telling ------------------------------------------------------------------------------- */
+
+static void send_to(
+	struct pcc_reset *r, const struct sockaddr_ll *to, const uint8_t *buf, size_t len)
+{
+	/* What cannot be sent now is asked again, or is not told. */
+	if (sendto(r->send_fd, buf, len, MSG_DONTWAIT, (const struct sockaddr *)to, sizeof(*to)) <
+		0)
+		return;
+}
+
+static void ask(struct pcc_reset *r, struct asked *a, uint64_t now)
+{
+	uint8_t buf[PCC_RESET_BYTES];
+	uint32_t seq = 0;
+
+	if (getrandom(&seq, sizeof(seq), GRND_NONBLOCK) < 0)
+		seq = (uint32_t)now;
+	a->asks++;
+	a->at_ms = now;
+	send_to(r, &a->to, buf, pcc_reset_syn(buf, &a->conn, seq));
+}
+
+static void asked_drop(struct pcc_reset *r, uint32_t i)
+{
+	r->asked[i] = r->asked[--r->nasked];
+}
+
+static int on_packet(sd_event_source *source, int fd, uint32_t revents, void *arg)
+{
+	uint8_t packet[128], buf[PCC_RESET_BYTES];
+	struct pcc_reset *r = arg;
+
+	(void)source;
+	(void)revents;
+	for (int reads = 0; reads < READS_MAX; reads++) {
+		ssize_t got = recv(fd, packet, sizeof(packet), MSG_DONTWAIT);
+		struct pcc_tuple conn;
+		uint32_t seq, ack;
+
+		if (got < 0)
+			break;
+		if (!pcc_reset_parse(packet, (size_t)got, &conn, &seq, &ack))
+			continue;
+		for (uint32_t i = 0; i < r->nasked; i++) {
+			if (memcmp(&r->asked[i].conn, &conn, sizeof(conn)))
+				continue;
+			send_to(r, &r->asked[i].to, buf, pcc_reset_rst(buf, &conn, ack, seq));
+			r->told++;
+			asked_drop(r, i);
+			break;
+		}
+	}
+	return 0;
+}
+
+static void finish(struct pcc_reset *r)
+{
+	uint32_t told = r->told, silent = r->silent;
+
+	sockets_close(r);
+	free(r->queue);
+	r->queue = NULL;
+	r->nqueue = r->at = r->told = r->silent = 0;
+	r->fn(told, silent, r->arg);
+}
+
+/* Those that have not answered in time. */
+static uint32_t ask_again(struct pcc_reset *r, uint64_t now)
+{
+	uint32_t sent = 0;
+
+	for (uint32_t i = r->nasked; i-- > 0;) {
+		struct asked *a = &r->asked[i];
+
+		if (now - a->at_ms < ASK_AGAIN_MS || sent == PER_TICK)
+			continue;
+		if (a->asks == ASKS) {
+			r->silent++;
+			asked_drop(r, i);
+			continue;
+		}
+		ask(r, a, now);
+		sent++;
+	}
+	return sent;
+}
+
+static int on_tick(sd_event_source *source, uint64_t usec, void *arg)
+{
+	struct pcc_reset *r = arg;
+	uint64_t now = now_ms();
+	uint32_t first, sent;
+
+	sent = ask_again(r, now);
+	first = r->nasked;
+	while (r->at < r->nqueue && r->nasked < ASKED_MAX && sent < PER_TICK) {
+		struct asked *a = &r->asked[r->nasked];
+
+		memset(a, 0, sizeof(*a));
+		a->conn = r->queue[r->at++];
+		sent++;
+		if (find_client(r, &a->conn, &a->to))
+			r->nasked++;
+		else
+			r->silent++;
+	}
+	filters_update(r);
+	for (uint32_t i = first; i < r->nasked; i++)
+		ask(r, &r->asked[i], now);
+	if (!r->nasked && r->at == r->nqueue) {
+		finish(r);
+		return 0;
+	}
+	(void)usec;
+	sd_event_source_set_time(source, (now + TICK_MS) * 1000);
+	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+/* --- collecting ---------------------------------------------------------------------------- */
+
+struct collect {
+	struct pcc_reset *r;
+	uint32_t wan_id, n;
+};
+
+static int collect_one(const struct pcc_tuple *key, const struct pcc_conn *conn, void *arg)
+{
+	struct collect *c = arg;
+	struct pcc_reset *r = c->r;
+
+	if (conn->wan_id != c->wan_id || key->proto != IPPROTO_TCP ||
+		conn->origin != PCC_ORIGIN_LAN || !conn->rx_packets || r->nqueue == PCC_RESET_MAX)
+		return 0;
+	r->queue[r->nqueue++] = *key;
+	c->n++;
+	return 0;
+}
+
+/* The LANs as they are now; those whose sockets are open stay. */
+static void take_lans(struct pcc_reset *r, const struct pcc_config *cfg)
+{
+	r->nlans = 0;
+	for (uint32_t i = 0; i < cfg->nlans; i++) {
+		if (!cfg->lans[i].ifindex)
+			continue;
+		memset(&r->lans[r->nlans], 0, sizeof(r->lans[0]));
+		r->lans[r->nlans].ifindex = cfg->lans[i].ifindex;
+		r->lans[r->nlans].l3 = cfg->lans[i].l3;
+		r->lans[r->nlans++].fd = -1;
+	}
+}
+
+/* Nothing is under way: sockets, and room for the queue. */
+static int begin(struct pcc_reset *r, const struct pcc_config *cfg)
+{
+	if (r->queue)
+		return 0;
+	r->queue = calloc(PCC_RESET_MAX, sizeof(*r->queue));
+	if (!r->queue)
+		return -ENOMEM;
+	take_lans(r, cfg);
+	return sockets_open(r);
+}
+
+uint32_t pcc_reset_collect(
+	struct pcc_reset *r, struct pcc_dp *dp, const struct pcc_config *cfg, uint32_t wan_id)
+{
+	struct collect c = {.r = r, .wan_id = wan_id};
+
+	if (begin(r, cfg)) {
+		sockets_close(r);
+		free(r->queue);
+		r->queue = NULL;
+		return 0;
+	}
+	pcc_dp_conns(dp, collect_one, &c, NULL);
+	sd_event_source_set_time(r->timer, 0);
+	sd_event_source_set_enabled(r->timer, SD_EVENT_ONESHOT);
+	return c.n;
+}
+
+int pcc_reset_new(struct pcc_reset **r, sd_event *loop, pcc_reset_fn fn, void *arg)
+{
+	struct pcc_reset *new = calloc(1, sizeof(*new));
+	int ret;
+
+	*r = NULL;
+	if (!new)
+		return -ENOMEM;
+	new->loop = sd_event_ref(loop);
+	new->send_fd = -1;
+	new->fn = fn;
+	new->arg = arg;
+	ret = sd_event_add_time(loop, &new->timer, CLOCK_MONOTONIC, 0, 1000, on_tick, new);
+	if (ret >= 0)
+		ret = sd_event_source_set_enabled(new->timer, SD_EVENT_OFF);
+	if (ret < 0) {
+		pcc_reset_free(new);
+		return ret;
+	}
+	*r = new;
+	return 0;
+}
+
+void pcc_reset_free(struct pcc_reset *r)
+{
+	if (!r)
+		return;
+	sockets_close(r);
+	free(r->queue);
+	sd_event_source_disable_unref(r->timer);
+	sd_event_unref(r->loop);
+	free(r);
+}

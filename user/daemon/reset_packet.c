@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "daemon/reset_packet.h"
+
+#include <arpa/inet.h>
+#include <linux/filter.h>
+#include <netinet/ip.h>
+#include <netinet/ip6.h>
+#include <netinet/tcp.h>
+#include <string.h>
+
+static bool is_v4(const __be32 a[4])
+{
+	return !a[0] && !a[1] && a[2] == htonl(0xffff);
+}
+
+/* RFC 1071, over 16-bit words in network order. */
+static uint32_t sum_words(uint32_t sum, const void *data, size_t len)
+{
+	const uint8_t *p = data;
+
+	for (size_t i = 0; i + 1 < len; i += 2)
+		sum += (uint32_t)p[i] << 8 | p[i + 1];
+	return sum;
+}
+
+static uint16_t fold(uint32_t sum)
+{
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return htons((uint16_t)~sum);
+}
+
+static size_t put_ip(uint8_t *buf, const struct pcc_tuple *conn)
+{
+	if (is_v4(conn->src)) {
+		struct iphdr ip = {
+			.version = 4,
+			.ihl = 5,
+			.tot_len = htons(sizeof(ip) + sizeof(struct tcphdr)),
+			.frag_off = htons(IP_DF),
+			.ttl = 64,
+			.protocol = IPPROTO_TCP,
+			.saddr = conn->dst[3],
+			.daddr = conn->src[3],
+		};
+
+		ip.check = fold(sum_words(0, &ip, sizeof(ip)));
+		memcpy(buf, &ip, sizeof(ip));
+		return sizeof(ip);
+	}
+	struct ip6_hdr ip6 = {};
+
+	ip6.ip6_flow = htonl(6u << 28);
+	ip6.ip6_plen = htons(sizeof(struct tcphdr));
+	ip6.ip6_nxt = IPPROTO_TCP;
+	ip6.ip6_hops = 64;
+	memcpy(&ip6.ip6_src, conn->dst, 16);
+	memcpy(&ip6.ip6_dst, conn->src, 16);
+	memcpy(buf, &ip6, sizeof(ip6));
+	return sizeof(ip6);
+}
+
+static size_t build(uint8_t buf[PCC_RESET_BYTES], const struct pcc_tuple *conn, struct tcphdr *tcp)
+{
+	size_t at = put_ip(buf, conn), from = is_v4(conn->src) ? 3 : 0;
+	uint32_t sum = IPPROTO_TCP + sizeof(*tcp);
+
+	tcp->source = conn->dport;
+	tcp->dest = conn->sport;
+	tcp->doff = sizeof(*tcp) / 4;
+	sum = sum_words(sum, &conn->src[from], 16 - 4 * from);
+	sum = sum_words(sum, &conn->dst[from], 16 - 4 * from);
+	tcp->check = fold(sum_words(sum, tcp, sizeof(*tcp)));
+	memcpy(buf + at, tcp, sizeof(*tcp));
+	return at + sizeof(*tcp);
+}
+
+size_t pcc_reset_syn(uint8_t buf[PCC_RESET_BYTES], const struct pcc_tuple *conn, uint32_t seq)
+{
+	struct tcphdr tcp = {.seq = htonl(seq), .syn = 1, .window = htons(1024)};
+
+	return build(buf, conn, &tcp);
+}
+
+size_t pcc_reset_rst(
+	uint8_t buf[PCC_RESET_BYTES], const struct pcc_tuple *conn, uint32_t seq, uint32_t ack)
+{
+	struct tcphdr tcp = {.seq = htonl(seq), .ack_seq = htonl(ack), .rst = 1, .ack = 1};
+
+	return build(buf, conn, &tcp);
+}
+
+/* Addresses and the offset of TCP; 0: not a whole TCP packet without extension headers. */
+static size_t parse_ip(const uint8_t *packet, size_t len, struct pcc_tuple *conn)
+{
+	struct ip6_hdr ip6;
+	struct iphdr ip;
+
+	if (len >= sizeof(ip) && packet[0] >> 4 == 4) {
+		memcpy(&ip, packet, sizeof(ip));
+		if (ip.ihl < 5 || ip.protocol != IPPROTO_TCP ||
+			ip.frag_off & htons(IP_MF | IP_OFFMASK))
+			return 0;
+		conn->src[2] = conn->dst[2] = htonl(0xffff);
+		conn->src[3] = ip.saddr;
+		conn->dst[3] = ip.daddr;
+		return ip.ihl * 4u;
+	}
+	if (len < sizeof(ip6) || packet[0] >> 4 != 6)
+		return 0;
+	memcpy(&ip6, packet, sizeof(ip6));
+	if (ip6.ip6_nxt != IPPROTO_TCP)
+		return 0;
+	memcpy(conn->src, &ip6.ip6_src, 16);
+	memcpy(conn->dst, &ip6.ip6_dst, 16);
+	return sizeof(ip6);
+}
+
+bool pcc_reset_parse(
+	const uint8_t *packet, size_t len, struct pcc_tuple *conn, uint32_t *seq, uint32_t *ack)
+{
+	struct tcphdr tcp;
+	size_t at;
+
+	memset(conn, 0, sizeof(*conn));
+	at = parse_ip(packet, len, conn);
+	if (!at || len < at + sizeof(tcp))
+		return false;
+	memcpy(&tcp, packet + at, sizeof(tcp));
+	if (!tcp.ack || tcp.syn || tcp.fin || tcp.rst)
+		return false;
+	conn->sport = tcp.source;
+	conn->dport = tcp.dest;
+	conn->proto = IPPROTO_TCP;
+	*seq = ntohl(tcp.seq);
+	*ack = ntohl(tcp.ack_seq);
+	return true;
+}
+
+/* What the fixed part of the filter jumps to. */
+enum { AT_V6 = 10, AT_TCP = 13, AT_DROP = 16 };
+
+/* At this place: on where the test holds, else to the drop; and the other way round. */
+#define NEED(at, code, k) BPF_JUMP(BPF_JMP | (code) | BPF_K, k, 0, AT_DROP - (at)-1)
+#define REFUSE(at, code, k) BPF_JUMP(BPF_JMP | (code) | BPF_K, k, AT_DROP - (at)-1, 0)
+
+size_t pcc_reset_filter(struct sock_filter *insns, const __be16 *ports, size_t n)
+{
+	static const struct sock_filter head[] = {
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 0),
+		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0xf0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x60, AT_V6 - 3, 0),
+		NEED(3, BPF_JEQ, 0x40),
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 9),
+		NEED(5, BPF_JEQ, IPPROTO_TCP),
+		BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 6),
+		REFUSE(7, BPF_JSET, IP_MF | IP_OFFMASK),
+		BPF_STMT(BPF_LDX | BPF_B | BPF_MSH, 0),
+		BPF_STMT(BPF_JMP | BPF_JA, AT_TCP - 10),
+		[AT_V6] = BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 6),
+		NEED(11, BPF_JEQ, IPPROTO_TCP),
+		BPF_STMT(BPF_LDX | BPF_W | BPF_IMM, sizeof(struct ip6_hdr)),
+		[AT_TCP] = BPF_STMT(BPF_LD | BPF_B | BPF_IND, 13),
+		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, TH_FIN | TH_SYN | TH_RST | TH_ACK),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, TH_ACK, 1, 0),
+		[AT_DROP] = BPF_STMT(BPF_RET | BPF_K, 0),
+		BPF_STMT(BPF_LD | BPF_H | BPF_IND, 0),
+	};
+	size_t used = sizeof(head) / sizeof(head[0]);
+
+	memcpy(insns, head, sizeof(head));
+	for (size_t i = 0; i < n; i++) {
+		const struct sock_filter is =
+			BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ntohs(ports[i]), 0, 1);
+		const struct sock_filter take = BPF_STMT(BPF_RET | BPF_K, 128);
+
+		insns[used++] = is;
+		insns[used++] = take;
+	}
+	insns[used++] = head[AT_DROP];
+	return used;
+}

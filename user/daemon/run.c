@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "daemon/run.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* The directory may not exist yet; the one that it is in does. */
+static void canonical(const char *pin_dir, char path[PATH_MAX])
+{
+	char copy[PATH_MAX], parent[PATH_MAX], *slash;
+
+	snprintf(copy, sizeof(copy), "%s", pin_dir);
+	for (size_t n = strlen(copy); n > 1 && copy[n - 1] == '/'; n--)
+		copy[n - 1] = '\0';
+	slash = strrchr(copy, '/');
+	if (!slash || slash == copy) {
+		snprintf(path, PATH_MAX, "%s", copy);
+		return;
+	}
+	*slash = '\0';
+	if (!realpath(copy, parent))
+		snprintf(parent, sizeof(parent), "%s", copy);
+	if (snprintf(path, PATH_MAX, "%s/%s", parent, slash + 1) >= PATH_MAX)
+		path[PATH_MAX - 1] = '\0';
+}
+
+const char *pcc_run_path(const char *pin_dir, const char *file, char buf[PCC_RUN_PATH])
+{
+	char path[PATH_MAX];
+	const char *name;
+	uint32_t hash = 0x811c9dc5u; /* FNV-1a */
+
+	canonical(pin_dir, path);
+	for (const char *p = path; *p; p++)
+		hash = (hash ^ (unsigned char)*p) * 0x01000193u;
+	name = strrchr(path, '/');
+	snprintf(buf, PCC_RUN_PATH, "%s/%.32s-%08x%s%s", PCC_RUN_ROOT, name ? name + 1 : path, hash,
+		file ? "/" : "", file ? file : "");
+	return buf;
+}
+
+int pcc_run_make(const char *pin_dir, struct pcc_err *err)
+{
+	char path[PCC_RUN_PATH];
+
+	pcc_run_path(pin_dir, NULL, path);
+	mkdir(PCC_RUN_ROOT, 0755);
+	if (!mkdir(path, 0755) || errno == EEXIST)
+		return 0;
+	return pcc_err_set(err, -errno, path, "cannot be made: %s", strerror(errno));
+}
+
+static int open_lock(const char *pin_dir, int flags)
+{
+	char path[PCC_RUN_PATH];
+
+	return open(pcc_run_path(pin_dir, "lock", path), O_RDWR | O_CLOEXEC | flags, 0644);
+}
+
+int pcc_run_lock(const char *pin_dir, int *fd, struct pcc_err *err)
+{
+	*fd = open_lock(pin_dir, O_CREAT);
+	if (*fd < 0)
+		return pcc_err_set(err, -errno, "lock", "%s", strerror(errno));
+	if (!flock(*fd, LOCK_EX | LOCK_NB))
+		return 0;
+	close(*fd);
+	*fd = -1;
+	pcc_err_set(err, -EBUSY, "daemon", "one is running for '%s' already", pin_dir);
+	return pcc_err_hint(err, -EBUSY, "SIGHUP has it read its file again");
+}
+
+bool pcc_run_alive(const char *pin_dir)
+{
+	int fd = open_lock(pin_dir, 0);
+	bool alive = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) && errno == EWOULDBLOCK;
+
+	if (fd >= 0)
+		close(fd);
+	return alive;
+}
+
+void pcc_run_remove(const char *pin_dir)
+{
+	static const char *const files[] = {"state.json", "state.json.new", "monitor", "lock"};
+	char path[PCC_RUN_PATH];
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+		unlink(pcc_run_path(pin_dir, files[i], path));
+	rmdir(pcc_run_path(pin_dir, NULL, path));
+	rmdir(PCC_RUN_ROOT);
+}
+
+int pcc_run_write(const char *pin_dir, const struct pcc_run_wan *wans, uint32_t n)
+{
+	char path[PCC_RUN_PATH], fresh[PCC_RUN_PATH];
+	json_t *json = json_object();
+	int ret = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		json_object_set_new(json, wans[i].name,
+			json_pack("{s:s, s:I}", "reason", wans[i].reason, "since",
+				(json_int_t)wans[i].since_s));
+	pcc_run_path(pin_dir, "state.json", path);
+	pcc_run_path(pin_dir, "state.json.new", fresh);
+	if (json_dump_file(json, fresh, JSON_INDENT(1)) || rename(fresh, path))
+		ret = -EIO;
+	json_decref(json);
+	return ret;
+}
+
+uint32_t pcc_run_read(const char *pin_dir, struct pcc_run_wan *wans, uint32_t room)
+{
+	char path[PCC_RUN_PATH];
+	json_t *json, *wan;
+	const char *name;
+	uint32_t n = 0;
+
+	json = json_load_file(pcc_run_path(pin_dir, "state.json", path), 0, NULL);
+	json_object_foreach (json, name, wan) {
+		const char *reason = json_string_value(json_object_get(wan, "reason"));
+
+		if (n == room)
+			break;
+		snprintf(wans[n].name, sizeof(wans[n].name), "%s", name);
+		snprintf(wans[n].reason, sizeof(wans[n].reason), "%s", reason ? reason : "");
+		wans[n++].since_s = (uint64_t)json_integer_value(json_object_get(wan, "since"));
+	}
+	json_decref(json);
+	return n;
+}

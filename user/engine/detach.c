@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Taking everything back, also what an interrupted command left. */
+#include <errno.h>
+#include <net/if.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/apply.h"
+#include "kernel/conntrack.h"
+#include "pins/nexthop.h"
+#include "engine/observe.h"
+#include "pins/xdp.h"
+
+/* What is to be taken back; in the order in which it is done. */
+struct remains {
+	struct pcc_link_list links;
+	struct pcc_route_list routes;
+	struct pcc_rule_list rules;
+	bool nat;
+};
+
+static void remains_free(struct remains *r)
+{
+	pcc_link_list_free(&r->links);
+	pcc_route_list_free(&r->routes);
+	pcc_rule_list_free(&r->rules);
+}
+
+/* All routes and rules with our protocol number, in every table, both families. */
+static int remains_find(struct pcc_session *s, struct remains *r, struct pcc_err *err)
+{
+	static const int families[] = {AF_INET, AF_INET6};
+	int ret;
+
+	memset(r, 0, sizeof(*r));
+	ret = pcc_link_dump(&s->nl, &r->links, err);
+	for (int f = 0; !ret && f < (pcc_has_v6() ? 2 : 1); f++) {
+		struct pcc_route_list routes = {};
+		struct pcc_rule_list rules = {};
+
+		ret = pcc_route_dump(&s->nl, families[f], 0, &routes, err);
+		if (!ret)
+			ret = pcc_rule_dump(&s->nl, families[f], &rules, err);
+		r->routes.v =
+			reallocarray(r->routes.v, r->routes.n + routes.n + 1, sizeof(*routes.v));
+		r->rules.v = reallocarray(r->rules.v, r->rules.n + rules.n + 1, sizeof(*rules.v));
+		if (!r->routes.v || !r->rules.v)
+			ret = -ENOMEM;
+		for (size_t i = 0; !ret && i < routes.n; i++)
+			if (routes.v[i].protocol == PCC_RTPROT)
+				r->routes.v[r->routes.n++] = routes.v[i];
+		for (size_t i = 0; !ret && i < rules.n; i++)
+			if (rules.v[i].protocol == PCC_RTPROT && !rules.v[i].other)
+				r->rules.v[r->rules.n++] = rules.v[i];
+		pcc_route_list_free(&routes);
+		pcc_rule_list_free(&rules);
+	}
+	if (!ret)
+		r->nat = pcc_nat_present(NULL) == 1;
+	return ret;
+}
+
+static void print_remains(struct pcc_session *s, const struct remains *r)
+{
+	char text[256], path[PCC_SYSCTL_KEY_BYTES] = "", value[32];
+
+	for (size_t i = 0; i < r->links.n; i++)
+		for (int dir = 0; dir < 2; dir++)
+			if (pcc_hook_find(&s->dp, r->links.v[i].ifindex, dir, NULL))
+				printf("tc detach dev %s %s\n", r->links.v[i].name,
+					dir == PCC_HOOK_IN ? "ingress" : "egress");
+	for (size_t i = 0; i < r->links.n; i++)
+		if (pcc_xdp_present(r->links.v[i].ifindex))
+			printf("xdp detach dev %s pcc_fast\n", r->links.v[i].name);
+	if (r->nat)
+		printf("nft delete table inet pccbpf\n");
+	for (size_t i = 0; i < r->rules.n; i++)
+		printf("ip%s rule del %s\n", r->rules.v[i].family == AF_INET6 ? " -6" : "",
+			pcc_rule_format(text, sizeof(text), &r->rules.v[i]));
+	for (size_t i = 0; i < r->routes.n; i++)
+		printf("ip%s route del %s\n", r->routes.v[i].family == AF_INET6 ? " -6" : "",
+			pcc_route_format(text, sizeof(text), &r->routes.v[i]));
+	while (s->dp.map_fd[PCC_MAP_SYSCTLS] >= 0 && !pcc_dp_sysctl_next(&s->dp, path, path))
+		if (!pcc_dp_sysctl_old(&s->dp, path, value))
+			printf("sysctl -w %s=%s\n", path, value);
+	if (s->state != PCC_DP_ABSENT)
+		printf("bpf: remove the pins in %s\n", s->dp.dir);
+}
+
+/* Is one of ours attached somewhere from a directory that is not this one? Then its rules are not
+ * ours. */
+static bool is_other_instance(struct pcc_session *s, const struct pcc_link_list *links)
+{
+	for (size_t i = 0; i < links->n; i++)
+		if (pcc_hook_is_foreign(&s->dp, links->v[i].ifindex, PCC_HOOK_IN) ||
+			pcc_hook_is_foreign(&s->dp, links->v[i].ifindex, PCC_HOOK_OUT))
+			return true;
+	return false;
+}
+
+static void restore_sysctls(struct pcc_session *s, pcc_warn_fn warn)
+{
+	char path[PCC_SYSCTL_KEY_BYTES], value[32];
+
+	while (s->dp.map_fd[PCC_MAP_SYSCTLS] >= 0 && !pcc_dp_sysctl_next(&s->dp, "", path)) {
+		struct pcc_err w = {};
+		int ret = 0;
+
+		if (!pcc_dp_sysctl_old(&s->dp, path, value))
+			ret = pcc_sysctl_write(path, value, &w);
+		if (ret && ret != -ENOENT && warn)
+			warn(&w);
+		if (pcc_dp_sysctl_forget(&s->dp, path))
+			break;
+	}
+}
+
+/* Keeps the first error and goes on: the more is taken back the better. */
+static void note(int ret, const struct pcc_err *w, int *first, struct pcc_err *err)
+{
+	if (!ret || ret == -ENOENT || ret == -ESRCH || ret == -ENODEV || *first)
+		return;
+	*first = ret;
+	if (err)
+		*err = *w;
+}
+
+static void clear_marks(uint32_t mask, pcc_warn_fn warn, int *first, struct pcc_err *err)
+{
+	struct pcc_err w = {};
+	int ret = pcc_ct_clear_mark(mask, NULL, &w);
+
+	if (!pcc_ct_is_mute(ret))
+		note(ret, &w, first, err);
+	else if (warn)
+		warn(&w);
+}
+
+static int take_back(
+	struct pcc_session *s, const struct remains *r, pcc_warn_fn warn, struct pcc_err *err)
+{
+	uint32_t mask = s->dp.meta && s->dp.meta->mark_mask ? s->dp.meta->mark_mask : 0;
+	struct pcc_err w = {};
+	int first = 0;
+
+	/* Empty first: the programs stop marking, and an interruption from here on can be told. */
+	if (s->dp.meta)
+		__atomic_store_n(&s->dp.meta->magic, 0, __ATOMIC_RELEASE);
+	for (size_t i = 0; i < r->links.n; i++) {
+		pcc_xdp_detach(&s->dp, r->links.v[i].ifindex);
+		pcc_hook_detach(&s->dp, r->links.v[i].ifindex, PCC_HOOK_IN);
+		pcc_hook_detach(&s->dp, r->links.v[i].ifindex, PCC_HOOK_OUT);
+	}
+	pcc_nexthop_unwatch(&s->dp);
+	if (r->nat)
+		note(pcc_nat_remove(&w), &w, &first, err);
+	for (size_t i = 0; i < r->rules.n; i++)
+		note(pcc_rule_del(&s->nl, &r->rules.v[i], &w), &w, &first, err);
+	for (size_t i = 0; i < r->routes.n; i++)
+		note(pcc_route_del(&s->nl, &r->routes.v[i], &w), &w, &first, err);
+	/* Another set of WANs may get these ids: what they stand for now must not outlive us.
+	 * Before the sysctls: connections that the fast path had need its leniency until they have
+	 * their own. */
+	if (mask)
+		clear_marks(mask, warn, &first, err);
+	restore_sysctls(s, warn);
+	if (!first)
+		pcc_dp_remove(&s->dp);
+	return first;
+}
+
+int pcc_detach(
+	struct pcc_session *s, bool force, bool dry_run, pcc_warn_fn warn, struct pcc_err *err)
+{
+	struct remains r;
+	int ret;
+
+	if (s->state == PCC_DP_DAMAGED && !force) {
+		*err = s->why;
+		return -EBADF;
+	}
+	s->dp.any_instance = force && s->state == PCC_DP_DAMAGED;
+	ret = remains_find(s, &r, err);
+	if (ret)
+		goto out;
+	if (s->state == PCC_DP_ABSENT && is_other_instance(s, &r.links)) {
+		pcc_err_set(err, -EBUSY, "detach", "pccbpf is attached from another pin directory");
+		ret = pcc_err_hint(err, -EBUSY, "name that directory with --bpffs DIR");
+		goto out;
+	}
+	if (dry_run)
+		print_remains(s, &r);
+	else
+		ret = take_back(s, &r, warn, err);
+out:
+	remains_free(&r);
+	return ret;
+}

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The door to the BPF maps and programs. The pins are the state: a directory in a BPF file system
+ * holds the maps, the programs and the links, and every command starts from it.
+ */
+#ifndef PCC_DATAPLANE_H
+#define PCC_DATAPLANE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "model/buckets.h"
+#include "base/err.h"
+#include "model/model.h"
+#include "pccbpf.h"
+
+#define PCC_DEF_PIN_DIR "/sys/fs/bpf/pccbpf"
+
+/* Pins that the data plane does not use: conf_apply.h, confirm.h. */
+#define PCC_CONF_PIN "pcc_conf"
+#define PCC_CONFIRM_PIN "pcc_confirm"
+
+/* The pinned maps. X(symbol, pin name) */
+#define PCC_MAPS(X)                                                                                \
+	X(META, pcc_meta)                                                                          \
+	X(SYSCTLS, pcc_sysctls)                                                                    \
+	X(CONNS, pcc_conns)                                                                        \
+	X(FLOWS, pcc_flows)                                                                        \
+	X(LEASED, pcc_leased)                                                                      \
+	X(WANS, pcc_wans)                                                                          \
+	X(BUCKETS, pcc_buckets)                                                                    \
+	X(IFACES, pcc_ifaces)                                                                      \
+	X(STATS, pcc_stats)                                                                        \
+	X(WAN_STATS, pcc_wan_stats)                                                                \
+	X(COUNTERS, pcc_counters)                                                                  \
+	X(LOCAL, pcc_local)                                                                        \
+	X(XDP_PORTS, pcc_xdp_ports)                                                                \
+	X(WIRE_IN, pcc_wire_in)                                                                    \
+	X(WIRE_OUT, pcc_wire_out)                                                                  \
+	X(FRAGS, pcc_frags)                                                                        \
+	X(POLICY_HEAD, pcc_policy_head)                                                            \
+	X(POLICIES, pcc_policies)                                                                  \
+	X(GROUPS, pcc_groups)                                                                      \
+	X(GROUP_TABLE, pcc_group_table)                                                            \
+	X(SETS, pcc_sets)                                                                          \
+	X(POLICY_HIT, pcc_policy_hit)                                                              \
+	X(STICKY, pcc_sticky)
+
+enum pcc_map {
+#define X(sym, name) PCC_MAP_##sym,
+	PCC_MAPS(X)
+#undef X
+		PCC_MAP_MAX
+};
+
+/* The pinned programs. X(symbol, pin name) */
+#define PCC_PROGS(X)                                                                               \
+	X(LAN_IN, pcc_lan_in)                                                                      \
+	X(LAN_OUT, pcc_lan_out)                                                                    \
+	X(WAN_IN, pcc_wan_in)                                                                      \
+	X(WAN_OUT, pcc_wan_out)                                                                    \
+	X(PORT_OUT, pcc_port_out)                                                                  \
+	X(EXPLAIN, pcc_explain)
+
+enum pcc_prog {
+#define X(sym, name) PCC_PROG_##sym,
+	PCC_PROGS(X)
+#undef X
+		PCC_PROG_MAX
+};
+
+/* What is found in a pin directory. */
+enum pcc_dp_state {
+	PCC_DP_ABSENT,	   /* nothing: not attached */
+	PCC_DP_INCOMPLETE, /* an attach or detach was interrupted */
+	PCC_DP_ATTACHED,
+	PCC_DP_DAMAGED, /* not ours, another version's, or parts are missing or wrong: error says
+			   what */
+};
+
+struct pcc_policies;
+
+/* An open pin directory. The empty value is made by pcc_dp_init(). */
+struct pcc_dp {
+	char dir[256];
+	int lock_fd;
+	bool dir_made; /* by this process */
+	int map_fd[PCC_MAP_MAX];
+	int prog_fd[PCC_PROG_MAX];
+	struct pcc_meta *meta; /* the live map, shared with the kernel */
+	int ncpus;
+	const struct pcc_policies *policies; /* to be written by the next commit; else NULL */
+	bool loaded;			     /* by this process */
+	bool any_instance; /* detach --force: what any pccbpf left counts as ours */
+	bool no_tcx;	   /* the kernel lacks it, or PCCBPF_DISABLE names it */
+	bool no_ct;	   /* the same, once pcc_dp_see_features() has looked */
+};
+
+void pcc_dp_init(struct pcc_dp *dp, const char *dir);
+void pcc_dp_close(struct pcc_dp *dp);
+
+/*
+ * Takes the lock that every changing command holds, waiting wait_s seconds at most; makes the
+ * directory if create. The lock goes with the process. Errors: -EBUSY, -ENOENT (no directory and
+ * not create), -EMEDIUMTYPE (no BPF file system), -EPERM.
+ */
+int pcc_dp_lock(struct pcc_dp *dp, bool create, unsigned int wait_s, struct pcc_err *err);
+
+/*
+ * Opens what is pinned and says what it is; fills err for PCC_DP_DAMAGED and PCC_DP_INCOMPLETE.
+ * Checks types, sizes, ABI version and the network namespace before anything is read from a map.
+ */
+enum pcc_dp_state pcc_dp_open(struct pcc_dp *dp, struct pcc_err *err);
+
+/*
+ * Loads the programs for cfg and pins them. Maps that are pinned already and fit are used again, so
+ * connections and counters live on; the connection map is copied where its size changes. Returns 0
+ * or a negative errno with err filled; then the pins are as before.
+ */
+int pcc_dp_load(struct pcc_dp *dp, const struct pcc_config *cfg, struct pcc_err *err);
+
+/*
+ * Looks whether the kernel has the conntrack functions for BPF: it may get them while we are
+ * attached, with its module. Before anything is decided.
+ */
+void pcc_dp_see_features(struct pcc_dp *dp);
+
+/* Has the kernel got conntrack functions that the attached programs do without? Cheap. */
+bool pcc_dp_gained_ct(const struct pcc_dp *dp);
+
+/*
+ * Must the programs be loaded again for cfg: are they another build's, or loaded for other sizes or
+ * kernel features?
+ */
+bool pcc_dp_wants_load(struct pcc_dp *dp, const struct pcc_config *cfg);
+
+/*
+ * Has another object (struct bpf_object) use the pinned maps that it names: before it is loaded. 0
+ * or a negative errno.
+ */
+struct bpf_object;
+int pcc_dp_reuse_maps(const struct pcc_dp *dp, struct bpf_object *obj);
+
+/* Writes the rest of pcc_meta for the first time: from here on it counts as attached. */
+void pcc_dp_finish(struct pcc_dp *dp);
+
+/* Removes every pin that is ours, and the directory if attach made it. */
+void pcc_dp_remove(struct pcc_dp *dp);
+
+/* Reads the configuration back from the maps. */
+int pcc_dp_config(struct pcc_dp *dp, struct pcc_config *cfg, struct pcc_err *err);
+
+/* Addresses for pcc_local. */
+struct pcc_dp_local {
+	struct pcc_addr addr;
+	uint32_t wan_id;
+};
+
+/* Lets XDP send by a device for the interfaces above it that are in pcc_wire_out, or not any more.
+ */
+void pcc_dp_wire_ports(struct pcc_dp *dp, uint32_t carrier_ifindex, bool on);
+
+/*
+ * Makes cfg what the data plane works by: WANs, interfaces, local addresses, then the bucket tables
+ * in the half that is not active, and one store that switches. Returns 0 or a negative errno.
+ */
+int pcc_dp_commit(struct pcc_dp *dp, const struct pcc_config *cfg,
+	const struct pcc_dp_local *locals, uint32_t nlocals, struct pcc_err *err);
+
+/* Does pcc_meta say of the kernel's features what a commit of cfg would make it say? */
+bool pcc_dp_flags_match(const struct pcc_dp *dp, const struct pcc_config *cfg);
+
+/* The last part of pcc_dp_commit(): bucket tables and policies, and the store that switches. */
+int pcc_dp_commit_tables(struct pcc_dp *dp, const struct pcc_config *cfg);
+
+/*
+ * The WANs of `among` (bit id-1) that get new connections of a family, as pcc_bucket_table() takes
+ * them; those that stand by only where `standby` says so. Returns their number. Pure.
+ */
+uint32_t pcc_dp_members(const struct pcc_config *cfg, enum pcc_family family, uint64_t among,
+	bool standby, struct pcc_bucket_member members[PCC_MAX_WANS]);
+
+/* Owner table and number of buckets now in force for a family. table has PCC_MAX_BUCKETS entries.
+ */
+uint32_t pcc_dp_buckets(struct pcc_dp *dp, enum pcc_family family, uint8_t *table);
+
+/* Has every lease of the fast path end now. */
+void pcc_dp_new_epoch(struct pcc_dp *dp);
+
+/* Counters, summed over the CPUs. */
+int pcc_dp_wan_stats(struct pcc_dp *dp, uint32_t wan_id, struct pcc_wan_stats *sum);
+int pcc_dp_bucket_stats(
+	struct pcc_dp *dp, enum pcc_family family, uint32_t bucket, struct pcc_bucket_stats *sum);
+int pcc_dp_counter(struct pcc_dp *dp, enum pcc_reason reason, uint64_t *sum);
+
+/* The clock of the times in the maps, CLOCK_MONOTONIC, in nanoseconds. */
+uint64_t pcc_dp_now_ns(void);
+
+/* Calls fn for every connection; fn returns 0 to go on, 1 to have the entry deleted, <0 to stop. */
+typedef int (*pcc_conn_fn)(const struct pcc_tuple *key, const struct pcc_conn *conn, void *arg);
+int pcc_dp_conns(struct pcc_dp *dp, pcc_conn_fn fn, void *arg, struct pcc_err *err);
+
+/* pcc_sysctls: remembers an old value unless one is remembered already; forgets one; reads one. */
+int pcc_dp_sysctl_remember(struct pcc_dp *dp, const char *path, const char *value);
+int pcc_dp_sysctl_old(struct pcc_dp *dp, const char *path, char value[32]);
+int pcc_dp_sysctl_forget(struct pcc_dp *dp, const char *path);
+/* The next remembered path after prev ("" for the first); -ENOENT at the end. */
+int pcc_dp_sysctl_next(struct pcc_dp *dp, const char *prev, char path[96]);
+
+/* Records a flag of an interface that only the hooks know (PCC_IFACE_*). */
+int pcc_dp_iface_flag(struct pcc_dp *dp, uint32_t ifindex, uint8_t flag);
+/* The clsact qdisc that was ours is gone. */
+void pcc_dp_iface_qdisc_gone(struct pcc_dp *dp, uint32_t ifindex);
+bool pcc_dp_iface_has(struct pcc_dp *dp, uint32_t ifindex, uint8_t flag);
+
+/* max_entries of a map, 0 where it cannot be asked. */
+uint32_t pcc_dp_map_entries(int fd);
+
+/* What pcc_lan_in would do with a packet that arrives on the interface, addressed to its MAC. */
+struct pcc_dp_verdict {
+	uint32_t hash;
+	uint32_t bucket;
+	uint32_t wan_id;
+	enum pcc_reason reason;
+	bool pinned;
+	uint32_t policy; /* entry of pcc_policies + 1; 0: no rule matches */
+};
+int pcc_dp_explain(struct pcc_dp *dp, uint32_t lan_ifindex, const uint8_t mac[6],
+	const struct pcc_tuple *tuple, struct pcc_dp_verdict *verdict, struct pcc_err *err);
+
+/* Sums the n 64-bit words of a per-CPU entry over the CPUs. */
+int pcc_dp_percpu_sum(struct pcc_dp *dp, enum pcc_map map, uint32_t key, uint64_t *sum, size_t n);
+
+/* Name of a counter as in JSON, and what it counts. */
+const char *pcc_reason_name(enum pcc_reason reason);
+const char *pcc_reason_text(enum pcc_reason reason);
+
+#endif

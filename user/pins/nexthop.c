@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "base/fnv.h"
+#include "pins/nexthop.h"
+
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "pins/hooks.h"
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow"
+#include "pccbpf_neigh.skel.h"
+#pragma GCC diagnostic pop
+
+static const char *const pins[] = {"link_neigh", "link_neigh_done"};
+
+#define PATH_BYTES 320
+
+static void pin_path(const struct pcc_dp *dp, int i, char path[PATH_BYTES])
+{
+	snprintf(path, PATH_BYTES, "%s/%s", dp->dir, pins[i]);
+}
+
+bool pcc_nexthop_possible(void)
+{
+	static bool known, possible; /* the kernel's BTF is large, the daemon asks often */
+	struct btf *vmlinux;
+
+	if (known)
+		return possible;
+	vmlinux = btf__load_vmlinux_btf();
+	possible =
+		vmlinux &&
+		btf__find_by_name_kind(vmlinux, "btf_trace_neigh_update", BTF_KIND_TYPEDEF) > 0 &&
+		btf__find_by_name_kind(vmlinux, "btf_trace_neigh_update_done", BTF_KIND_TYPEDEF) >
+			0;
+	btf__free(vmlinux);
+	known = true;
+	return possible;
+}
+
+bool pcc_nexthop_watched(struct pcc_dp *dp)
+{
+	bool all = true;
+
+	for (int i = 0; all && i < 2; i++) {
+		struct bpf_link_info info = {};
+		uint32_t len = sizeof(info);
+		char path[PATH_BYTES];
+		int fd;
+
+		pin_path(dp, i, path);
+		fd = bpf_obj_get(path);
+		/* Only the first has to do with our maps by itself; both come from one object. */
+		all = fd >= 0 && !bpf_obj_get_info_by_fd(fd, &info, &len) &&
+		      pcc_prog_is_ours(dp, info.prog_id);
+		if (fd >= 0)
+			close(fd);
+	}
+	return all;
+}
+
+static int link_pin(struct pcc_dp *dp, int i, const struct bpf_program *prog)
+{
+	char path[PATH_BYTES];
+	int fd = bpf_raw_tracepoint_open(NULL, bpf_program__fd(prog)), ret = 0;
+
+	if (fd < 0)
+		return -errno;
+	pin_path(dp, i, path);
+	unlink(path);
+	if (bpf_obj_pin(fd, path))
+		ret = -errno;
+	close(fd);
+	return ret;
+}
+
+uint64_t pcc_nexthop_object_hash(uint64_t hash)
+{
+	size_t len;
+	const void *data = pccbpf_neigh_bpf__elf_bytes(&len);
+
+	return pcc_fnv1a(hash, data, len);
+}
+
+int pcc_nexthop_watch(struct pcc_dp *dp, struct pcc_err *err)
+{
+	struct pccbpf_neigh_bpf *skel = pccbpf_neigh_bpf__open();
+	int ret;
+
+	if (!skel)
+		return pcc_err_set(err, -errno, "next hops", "the object cannot be opened: %s",
+			strerror(errno));
+	ret = bpf_map__reuse_fd(skel->maps.pcc_meta, dp->map_fd[PCC_MAP_META]);
+	if (!ret)
+		ret = bpf_map__reuse_fd(skel->maps.pcc_ifaces, dp->map_fd[PCC_MAP_IFACES]);
+	if (!ret)
+		ret = pccbpf_neigh_bpf__load(skel);
+	if (!ret)
+		ret = link_pin(dp, 0, skel->progs.pcc_neigh);
+	if (!ret)
+		ret = link_pin(dp, 1, skel->progs.pcc_neigh_done);
+	pccbpf_neigh_bpf__destroy(skel);
+	if (!ret)
+		return 0;
+	pcc_nexthop_unwatch(dp);
+	return pcc_err_set(err, ret, "next hops", "cannot be watched: %s", strerror(-ret));
+}
+
+void pcc_nexthop_unwatch(struct pcc_dp *dp)
+{
+	char path[PATH_BYTES];
+
+	for (int i = 0; i < 2; i++) {
+		pin_path(dp, i, path);
+		unlink(path);
+	}
+}
