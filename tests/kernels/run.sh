@@ -6,9 +6,11 @@
 #
 #   --short        what continuous integration runs: a choice of cases, each in its short form
 #   --case NAME    only this case; may be repeated
-#   --docs         writes the tables into docs/TESTING.md
+#   --kind NAME    only this kind of link, in the case `links`; may be repeated
+#   --docs         writes the tables into docs/TESTING.md: of each case, and each kind of link, what its last run found
 #
-# Output of each goes to build/logs/kernels/KERNEL-CASE.log, what the cases write to build/kernels/out. JOBS machines run at a time
+# Output of each goes to build/logs/kernels/KERNEL-CASE.log, what the cases write to build/kernels/out/KERNEL/CASE, rows of links to
+# build/kernels/out/KERNEL/links.tsv, where those of kinds that did not run stay. JOBS machines run at a time
 # (default: one a processor). The last line is "N passed, N failed, N skipped"; exit status 1 if any failed.
 #
 # A case may name the machine that it needs in a line "# guest: OPTIONS of boot.sh", the time that it may take in a line
@@ -28,12 +30,14 @@ SHORT=''
 WRITE_DOCS=false
 CASES=()
 KERNELS=()
+KINDS=() # none: all
 
 options() {
 	while (($#)); do
 		case $1 in
 		--short) SHORT=1 ;;
 		--docs) WRITE_DOCS=true ;;
+		--kind) KINDS+=("$2") && shift ;;
 		--case) CASES+=("$2") && shift ;;
 		--*)
 			echo "run.sh: $1: no such option" >&2
@@ -63,12 +67,23 @@ cases() {
 # one KERNEL CASE: runs it; the result is in the log.
 one() {
 	local kernel=$1 case=$2 log=$LOGS/$1-$2.log start=$SECONDS limit guest status
+	local out=$OUT/$1/$2 args=()
+	[[ $case != links ]] || args=("${KINDS[@]}")
 	limit=$(about "$case" limit)
 	read -ra guest <<<"$(about "$case" guest)"
-	"$HERE/boot.sh" --timeout "${limit:-900}" --out "$OUT/$kernel" "${guest[@]}" "$kernel" \
-		env KERNEL="$kernel" OUT=/out SHORT="$SHORT" bash "tests/kernels/cases/$case.sh" >"$log" 2>&1 </dev/null
+	rm -rf "$out"
+	"$HERE/boot.sh" --timeout "${limit:-900}" --out "$out" "${guest[@]}" "$kernel" \
+		env KERNEL="$kernel" OUT=/out SHORT="$SHORT" bash "tests/kernels/cases/$case.sh" "${args[@]}" >"$log" 2>&1 </dev/null
 	status=$?
+	[[ ! -s $out/links.tsv ]] || keep_rows "$out/links.tsv" "$OUT/$kernel/links.tsv"
 	echo "exit status $status, $((SECONDS - start)) seconds" >>"$log"
+}
+
+# keep_rows NEW ALL: the rows of NEW in the place of those of the same kinds of links in ALL.
+keep_rows() {
+	touch "$2"
+	awk -F '\t' 'FNR == NR { new[$2]; row[++n] = $0; next } !($2 in new)
+		END { for (i = 1; i <= n; i++) print row[i] }' "$1" "$2" >"$2.new" && mv "$2.new" "$2"
 }
 
 # result KERNEL CASE: "PASSED FAILED SKIPPED SECONDS STATUS" out of the log. What has no closing line has failed.
@@ -97,7 +112,12 @@ run_all() {
 	wait "${pids[@]}"
 }
 
-# The table of cases, for people and for the document alike.
+# rows_counted FILE: how many rows passed (a refusal with its reason is what is asked for), failed, were skipped.
+rows_counted() {
+	awk -F '\t' '$5 ~ /FAIL/ { f++; next } $5 ~ /^skip/ { s++; next } { p++ } END { print p + 0, f + 0, s + 0 }' "$1"
+}
+
+# The table of cases, for people and for the document alike. Of the links: rows of the table of links.
 table() {
 	local kernel case p f s seconds status
 	printf '| case |'
@@ -108,7 +128,12 @@ table() {
 	for case in "${CASES[@]}"; do
 		printf '| %s |' "$case"
 		for kernel in "${KERNELS[@]}"; do
+			if [[ ! -e $LOGS/$kernel-$case.log ]]; then
+				printf ' not run |'
+				continue
+			fi
 			read -r p f s seconds status < <(result "$kernel" "$case")
+			[[ $case != links || ! -e $OUT/$kernel/links.tsv ]] || read -r p f s < <(rows_counted "$OUT/$kernel/links.tsv")
 			printf ' %s |' "$( ((f)) && echo "**$f failed**, " )$p passed$( ((s)) && echo ", $s skipped" )"
 		done
 		echo
@@ -117,7 +142,7 @@ table() {
 
 # Link, role and mode against kernels, out of the lines "KERNEL LINK ROLE MODE RESULT" that the cases left, with tabs.
 links_table() {
-	local files=("$OUT"/*/*.tsv)
+	local files=("$OUT"/*/links.tsv)
 	[[ -e ${files[0]} ]] || return 0
 	awk -F '\t' -v kernels="${KERNELS[*]}" '
 		NF >= 5 {
@@ -146,8 +171,11 @@ links_table() {
 		}' "${files[@]}"
 }
 
-# Between the two marks in the document stands what the last whole run found.
+# Between the two marks in the document.
 write_docs() {
+	local kernel
+	SHORT=''
+	mapfile -t CASES < <(cases)
 	{
 		sed '/<!-- tables begin -->/q' "$DOCS"
 		printf '\n'
@@ -170,7 +198,6 @@ main() {
 	((${#KERNELS[@]})) || exit 1
 	"$HERE/fetch.sh" "${KERNELS[@]}" >/dev/null || exit 1
 	mkdir -p "$LOGS"
-	rm -rf "$OUT"
 	run_all
 	for case in "${CASES[@]}"; do
 		for kernel in "${KERNELS[@]}"; do
