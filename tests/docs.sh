@@ -169,24 +169,89 @@ check_yaml() {
 		grep -v '^-: fine: ' | none_of 'its example is fine'
 }
 
-check_readme() {
-	local orders
-	grep -hE 'pccbpf [a-z]' README.md docs/*.md | grep -oE 'pccbpf [a-z]+[^`]*' |
+# Every document of the checkout: README.md, CONTRIBUTING.md, docs/ and the short ones in the folders.
+documents() {
+	scripts/sources.sh | grep '\.md$'
+}
+
+# headings FILE: as the names that a link into a document uses.
+headings() {
+	sed -n 's/^##* //p' "$1" | tr '[:upper:]' '[:lower:]' | sed 's/[^a-z0-9 _-]//g; s/ /-/g'
+}
+
+# "DOCUMENT TARGET" of each link and picture to a file, TARGET as seen from the top of the checkout.
+links() {
+	local document target path
+	documents | while read -r document; do
+		grep -ohE '\]\([A-Za-z0-9_./#-]+\)' "$document" | tr -d '()]' | while read -r target; do
+			path=${target%%#*}
+			path=$(realpath -m --relative-to=. "$(dirname "$document")/${path:-$(basename "$document")}")
+			[[ $target != *#* ]] || path+="#${target#*#}"
+			echo "$document $path"
+		done
+	done
+}
+
+# Blocks of a document that are a whole configuration file: indented, the first line is "lan:". `examples FILE N`
+# prints the Nth; nothing is printed where there are fewer.
+examples() {
+	awk -v wanted="$2" '
+		/^    lan:/ && !on { on = 1; n++ }
+		on && !/^    / && !/^$/ { on = 0 }
+		on && n == wanted { print substr($0, 5) }' "$1"
+}
+
+check_documents() {
+	local document n text list
+	mapfile -t list < <(documents)
+	grep -hE 'pccbpf [a-z]' "${list[@]}" | grep -oE 'pccbpf [a-z]+[^`]*' |
 		grep -oE -- '(^| )--[a-z][a-z0-9-]+' | tr -d ' ' | sort -u | comm -23 - <(options | sort -u) |
 		none_of 'the documents use no option that is not there'
-	grep -ohE '`pccbpf (wan|lan|conns|show) [a-z]+|`pccbpf [a-z]+' README.md docs/*.md | cut -c9- | sort -u |
+	grep -ohE '`pccbpf (wan|lan|conns|show) [a-z]+|`pccbpf [a-z]+' "${list[@]}" | cut -c9- | sort -u |
 		while read -r name; do
 			commands | grep -qxF -e "$name" -e "${name%% *}" || echo "$name"
 		done | none_of 'the documents use no command that is not there'
-	grep -ohE '\]\([A-Za-z0-9_./-]+\)' README.md | tr -d '()]' | while read -r path; do
-		[[ -e $path ]] || echo "$path"
-	done | none_of 'links of the README lead somewhere'
-	grep -ohE '\]\(docs/[A-Z]+\.md' README.md docs/*.md | cut -c3- | sort -u | while read -r path; do
-		grep -qxF "$path" debian/pccbpf.docs || echo "$path"
-	done | none_of 'the package has the documents that the README leads to'
-	# What make would do if nothing were built, and not only whether it knows the name: a .PHONY without a recipe does nothing and succeeds.
+	text=$(<docs/GUIDE.md)
+	commands | while read -r name; do
+		grep -qE "pccbpf $name([^a-z]|\$)" <<<"$text" || echo "$name"
+	done | none_of 'GUIDE.md has every command'
+	sed -n '/^## Counters/,/^## [^C]/s/^| `\([a-z_]*\)`.*/\1/p' docs/OPERATIONS.md | sort -u |
+		comm -23 - <(counters | sort -u) | none_of 'OPERATIONS.md explains no counter that is not there'
+	for document in "${list[@]}"; do
+		for ((n = 1; ; n++)); do
+			text=$(examples "$document" $n)
+			[[ $text ]] || break
+			"$PCCBPF" check - <<<"$text" 2>&1 | grep -v '^-: fine: ' | sed "s|^|$document, example $n: |"
+		done
+	done | none_of 'every configuration file in the documents is fine'
+}
+
+check_links() {
+	links | while read -r document target; do
+		if [[ ! -e ${target%%#*} ]]; then
+			echo "$document: ${target%%#*}"
+		elif [[ $target == *#* ]]; then
+			headings "${target%%#*}" | grep -qxF -e "${target#*#}" || echo "$document: $target"
+		fi
+	done | none_of 'links of the documents lead somewhere'
 	{
-		grep -ohE '`make [a-z0-9-]+|^    make [a-z0-9-]+' README.md docs/*.md | sed 's/.*make //'
+		links | awk '$1 == "README.md" || $1 ~ /^docs\// { sub(/#.*/, "", $2); print $2 }'
+		find docs -maxdepth 1 -name '*.md'
+	} | grep -E '^docs/[A-Za-z]+\.(md|svg)$' | sort -u | while read -r path; do
+		grep -qxF "$path" debian/pccbpf.docs || echo "$path"
+	done | none_of 'the package has the documents, and the pictures in them'
+	while read -r path; do
+		[[ -e $path ]] || echo "$path"
+	done <debian/pccbpf.docs | none_of 'the package names no document that is not there'
+}
+
+# What make would do if nothing were built, and not only whether it knows the name: a .PHONY without a recipe does
+# nothing and succeeds.
+check_targets() {
+	local orders list
+	mapfile -t list < <(documents)
+	{
+		grep -ohE '`make [a-z0-9-]+|^    make [a-z0-9-]+' "${list[@]}" | sed 's/.*make //'
 		sed -n 's/^\.PHONY: //p' Makefile bench/bench.mk | tr ' ' '\n'
 		grep -ohE 'dh_auto_build -- .*' debian/rules | awk '{ print $NF }'
 	} | sort -u | while read -r target; do
@@ -195,10 +260,25 @@ check_readme() {
 	done | none_of 'make does something for every target that the documents name'
 }
 
+# The front page and the signs in the folders are read by people in a hurry.
+check_length() {
+	documents | while read -r document; do
+		case $document in
+		README.md) echo "$document 150" ;;
+		*/README.md) echo "$document 15" ;;
+		esac
+	done | while read -r document limit; do
+		n=$(wc -l <"$document")
+		((n <= limit)) || echo "$document: $n lines, at most $limit"
+	done | none_of 'README.md has at most 150 lines, those of folders 15'
+}
+
 # Paths of one machine, notes to oneself, advertising.
 check_words() {
+	local list
+	mapfile -t list < <(documents)
 	grep -nIE '/work/|TODO|FIXME|XXX:|[Ss]eamless|[Bb]lazing|cutting.edge|[Rr]evolution|[Pp]owerful|[Oo]bviously' \
-		README.md docs/* scripts/* Makefile 2>/dev/null | none_of 'no word that does not belong'
+		"${list[@]}" docs/* scripts/* Makefile 2>/dev/null | sort -u | none_of 'no word that does not belong'
 }
 
 if [[ ! -x $PCCBPF || ! -r $MAN || ! -r $MAN5 ]]; then
@@ -208,7 +288,10 @@ else
 	check_abi
 	check_man
 	check_yaml
-	check_readme
+	check_documents
+	check_links
+	check_targets
+	check_length
 	check_words
 fi
 echo "$PASSED passed, $FAILED failed, $SKIPPED skipped"
