@@ -3,13 +3,6 @@
 #ifndef PCC_FAST_XDP_BPF_H
 #define PCC_FAST_XDP_BPF_H
 
-static __always_inline __u32 ctx_generation(void *ctx)
-{
-	struct xdp_buff *xdp = bpf_cast_to_kern_ctx(ctx);
-
-	return generation_of(xdp->rxq->dev);
-}
-
 /* Here the checksum is whole: a device that is sent one to complete has no XDP (README, limits). */
 static __always_inline void xdp_csum(void *l4, void *end, const struct pcc_flow *flow, __u8 proto)
 {
