@@ -3,13 +3,6 @@
 #ifndef PCC_FAST_TC_BPF_H
 #define PCC_FAST_TC_BPF_H
 
-static __always_inline __u32 ctx_generation(void *ctx)
-{
-	struct sk_buff *skb = bpf_cast_to_kern_ctx(ctx);
-
-	return generation_of(skb->dev);
-}
-
 /* L4 checksum, which may be partial: only the kernel's helpers know. 0 or an error. */
 static __always_inline int fast_tc_csum(
 	struct __sk_buff *skb, const struct pcc_flow *flow, __u32 off, __u8 proto)

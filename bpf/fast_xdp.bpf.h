@@ -3,15 +3,7 @@
 #ifndef PCC_FAST_XDP_BPF_H
 #define PCC_FAST_XDP_BPF_H
 
-static __always_inline __u32 ctx_generation(void *ctx)
-{
-	struct xdp_buff *xdp = bpf_cast_to_kern_ctx(ctx);
-
-	return generation_of(xdp->rxq->dev);
-}
-
-/* Here the checksum is whole: a device that is sent one to complete has no XDP (docs/GUIDE.md,
- * "Limits"). */
+/* The checksum is whole here: what is sent one to complete has no XDP (docs/GUIDE.md, Limits). */
 static __always_inline void xdp_csum(void *l4, void *end, const struct pcc_flow *flow, __u8 proto)
 {
 	__u32 diff = (__u32)flow->addr_diff + flow->port_diff;

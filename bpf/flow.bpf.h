@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The fast path: what the kernel was seen to do with a connection is repeated for a lease of two
- * seconds. This is the part that does not care whether tc or XDP has the packet.
+ * seconds. This is the part that does not care whether tc or XDP has the packet; the program
+ * includes generation_tc.bpf.h or generation_xdp.bpf.h before it.
  */
 #ifndef PCC_FLOW_BPF_H
 #define PCC_FLOW_BPF_H
 
-#include "generation.bpf.h"
 #include "tuple.bpf.h"
 
 #define PCC_LEASE_NS (2ull * 1000 * 1000 * 1000)
@@ -34,10 +34,6 @@ struct {
 	__type(key, __u32);
 	__type(value, struct renewals);
 } pcc_renewals SEC(".maps");
-
-/* The generation of the namespace that the packet is in; each kind of program has its own context.
- */
-static __always_inline __u32 ctx_generation(void *ctx);
 
 #define PCC_TCP_ENDS (PCC_TCP_FIN | PCC_TCP_RST)
 

@@ -23,6 +23,7 @@
 #include "route.bpf.h"
 #include "classify.bpf.h"
 #include "policy.bpf.h"
+#include "generation_tc.bpf.h"
 #include "flow.bpf.h"
 #include "learn.bpf.h"
 #include "fast_tc.bpf.h"

@@ -9,6 +9,7 @@
 #include "maps.bpf.h"
 #include "stats.bpf.h"
 #include "tuple.bpf.h"
+#include "generation_xdp.bpf.h"
 #include "flow.bpf.h"
 #include "fast_xdp.bpf.h"
 

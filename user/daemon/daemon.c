@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <malloc.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <systemd/sd-daemon.h>
@@ -22,52 +21,6 @@
 #define RETRY_MS 200u	/* after a failure, doubled */
 #define RETRY_MAX_MS 5000u
 
-static uint64_t clock_us(clockid_t clock)
-{
-	struct timespec t;
-
-	clock_gettime(clock, &t);
-	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
-
-uint64_t pcc_daemon_now_ms(void)
-{
-	return clock_us(CLOCK_MONOTONIC) / 1000;
-}
-
-static void log_event(const struct pcc_event *e)
-{
-	bool bad = e->kind == PCC_EVENT_ALARM || e->kind == PCC_EVENT_ERROR;
-	char line[PCC_EVENT_BYTES];
-	const char *text;
-
-	pcc_event_text(e, line, sizeof(line));
-	text = strchr(line, ' '); /* who reads the log has the time */
-	fprintf(stderr, "%s%s", getenv("JOURNAL_STREAM") ? bad ? "<3>" : "<6>" : "pccbpf: ",
-		text ? text + 1 : line);
-}
-
-void pcc_daemon_tell(struct pcc_daemon *d, enum pcc_event_kind kind, const char *wan,
-	const char *old_state, const char *new_state, const char *format, ...)
-{
-	struct pcc_event e = {.time_us = clock_us(CLOCK_REALTIME), .kind = kind};
-	va_list args;
-
-	snprintf(e.wan, sizeof(e.wan), "%s", wan ? wan : "");
-	snprintf(e.old_state, sizeof(e.old_state), "%s", old_state ? old_state : "");
-	snprintf(e.new_state, sizeof(e.new_state), "%s", new_state ? new_state : "");
-	va_start(args, format);
-	vsnprintf(e.reason, sizeof(e.reason), format, args);
-	va_end(args);
-	log_event(&e);
-	if (d->monitor)
-		pcc_monitor_send(d->monitor, &e);
-	/* Not of its own failures, or they would have no end; and at its end it could not watch
-	 * them. */
-	if (d->hooks && kind != PCC_EVENT_ERROR && kind != PCC_EVENT_STOP)
-		pcc_hook_runner_event(d->hooks, &e);
-}
-
 /* A new reader: how things are. */
 static void on_reader(struct pcc_monitor *m, int reader, void *arg)
 {
@@ -75,7 +28,8 @@ static void on_reader(struct pcc_monitor *m, int reader, void *arg)
 
 	for (uint32_t i = 0; i < PCC_MAX_WANS; i++) {
 		const struct pcc_daemon_wan *w = &d->wans[i];
-		struct pcc_event e = {.time_us = clock_us(CLOCK_REALTIME), .kind = PCC_EVENT_WAN};
+		struct pcc_event e = {
+			.time_us = pcc_daemon_clock_us(CLOCK_REALTIME), .kind = PCC_EVENT_WAN};
 		const char *state;
 
 		if (!w->in_force)
@@ -96,20 +50,6 @@ static void on_hook(const char *path, const char *what, void *arg)
 
 /* --- looking ------------------------------------------------------------------------------- */
 
-static void arm(sd_event_source *timer, uint64_t at_ms)
-{
-	sd_event_source_set_time(timer, at_ms * 1000);
-	sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT);
-}
-
-void pcc_daemon_look_soon(struct pcc_daemon *d, uint32_t quiet_ms)
-{
-	uint64_t now = pcc_daemon_now_ms(), due = pcc_debounce_heard(&d->debounce, now, quiet_ms);
-	uint64_t until = pcc_fight_until(&d->fight);
-
-	arm(d->look_timer, due < until ? until : due);
-}
-
 static void tell_systemd(struct pcc_daemon *d)
 {
 	uint32_t used = 0, n = 0;
@@ -124,21 +64,6 @@ static void tell_systemd(struct pcc_daemon *d)
 	else
 		sd_notifyf(0, "STATUS=%u of %u WANs in use%s", used, n,
 			d->alarm ? ", none of them fit" : "");
-}
-
-static void conf_free(struct pcc_conf **conf)
-{
-	if (*conf)
-		pcc_conf_free(*conf);
-	free(*conf);
-	*conf = NULL;
-}
-
-void pcc_daemon_take_conf(struct pcc_daemon *d, struct pcc_conf *conf)
-{
-	conf_free(&d->conf);
-	d->conf = conf;
-	pcc_hook_runner_configure(d->hooks, conf->hooks, conf->nhooks);
 }
 
 /* A file that was read is tried; the one before is kept until it stands. */
@@ -165,7 +90,7 @@ static void end_reload(struct pcc_daemon *d, bool stands)
 		pcc_daemon_tell(d, PCC_EVENT_ERROR, NULL, NULL, NULL,
 			"%s cannot be put in force; the old configuration stays", d->file);
 	}
-	conf_free(&d->before);
+	pcc_daemon_conf_free(&d->before);
 	sd_notify(0, "READY=1");
 }
 
@@ -185,7 +110,7 @@ static int on_look(sd_event_source *source, uint64_t usec, void *arg)
 		wait = RETRY_MS << (d->failures < 5 ? d->failures : 5);
 		if (++d->failures == RELOAD_TRIES && d->before)
 			end_reload(d, false);
-		arm(d->look_timer,
+		pcc_daemon_arm(d->look_timer,
 			pcc_daemon_now_ms() + (wait < RETRY_MAX_MS ? wait : RETRY_MAX_MS));
 	} else {
 		d->failures = 0;
@@ -203,7 +128,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *arg)
 	if (pcc_daemon_needs_look(d))
 		pcc_daemon_look_soon(d, PCC_URGENT_MS);
 	(void)usec;
-	arm(source, pcc_daemon_now_ms() + TICK_MS);
+	pcc_daemon_arm(source, pcc_daemon_now_ms() + TICK_MS);
 	return 0;
 }
 
@@ -240,7 +165,7 @@ static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *inf
 	(void)source;
 	(void)info;
 	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu",
-		(unsigned long long)clock_us(CLOCK_MONOTONIC));
+		(unsigned long long)pcc_daemon_clock_us(CLOCK_MONOTONIC));
 	if (!conf || pcc_conf_read(d->file, PCC_CONF_FILES, conf, NULL, &err)) {
 		free(conf);
 		pcc_daemon_tell(d, PCC_EVENT_ERROR, NULL, NULL, NULL,
@@ -288,8 +213,8 @@ static int add_signals(struct pcc_daemon *d)
 static int add_timer(struct pcc_daemon *d, sd_event_source **timer, uint64_t accuracy_us,
 	sd_event_time_handler_t fn)
 {
-	return sd_event_add_time(
-		d->loop, timer, CLOCK_MONOTONIC, clock_us(CLOCK_MONOTONIC), accuracy_us, fn, d);
+	return sd_event_add_time(d->loop, timer, CLOCK_MONOTONIC,
+		pcc_daemon_clock_us(CLOCK_MONOTONIC), accuracy_us, fn, d);
 }
 
 static int add_netlink(struct pcc_daemon *d, struct mnl_socket *sock)
@@ -344,8 +269,8 @@ static void daemon_free(struct pcc_daemon *d)
 	sd_event_unref(d->loop);
 	pcc_watch_close(&d->watch);
 	pcc_session_close(&d->s);
-	conf_free(&d->conf);
-	conf_free(&d->before);
+	pcc_daemon_conf_free(&d->conf);
+	pcc_daemon_conf_free(&d->before);
 	if (d->run_lock >= 0)
 		close(d->run_lock);
 	free(d);

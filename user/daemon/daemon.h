@@ -8,6 +8,7 @@
 #define PCC_DAEMON_H
 
 #include <systemd/sd-event.h>
+#include <time.h>
 
 #include "engine/apply.h"
 #include "config/conf.h"
@@ -106,12 +107,19 @@ struct pcc_daemon {
  */
 int pcc_daemon_run(const char *file, const char *dir, struct pcc_err *err);
 
-/* --- daemon.c ------------------------------------------------------------------------------ */
+/* --- daemon_base.c ------------------------------------------------------------------------- */
 
-uint64_t pcc_daemon_now_ms(void);
+uint64_t pcc_daemon_clock_us(clockid_t clock);
+uint64_t pcc_daemon_now_ms(void); /* of CLOCK_MONOTONIC */
+
+/* Has the timer ring once. */
+void pcc_daemon_arm(sd_event_source *timer, uint64_t at_ms);
 
 /* Has the loop look soon: quiet_ms as in pcc_debounce_heard(). */
 void pcc_daemon_look_soon(struct pcc_daemon *d, uint32_t quiet_ms);
+
+/* Releases it, and the pointer is NULL then. */
+void pcc_daemon_conf_free(struct pcc_conf **conf);
 
 /* Takes conf over as what is in force, with its hooks. */
 void pcc_daemon_take_conf(struct pcc_daemon *d, struct pcc_conf *conf);

@@ -207,6 +207,9 @@ int pcc_dp_sysctl_forget(struct pcc_dp *dp, const char *path);
 /* The next remembered path after prev ("" for the first); -ENOENT at the end. */
 int pcc_dp_sysctl_next(struct pcc_dp *dp, const char *prev, char path[96]);
 
+/* Writes one entry of a map. 0 or -errno. */
+int pcc_dp_map_set(struct pcc_dp *dp, enum pcc_map map, const void *key, const void *value);
+
 /* Records a flag of an interface that only the hooks know (PCC_IFACE_*). */
 int pcc_dp_iface_flag(struct pcc_dp *dp, uint32_t ifindex, uint8_t flag);
 /* The clsact qdisc that was ours is gone. */

@@ -17,15 +17,9 @@
 
 #include "kernel/netlink.h"
 
-/* enum bpf_attach_type; headers before Linux 6.6 lack them. */
-#define TCX_INGRESS 46
-#define TCX_EGRESS 47
-
 /* Our place among the filters of a clsact qdisc. */
 #define FILTER_PRIORITY 28771 /* "pc" */
 #define FILTER_HANDLE 1
-
-#define TCX_MAX 64 /* BPF_MPROG_MAX */
 
 static void link_path(
 	const struct pcc_dp *dp, uint32_t ifindex, enum pcc_hook_dir dir, char *buf, size_t len)
@@ -195,7 +189,8 @@ static int link_attach(struct pcc_dp *dp, uint32_t ifindex, enum pcc_hook_dir di
 	}
 	link_path(dp, ifindex, dir, path, sizeof(path));
 	unlink(path); /* of a device that had this number before */
-	fd = bpf_link_create(prog_fd, ifindex, dir == PCC_HOOK_IN ? TCX_INGRESS : TCX_EGRESS, NULL);
+	fd = bpf_link_create(
+		prog_fd, ifindex, dir == PCC_HOOK_IN ? PCC_TCX_INGRESS : PCC_TCX_EGRESS, NULL);
 	if (fd < 0)
 		return -errno;
 	if (bpf_obj_pin(fd, path))
@@ -392,28 +387,20 @@ int pcc_hook_detach(struct pcc_dp *dp, uint32_t ifindex, enum pcc_hook_dir dir)
 	return ret == -ENOENT ? 0 : ret;
 }
 
-bool pcc_hook_has_tcx(void)
-{
-	uint32_t ids[TCX_MAX], n = TCX_MAX, flags = 0;
-
-	/* 1 is the loopback of every network namespace. */
-	return !bpf_prog_query(1, TCX_INGRESS, 0, &flags, ids, &n) || errno != EINVAL;
-}
-
 /* The programs at a tcx hook in the order in which they run; their number, -1 before Linux 6.6. */
-static int tcx_programs(uint32_t ifindex, enum pcc_hook_dir dir, uint32_t ids[TCX_MAX])
+static int tcx_programs(uint32_t ifindex, enum pcc_hook_dir dir, uint32_t ids[PCC_TCX_MAX])
 {
-	uint32_t n = TCX_MAX, flags = 0;
+	uint32_t n = PCC_TCX_MAX, flags = 0;
 
-	if (bpf_prog_query(
-		    ifindex, dir == PCC_HOOK_IN ? TCX_INGRESS : TCX_EGRESS, 0, &flags, ids, &n))
+	if (bpf_prog_query(ifindex, dir == PCC_HOOK_IN ? PCC_TCX_INGRESS : PCC_TCX_EGRESS, 0,
+		    &flags, ids, &n))
 		return -1;
 	return (int)n;
 }
 
 bool pcc_hook_is_foreign(struct pcc_dp *dp, uint32_t ifindex, enum pcc_hook_dir dir)
 {
-	uint32_t ids[TCX_MAX], filter = filter_prog(ifindex, dir);
+	uint32_t ids[PCC_TCX_MAX], filter = filter_prog(ifindex, dir);
 	int n;
 
 	if (filter && prog_is_pccbpf(filter, 0) && !pcc_prog_is_ours(dp, filter))
@@ -486,7 +473,7 @@ bool pcc_hook_others(struct pcc_dp *dp, uint32_t ifindex, enum pcc_hook_dir dir,
 	enum pcc_hook_others which, char what[PCC_OTHERS_TEXT])
 {
 	struct other_filter f = {.ours = filter_find(dp, ifindex, dir) != 0};
-	uint32_t ids[TCX_MAX];
+	uint32_t ids[PCC_TCX_MAX];
 	int n = tcx_programs(ifindex, dir, ids);
 
 	if (other_program(dp, ids, n, which, what))

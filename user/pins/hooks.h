@@ -16,9 +16,10 @@ enum pcc_hook_dir { PCC_HOOK_IN = 0, PCC_HOOK_OUT = 1 };
 
 enum pcc_hook_kind { PCC_HOOK_NONE, PCC_HOOK_TCX, PCC_HOOK_CLSACT };
 
-/* Has the kernel tcx (Linux 6.6)? Where that cannot be found out: yes, so that attaching tells why.
- */
-bool pcc_hook_has_tcx(void);
+/* enum bpf_attach_type; headers before Linux 6.6 lack them. */
+#define PCC_TCX_INGRESS 46
+#define PCC_TCX_EGRESS 47
+#define PCC_TCX_MAX 64 /* BPF_MPROG_MAX */
 
 /* Is the program this instance's: of whatever build, it works on our pcc_meta? */
 bool pcc_prog_is_ours(struct pcc_dp *dp, uint32_t id);

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The pin directory: lock, open and check, load, remove. */
-#include "pins/dataplane.h"
+/* The pin directory: lock, open and check, remove. */
+#include "pins/pins.h"
 
 #include <bpf/bpf.h>
-#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <dirent.h>
 #include <errno.h>
@@ -20,31 +19,20 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/fnv.h"
-#include "pins/xdp.h"
-#include "pins/nexthop.h"
-#include "pins/own.h"
-#include "pins/hooks.h"
 #include "kernel/route.h"
-
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wshadow"
-#include "pccbpf.skel.h"
-#pragma GCC diagnostic pop
-
-#define CT_BTF "/sys/kernel/btf/nf_conntrack"
+#include "pins/hooks.h"
 
 #ifndef BPF_FS_MAGIC
 #define BPF_FS_MAGIC 0xcafe4a11
 #endif
 
-static const char *const map_names[PCC_MAP_MAX] = {
+const char *const pcc_map_names[PCC_MAP_MAX] = {
 #define X(sym, name) [PCC_MAP_##sym] = #name,
 	PCC_MAPS(X)
 #undef X
 };
 
-static const char *const prog_names[PCC_PROG_MAX] = {
+const char *const pcc_prog_names[PCC_PROG_MAX] = {
 #define X(sym, name) [PCC_PROG_##sym] = #name,
 	PCC_PROGS(X)
 #undef X
@@ -89,7 +77,7 @@ static const struct {
 };
 
 /* libbpf's messages: the last of them explains a failed load. */
-static char libbpf_says[512];
+char pcc_libbpf_says[512];
 
 __attribute__((format(printf, 2, 0))) static int keep_message(
 	enum libbpf_print_level level, const char *format, va_list args)
@@ -108,15 +96,24 @@ __attribute__((format(printf, 2, 0))) static int keep_message(
 	vsnprintf(line, sizeof(line), format, args);
 	line[strcspn(line, "\n")] = '\0';
 	if (strstr(line, "failed to load") || strstr(line, "load failed"))
-		snprintf(libbpf_says, sizeof(libbpf_says), "%s", line);
+		snprintf(pcc_libbpf_says, sizeof(pcc_libbpf_says), "%s", line);
 	return 0;
 }
 
-static bool is_disabled(const char *feature)
+bool pcc_is_disabled(const char *feature)
 {
 	const char *disable = getenv("PCCBPF_DISABLE");
 
 	return disable && strstr(disable, feature);
+}
+
+/* Since Linux 6.6. Where that cannot be found out: yes, so that attaching tells why. */
+static bool kernel_has_tcx(void)
+{
+	uint32_t ids[PCC_TCX_MAX], n = PCC_TCX_MAX, flags = 0;
+
+	/* 1 is the loopback of every network namespace. */
+	return !bpf_prog_query(1, PCC_TCX_INGRESS, 0, &flags, ids, &n) || errno != EINVAL;
 }
 
 void pcc_dp_init(struct pcc_dp *dp, const char *dir)
@@ -130,11 +127,11 @@ void pcc_dp_init(struct pcc_dp *dp, const char *dir)
 	for (int i = 0; i < PCC_PROG_MAX; i++)
 		dp->prog_fd[i] = -1;
 	dp->ncpus = libbpf_num_possible_cpus();
-	dp->no_tcx = is_disabled("tcx") || !pcc_hook_has_tcx();
-	dp->no_ct = is_disabled("conntrack");
+	dp->no_tcx = pcc_is_disabled("tcx") || !kernel_has_tcx();
+	dp->no_ct = pcc_is_disabled("conntrack");
 }
 
-static void close_fd(int *fd)
+void pcc_close_fd(int *fd)
 {
 	if (*fd >= 0)
 		close(*fd);
@@ -147,19 +144,19 @@ static void close_objects(struct pcc_dp *dp)
 		munmap(dp->meta, sizeof(*dp->meta));
 	dp->meta = NULL;
 	for (int i = 0; i < PCC_MAP_MAX; i++)
-		close_fd(&dp->map_fd[i]);
+		pcc_close_fd(&dp->map_fd[i]);
 	for (int i = 0; i < PCC_PROG_MAX; i++)
-		close_fd(&dp->prog_fd[i]);
+		pcc_close_fd(&dp->prog_fd[i]);
 }
 
 void pcc_dp_close(struct pcc_dp *dp)
 {
 	close_objects(dp);
-	close_fd(&dp->lock_fd);
+	pcc_close_fd(&dp->lock_fd);
 }
 
 /* "DIR/NAME" into buf. */
-static void pin_path(const struct pcc_dp *dp, const char *name, char *buf, size_t len)
+void pcc_pin_path(const struct pcc_dp *dp, const char *name, char *buf, size_t len)
 {
 	snprintf(buf, len, "%s/%s", dp->dir, name);
 }
@@ -180,12 +177,12 @@ static void drop_orphans(const struct pcc_dp *dp)
 	char path[320];
 
 	for (int i = 0; i < PCC_MAP_MAX; i++) {
-		pin_path(dp, map_names[i], path, sizeof(path));
+		pcc_pin_path(dp, pcc_map_names[i], path, sizeof(path));
 		if (!map_is_younger(i) && !access(path, F_OK))
 			return;
 	}
 	for (int i = 0; i < PCC_MAP_MAX; i++) {
-		pin_path(dp, map_names[i], path, sizeof(path));
+		pcc_pin_path(dp, pcc_map_names[i], path, sizeof(path));
 		if (map_is_younger(i))
 			unlink(path);
 	}
@@ -288,12 +285,12 @@ static int check_map(int fd, enum pcc_map which, struct pcc_err *err)
 	uint32_t len = sizeof(info);
 
 	if (bpf_obj_get_info_by_fd(fd, &info, &len))
-		return pcc_err_set(err, -errno, map_names[which], "is no BPF map");
+		return pcc_err_set(err, -errno, pcc_map_names[which], "is no BPF map");
 	if (info.type == map_layout[which].type && info.key_size == map_layout[which].key_size &&
 		info.value_size == map_layout[which].value_size &&
 		(!map_layout[which].entries || info.max_entries == map_layout[which].entries))
 		return 0;
-	return pcc_err_set(err, -EBADF, map_names[which],
+	return pcc_err_set(err, -EBADF, pcc_map_names[which],
 		"has type %u, key %u, value %u, where this version expects %u, %u, %u", info.type,
 		info.key_size, info.value_size, map_layout[which].type, map_layout[which].key_size,
 		map_layout[which].value_size);
@@ -309,26 +306,26 @@ static int open_maps(struct pcc_dp *dp, struct pcc_err *err)
 		struct pcc_err why = {};
 		char path[320];
 
-		pin_path(dp, map_names[i], path, sizeof(path));
+		pcc_pin_path(dp, pcc_map_names[i], path, sizeof(path));
 		dp->map_fd[i] = bpf_obj_get(path);
 		if (dp->map_fd[i] < 0 && errno == ENOENT && map_is_younger(i))
 			continue;
 		if (dp->map_fd[i] < 0 && errno == ENOENT) {
 			ret = -EBADF;
 			if (!missing)
-				missing = map_names[i];
+				missing = pcc_map_names[i];
 			continue;
 		}
 		found += !map_is_younger(i);
 		if (dp->map_fd[i] < 0)
-			bad = pcc_err_set(&why, -errno, map_names[i], "cannot be opened: %s",
+			bad = pcc_err_set(&why, -errno, pcc_map_names[i], "cannot be opened: %s",
 				strerror(errno));
 		else
 			bad = check_map(dp->map_fd[i], i, &why);
 		if (!bad)
 			continue;
 		/* The others are opened all the same: detach --force restores what it can. */
-		close_fd(&dp->map_fd[i]);
+		pcc_close_fd(&dp->map_fd[i]);
 		if (!worst && err)
 			*err = why;
 		worst = worst ? worst : bad;
@@ -347,19 +344,19 @@ static int open_progs(struct pcc_dp *dp, struct pcc_err *err)
 		uint32_t len = sizeof(info);
 		char path[320];
 
-		pin_path(dp, prog_names[i], path, sizeof(path));
+		pcc_pin_path(dp, pcc_prog_names[i], path, sizeof(path));
 		dp->prog_fd[i] = bpf_obj_get(path);
 		if (dp->prog_fd[i] < 0)
-			return pcc_err_set(err, -EBADF, prog_names[i], "%s",
+			return pcc_err_set(err, -EBADF, pcc_prog_names[i], "%s",
 				errno == ENOENT ? "is missing" : strerror(errno));
 		if (bpf_obj_get_info_by_fd(dp->prog_fd[i], &info, &len) ||
 			info.type != BPF_PROG_TYPE_SCHED_CLS)
-			return pcc_err_set(err, -EBADF, prog_names[i], "is no tc program");
+			return pcc_err_set(err, -EBADF, pcc_prog_names[i], "is no tc program");
 	}
 	return 0;
 }
 
-static int map_meta(struct pcc_dp *dp, struct pcc_err *err)
+int pcc_dp_map_meta(struct pcc_dp *dp, struct pcc_err *err)
 {
 	void *mem;
 
@@ -413,8 +410,8 @@ enum pcc_dp_state pcc_dp_open(struct pcc_dp *dp, struct pcc_err *err)
 		return PCC_DP_ABSENT;
 	/* Attach pins pcc_meta first and fills it last; detach empties it first. */
 	if (dp->map_fd[PCC_MAP_META] >= 0 &&
-		!check_map(dp->map_fd[PCC_MAP_META], PCC_MAP_META, NULL) && !map_meta(dp, &why) &&
-		!dp->meta->magic) {
+		!check_map(dp->map_fd[PCC_MAP_META], PCC_MAP_META, NULL) &&
+		!pcc_dp_map_meta(dp, &why) && !dp->meta->magic) {
 		pcc_err_set(err, -EAGAIN, dp->dir, "an attach or detach was interrupted here");
 		pcc_err_hint(err, -EAGAIN, "pccbpf detach clears it away");
 		return PCC_DP_INCOMPLETE;
@@ -438,76 +435,6 @@ enum pcc_dp_state pcc_dp_open(struct pcc_dp *dp, struct pcc_err *err)
 	return PCC_DP_DAMAGED;
 }
 
-static bool btf_has(const struct btf *btf, const char *func)
-{
-	return btf && btf__find_by_name_kind(btf, func, BTF_KIND_FUNC) > 0;
-}
-
-static bool btf_has_ct(const struct btf *btf)
-{
-	return btf_has(btf, "bpf_skb_ct_lookup") && btf_has(btf, "bpf_ct_change_timeout");
-}
-
-/* What is known of a place where they may be. */
-enum ct_place { CT_UNKNOWN, CT_NO, CT_YES };
-
-static void read_ct(enum ct_place *builtin, enum ct_place *module)
-{
-	struct btf *vmlinux = btf__load_vmlinux_btf(), *of_module;
-
-	*builtin = btf_has_ct(vmlinux) ? CT_YES : CT_NO;
-	if (vmlinux && *builtin == CT_NO && !access(CT_BTF, R_OK)) {
-		of_module = btf__load_module_btf("nf_conntrack", vmlinux);
-		*module = btf_has_ct(of_module) ? CT_YES : CT_NO;
-		btf__free(of_module);
-	}
-	btf__free(vmlinux);
-}
-
-/*
- * Has the kernel the conntrack kfuncs? They are in its own BTF, or in that of the module, which
- * comes and goes with it. The daemon asks often, and the kernel's BTF is large: it is read once,
- * and once more when the module appears.
- */
-static bool kernel_has_ct(void)
-{
-	static enum ct_place builtin, module;
-	bool loaded = !access(CT_BTF, R_OK);
-
-	if (!loaded)
-		module = CT_UNKNOWN;
-	if (builtin == CT_UNKNOWN || (builtin == CT_NO && loaded && module != CT_YES))
-		read_ct(&builtin, &module);
-	return builtin == CT_YES || module == CT_YES;
-}
-
-void pcc_dp_see_features(struct pcc_dp *dp)
-{
-	dp->no_ct = is_disabled("conntrack") || !kernel_has_ct();
-}
-
-bool pcc_dp_gained_ct(const struct pcc_dp *dp)
-{
-	return dp->meta->flags & PCC_META_NO_CT && !is_disabled("conntrack") && kernel_has_ct();
-}
-
-/*
- * Room for buckets per family: a power of two, never less than the default. So a larger map is at
- * least twice the old one, and what is copied from that lies in its lower half (dataplane.c,
- * next_base()).
- */
-static uint32_t bucket_room(const struct pcc_config *cfg)
-{
-	uint32_t sum = 0, need, room = PCC_DEF_BUCKETS;
-
-	for (uint32_t i = 0; i < cfg->nwans; i++)
-		sum += cfg->wans[i].weight;
-	need = cfg->scheme == PCC_SCHEME_MODULO ? sum : cfg->buckets;
-	while (room < need)
-		room *= 2;
-	return room;
-}
-
 uint32_t pcc_dp_map_entries(int fd)
 {
 	struct bpf_map_info info = {};
@@ -516,247 +443,15 @@ uint32_t pcc_dp_map_entries(int fd)
 	return bpf_obj_get_info_by_fd(fd, &info, &len) ? 0 : info.max_entries;
 }
 
-/* Uses the pinned maps again where they fit what cfg wants. */
-static int reuse_maps(struct pcc_dp *dp, struct pccbpf_bpf *skel, bool reuse[PCC_MAP_MAX])
-{
-	for (int i = 0; i < PCC_MAP_MAX; i++) {
-		struct bpf_map *map = bpf_object__find_map_by_name(skel->obj, map_names[i]);
-
-		if (!map)
-			return -ENOENT;
-		reuse[i] = dp->map_fd[i] >= 0 &&
-			   pcc_dp_map_entries(dp->map_fd[i]) == bpf_map__max_entries(map);
-		if (reuse[i] && bpf_map__reuse_fd(map, dp->map_fd[i]))
-			return -errno;
-	}
-	return 0;
-}
-
 int pcc_dp_reuse_maps(const struct pcc_dp *dp, struct bpf_object *obj)
 {
 	for (int i = 0; i < PCC_MAP_MAX; i++) {
-		struct bpf_map *map = bpf_object__find_map_by_name(obj, map_names[i]);
+		struct bpf_map *map = bpf_object__find_map_by_name(obj, pcc_map_names[i]);
 
 		if (map && bpf_map__reuse_fd(map, dp->map_fd[i]))
 			return -errno;
 	}
 	return 0;
-}
-
-static int pin_as(const struct pcc_dp *dp, int fd, const char *name)
-{
-	char path[320], fresh[340];
-
-	pin_path(dp, name, path, sizeof(path));
-	snprintf(fresh, sizeof(fresh), "%s_new", path);
-	unlink(fresh);
-	if (bpf_obj_pin(fd, fresh))
-		return -errno;
-	if (rename(fresh, path)) {
-		int ret = -errno;
-
-		unlink(fresh);
-		return ret;
-	}
-	return 0;
-}
-
-/* The bucket tables in force go on at their old place until the next switch. */
-static void copy_buckets(int from, int to)
-{
-	uint32_t n = pcc_dp_map_entries(from), value;
-
-	for (uint32_t i = 0; i < n; i++)
-		if (!bpf_map_lookup_elem(from, &i, &value) && value)
-			bpf_map_update_elem(to, &i, &value, BPF_ANY);
-}
-
-struct copy_conns {
-	int fd;
-};
-
-static int copy_conn(const struct pcc_tuple *key, const struct pcc_conn *conn, void *arg)
-{
-	struct copy_conns *to = arg;
-
-	bpf_map_update_elem(to->fd, key, conn, BPF_NOEXIST);
-	return 0;
-}
-
-/* Pins what was loaded and takes the descriptors over. */
-static int pin_loaded(struct pcc_dp *dp, struct pccbpf_bpf *skel, const bool reuse[PCC_MAP_MAX])
-{
-	for (int i = 0; i < PCC_MAP_MAX; i++) {
-		struct bpf_map *map = bpf_object__find_map_by_name(skel->obj, map_names[i]);
-		int fd, ret;
-
-		if (reuse[i])
-			continue;
-		fd = fcntl(bpf_map__fd(map), F_DUPFD_CLOEXEC, 3);
-		if (fd < 0)
-			return -errno;
-		if (i == PCC_MAP_CONNS && dp->map_fd[i] >= 0) {
-			struct copy_conns to = {.fd = fd};
-
-			pcc_dp_conns(dp, copy_conn, &to, NULL);
-		}
-		if (i == PCC_MAP_BUCKETS && dp->map_fd[i] >= 0)
-			copy_buckets(dp->map_fd[i], fd);
-		close_fd(&dp->map_fd[i]);
-		dp->map_fd[i] = fd;
-		ret = pin_as(dp, fd, map_names[i]);
-		if (!ret && i == PCC_MAP_META) {
-			ret = map_meta(dp, NULL);
-			if (!ret && dp->dir_made)
-				dp->meta->flags |= PCC_META_DIR_MADE;
-		}
-		if (ret)
-			return ret;
-	}
-	for (int i = 0; i < PCC_PROG_MAX; i++) {
-		struct bpf_program *prog =
-			bpf_object__find_program_by_name(skel->obj, prog_names[i]);
-		int fd = prog ? fcntl(bpf_program__fd(prog), F_DUPFD_CLOEXEC, 3) : -1, ret;
-
-		if (fd < 0)
-			return -ENOENT;
-		close_fd(&dp->prog_fd[i]);
-		dp->prog_fd[i] = fd;
-		ret = pin_as(dp, fd, prog_names[i]);
-		if (ret)
-			return ret;
-	}
-	return 0;
-}
-
-static int load_error(int ret, struct pcc_err *err)
-{
-	pcc_err_set(err, ret, "data plane", "the kernel refused it: %s",
-		libbpf_says[0] ? libbpf_says : strerror(-ret));
-	if (ret == -EPERM)
-		return pcc_err_hint(err, ret, "root with CAP_BPF and CAP_NET_ADMIN is needed");
-	return pcc_err_hint(err, ret, "Linux 6.1 or later is needed; PCCBPF_DEBUG=1 shows the log");
-}
-
-/* Over all BPF objects: changes with every build that changes a program. */
-static uint64_t object_hash(void)
-{
-	uint64_t hash = PCC_FNV1A_BASIS;
-	const void *data;
-	size_t len;
-
-	data = pccbpf_bpf__elf_bytes(&len);
-	hash = pcc_fnv1a(hash, data, len);
-	hash = pcc_xdp_objects_hash(hash);
-	hash = pcc_nexthop_object_hash(hash);
-	return pcc_own_object_hash(hash);
-}
-
-static uint32_t map_id(int fd)
-{
-	struct bpf_map_info info = {};
-	uint32_t len = sizeof(info);
-
-	return bpf_obj_get_info_by_fd(fd, &info, &len) ? 0 : info.id;
-}
-
-/*
- * Do the pinned programs work on the pinned maps? Not if the command that exchanged them was killed
- * half-way: the programs in use then have the old ones.
- */
-static bool programs_use_pins(const struct pcc_dp *dp)
-{
-	/* The last one is looked into by pcc_lan_in only. */
-	static const enum pcc_map used[] = {PCC_MAP_META, PCC_MAP_CONNS, PCC_MAP_FLOWS,
-		PCC_MAP_STATS, PCC_MAP_WANS, PCC_MAP_IFACES, PCC_MAP_BUCKETS};
-	static const enum pcc_prog progs[] = {PCC_PROG_LAN_IN, PCC_PROG_LAN_OUT};
-
-	for (size_t p = 0; p < sizeof(progs) / sizeof(progs[0]); p++) {
-		uint32_t ids[64] = {0}, len = sizeof(struct bpf_prog_info);
-		struct bpf_prog_info info = {.nr_map_ids = 64, .map_ids = (uintptr_t)ids};
-
-		if (bpf_obj_get_info_by_fd(dp->prog_fd[progs[p]], &info, &len))
-			return false;
-		for (size_t m = 0; m < sizeof(used) / sizeof(used[0]) - p; m++) {
-			uint32_t id = map_id(dp->map_fd[used[m]]), i = 0;
-
-			while (i < info.nr_map_ids && i < 64 && ids[i] != id)
-				i++;
-			if (i == info.nr_map_ids || i == 64)
-				return false;
-		}
-	}
-	return true;
-}
-
-bool pcc_dp_wants_load(struct pcc_dp *dp, const struct pcc_config *cfg)
-{
-	return dp->meta->object_hash != object_hash() || !programs_use_pins(dp) ||
-	       dp->map_fd[PCC_MAP_WIRE_IN] < 0 || dp->map_fd[PCC_MAP_WIRE_OUT] < 0 ||
-	       pcc_dp_map_entries(dp->map_fd[PCC_MAP_CONNS]) != cfg->max_conns ||
-	       pcc_dp_map_entries(dp->map_fd[PCC_MAP_STATS]) < 2 * bucket_room(cfg) ||
-	       dp->no_ct != !!(dp->meta->flags & PCC_META_NO_CT);
-}
-
-void pcc_dp_finish(struct pcc_dp *dp)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	pcc_netns_cookie((uint64_t *)&dp->meta->netns_cookie);
-	dp->meta->attached_ns = (uint64_t)now.tv_sec * 1000000000ull + now.tv_nsec;
-	__atomic_store_n(&dp->meta->magic, PCC_MAGIC, __ATOMIC_RELEASE);
-}
-
-static void size_maps(
-	struct pccbpf_bpf *skel, const struct pcc_dp *dp, const struct pcc_config *cfg)
-{
-	uint32_t room = bucket_room(cfg), have = 0;
-
-	/* Room that is there stays, so that the counters do. */
-	if (dp->map_fd[PCC_MAP_STATS] >= 0)
-		have = pcc_dp_map_entries(dp->map_fd[PCC_MAP_STATS]) / PCC_FAMILIES;
-	if (have > room)
-		room = have;
-	bpf_map__set_max_entries(skel->maps.pcc_conns, cfg->max_conns);
-	bpf_map__set_max_entries(skel->maps.pcc_flows, 2 * cfg->max_conns);
-	bpf_map__set_max_entries(skel->maps.pcc_buckets, 4 * room);
-	bpf_map__set_max_entries(skel->maps.pcc_stats, 2 * room);
-}
-
-int pcc_dp_load(struct pcc_dp *dp, const struct pcc_config *cfg, struct pcc_err *err)
-{
-	bool reuse[PCC_MAP_MAX] = {};
-	struct pccbpf_bpf *skel;
-	int ret;
-
-	if (access("/sys/kernel/btf/vmlinux", R_OK)) {
-		pcc_err_set(err, -ENOTSUP, "kernel", "/sys/kernel/btf/vmlinux is missing");
-		return pcc_err_hint(err, -ENOTSUP,
-			"boot a kernel built with CONFIG_DEBUG_INFO_BTF=y, as Debian's are");
-	}
-	libbpf_says[0] = '\0';
-	skel = pccbpf_bpf__open();
-	if (!skel)
-		return load_error(-errno, err);
-	size_maps(skel, dp, cfg);
-	skel->rodata->pcc_have_ct = !dp->no_ct;
-	ret = reuse_maps(dp, skel, reuse);
-	if (!ret)
-		ret = pccbpf_bpf__load(skel);
-	if (ret) {
-		load_error(ret, err);
-		goto out;
-	}
-	ret = pin_loaded(dp, skel, reuse);
-	if (ret)
-		pcc_err_set(err, ret, "pin directory", "'%s': %s", dp->dir, strerror(-ret));
-	else
-		dp->meta->object_hash = object_hash();
-	dp->loaded = !ret;
-out:
-	pccbpf_bpf__destroy(skel);
-	return ret;
 }
 
 /* Is a name in the pin directory one of ours? Links are link_in_<ifindex>, link_out_<ifindex> and
@@ -771,10 +466,10 @@ static bool is_our_pin(const char *name)
 		!strcmp(name, PCC_CONFIRM_PIN) || !strncmp(name, "link_connect", 12))
 		return true;
 	for (int i = 0; i < PCC_MAP_MAX; i++)
-		if (strlen(map_names[i]) == len && !strncmp(name, map_names[i], len))
+		if (strlen(pcc_map_names[i]) == len && !strncmp(name, pcc_map_names[i], len))
 			return true;
 	for (int i = 0; i < PCC_PROG_MAX; i++)
-		if (strlen(prog_names[i]) == len && !strncmp(name, prog_names[i], len))
+		if (strlen(pcc_prog_names[i]) == len && !strncmp(name, pcc_prog_names[i], len))
 			return true;
 	return !strncmp(name, "link_in_", 8) || !strncmp(name, "link_out_", 9) ||
 	       !strncmp(name, "link_neigh", 10);
@@ -790,14 +485,15 @@ void pcc_dp_remove(struct pcc_dp *dp)
 	dir = opendir(dp->dir);
 	while (dir && (entry = readdir(dir))) {
 		/* pcc_meta goes last: as long as it is there, detach knows what to do. */
-		if (!is_our_pin(entry->d_name) || !strcmp(entry->d_name, map_names[PCC_MAP_META]))
+		if (!is_our_pin(entry->d_name) ||
+			!strcmp(entry->d_name, pcc_map_names[PCC_MAP_META]))
 			continue;
 		snprintf(path, sizeof(path), "%s/%s", dp->dir, entry->d_name);
 		unlink(path);
 	}
 	if (dir)
 		closedir(dir);
-	pin_path(dp, map_names[PCC_MAP_META], path, sizeof(path));
+	pcc_pin_path(dp, pcc_map_names[PCC_MAP_META], path, sizeof(path));
 	unlink(path);
 	if (made || dp->any_instance)
 		rmdir(dp->dir); /* fails where somebody else has put something there */

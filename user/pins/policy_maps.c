@@ -1,23 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The policies' maps. Everything is written to the half that is not active. */
+/* The rules and groups in the maps. Everything is written to the half that is not active. */
 #include "pins/policy_maps.h"
 
 #include <bpf/bpf.h>
 #include <errno.h>
-#include <linux/membarrier.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "model/buckets.h"
 
-static uint32_t active_half(const struct pcc_dp *dp)
+uint32_t pcc_policy_half(const struct pcc_dp *dp)
 {
 	return dp->meta->active_half & 1;
 }
 
-static int head_get(struct pcc_dp *dp, uint32_t half, struct pcc_policy_head *head)
+int pcc_policy_head_get(struct pcc_dp *dp, uint32_t half, struct pcc_policy_head *head)
 {
 	if (bpf_map_lookup_elem(dp->map_fd[PCC_MAP_POLICY_HEAD], &half, head))
 		return -errno;
@@ -48,7 +45,7 @@ static int array_put(
 static int read_active(
 	struct pcc_dp *dp, const struct pcc_policy_head *head, struct pcc_policies *out)
 {
-	uint32_t first = active_half(dp) * PCC_POLICY_SLOTS, key;
+	uint32_t first = pcc_policy_half(dp) * PCC_POLICY_SLOTS, key;
 	int ret = pcc_policies_alloc(out);
 
 	for (uint32_t i = 0; !ret && i < head->npolicies; i++) {
@@ -56,7 +53,7 @@ static int read_active(
 		if (bpf_map_lookup_elem(dp->map_fd[PCC_MAP_POLICIES], &key, &out->rules[i]))
 			ret = -errno;
 	}
-	first = active_half(dp) * PCC_MAX_GROUPS;
+	first = pcc_policy_half(dp) * PCC_MAX_GROUPS;
 	for (uint32_t i = 0; !ret && i < head->ngroups; i++) {
 		key = first + i;
 		if (bpf_map_lookup_elem(dp->map_fd[PCC_MAP_GROUPS], &key, &out->groups[i]))
@@ -178,7 +175,7 @@ int pcc_policy_write(struct pcc_dp *dp, const struct pcc_config *cfg, uint32_t h
 	struct pcc_policies active = {};
 	struct pcc_policies next = {};
 	struct pcc_policy_head head;
-	int ret = head_get(dp, active_half(dp), &head);
+	int ret = pcc_policy_head_get(dp, pcc_policy_half(dp), &head);
 
 	if (!ret && (head.npolicies || head.ngroups || dp->policies))
 		ret = read_active(dp, &head, &active);
@@ -212,76 +209,19 @@ out:
 	return ret;
 }
 
-/* ---------------------------------------------------------------- sets */
-
-static void sets_clear(struct pcc_dp *dp, uint32_t set_half)
-{
-	int fd = dp->map_fd[PCC_MAP_SETS];
-	struct pcc_set_key key, next, *prev = NULL;
-	bool more = !bpf_map_get_next_key(fd, NULL, &next);
-
-	/* The next key is asked for before one goes: without it the walk would begin anew. */
-	while (more) {
-		key = next;
-		prev = &key;
-		more = !bpf_map_get_next_key(fd, prev, &next);
-		if (key.half == set_half)
-			bpf_map_delete_elem(fd, &key);
-	}
-}
-
-static int sets_put(struct pcc_dp *dp, const struct pcc_policies *p, uint32_t set_half)
-{
-	for (size_t i = 0; i < p->nsets; i++) {
-		struct pcc_set_key key = {.prefixlen = 32 + p->sets[i].len, .half = set_half};
-
-		memcpy(key.addr, p->sets[i].addr.a, sizeof(key.addr));
-		if (bpf_map_update_elem(dp->map_fd[PCC_MAP_SETS], &key, &p->sets[i].sets, BPF_ANY))
-			return -errno;
-	}
-	return 0;
-}
-
-int pcc_policy_commit(struct pcc_dp *dp, const struct pcc_config *cfg, const struct pcc_policies *p,
-	struct pcc_err *err)
-{
-	struct pcc_policy_head head;
-	int ret = head_get(dp, active_half(dp), &head);
-
-	if (ret)
-		return pcc_err_set(err, ret, "pcc_policy_head", "holds impossible values");
-	if (head.hash == pcc_policies_hash(p) && head.npolicies == p->nrules)
-		return 0;
-	sets_clear(dp, !head.set_half); /* what a command that was killed has left */
-	ret = sets_put(dp, p, !head.set_half);
-	if (!ret) {
-		dp->policies = p;
-		ret = pcc_dp_commit_tables(dp, cfg);
-		dp->policies = NULL;
-	}
-	/* Programs that began before the switch look into the old sets: wait until they have ended.
-	 */
-	if (!ret)
-		syscall(__NR_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
-	sets_clear(dp, ret ? !head.set_half : head.set_half);
-	if (!ret)
-		return 0;
-	return pcc_err_set(err, ret, "policies", "cannot be written: %s", strerror(-ret));
-}
-
 /* ---------------------------------------------------------------- what is in force */
 
 uint32_t pcc_policy_count(struct pcc_dp *dp)
 {
 	struct pcc_policy_head head;
 
-	return head_get(dp, active_half(dp), &head) ? 0 : head.npolicies;
+	return pcc_policy_head_get(dp, pcc_policy_half(dp), &head) ? 0 : head.npolicies;
 }
 
 int pcc_policy_stats(
 	struct pcc_dp *dp, uint32_t place, struct pcc_policy *rule, struct pcc_policy_hit *hit)
 {
-	uint32_t key = active_half(dp) * PCC_POLICY_SLOTS + place;
+	uint32_t key = pcc_policy_half(dp) * PCC_POLICY_SLOTS + place;
 
 	if (bpf_map_lookup_elem(dp->map_fd[PCC_MAP_POLICIES], &key, rule))
 		return -errno;

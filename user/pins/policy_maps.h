@@ -20,6 +20,10 @@ int pcc_policy_commit(struct pcc_dp *dp, const struct pcc_config *cfg, const str
  */
 int pcc_policy_write(struct pcc_dp *dp, const struct pcc_config *cfg, uint32_t half);
 
+/* The half that is active, and its head or the other's, checked. 0, -EBADF or another errno. */
+uint32_t pcc_policy_half(const struct pcc_dp *dp);
+int pcc_policy_head_get(struct pcc_dp *dp, uint32_t half, struct pcc_policy_head *head);
+
 /* Number of rules in force; place 0 is the first. */
 uint32_t pcc_policy_count(struct pcc_dp *dp);
 

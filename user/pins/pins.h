@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the pin directory and the loading of programs have in common; for load.c only. */
+#ifndef PCC_PINS_H
+#define PCC_PINS_H
+
+#include "pins/dataplane.h"
+
+/* Names of the pins. */
+extern const char *const pcc_map_names[PCC_MAP_MAX];
+extern const char *const pcc_prog_names[PCC_PROG_MAX];
+
+/* libbpf's messages: the last of them explains a failed load. */
+extern char pcc_libbpf_says[512];
+
+/* Does PCCBPF_DISABLE name the feature? */
+bool pcc_is_disabled(const char *feature);
+
+/* "DIR/NAME" into buf. */
+void pcc_pin_path(const struct pcc_dp *dp, const char *name, char *buf, size_t len);
+
+/* Closes it unless it is -1, which it is then. */
+void pcc_close_fd(int *fd);
+
+/* Maps pcc_meta into memory, as dp->meta. 0 or -errno with err filled. */
+int pcc_dp_map_meta(struct pcc_dp *dp, struct pcc_err *err);
+
+#endif
