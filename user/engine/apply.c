@@ -13,6 +13,7 @@
 #include "kernel/flowtable.h"
 #include "pins/nexthop.h"
 #include "engine/observe.h"
+#include "engine/plan_print.h"
 #include "pins/offload.h"
 #include "pins/own.h"
 #include "pins/xdp.h"

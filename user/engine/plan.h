@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The plan: what has to be done so that the router does what a configuration says, given what is
- * there. Pure: computed from plain data, printed by --dry-run, carried out by apply.c. A
- * configuration that is in force already has an empty plan.
+ * there. Pure: computed from plain data, printed by plan_print.c for --dry-run, carried out by
+ * apply.c. A configuration that is in force already has an empty plan.
  */
 #ifndef PCC_PLAN_H
 #define PCC_PLAN_H
-
-#include <stdio.h>
 
 #include "pins/dataplane.h"
 #include "pins/hooks.h"
@@ -128,9 +126,6 @@ void pcc_plan_nat(const struct pcc_config *cfg, const struct pcc_config *old, bo
  */
 int pcc_plan_make(struct pcc_plan *plan, const struct pcc_config *cfg, const struct pcc_config *old,
 	const struct pcc_observed *now);
-
-/* Prints the plan, one line an action, in the words of ip, sysctl, tc and nft. */
-void pcc_plan_print(const struct pcc_plan *plan, FILE *out);
 
 void pcc_plan_free(struct pcc_plan *plan);
 void pcc_observed_free(struct pcc_observed *now);
