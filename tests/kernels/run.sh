@@ -176,6 +176,7 @@ write_docs() {
 	local kernel
 	SHORT=''
 	mapfile -t CASES < <(cases)
+	mapfile -t KERNELS < <("$HERE/fetch.sh")
 	{
 		sed '/<!-- tables begin -->/q' "$DOCS"
 		printf '\n'

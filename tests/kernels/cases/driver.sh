@@ -4,6 +4,7 @@
 # A real driver: virtio-net with two queues and two processors, with all of its offloads. auto takes XDP there and says why
 # where it does not; XDP, tc and both mixed carry a download whole, and every packet is counted once, on whatever queue.
 #
+# short: no
 # guest: --cpus 2 --nic virtio-net-pci,mq=on,vectors=6 --nic virtio-net-pci,mq=on,vectors=6 --nic virtio-net-pci,mq=on,vectors=6 --nic virtio-net-pci,ctrl_guest_offloads=off
 
 # shellcheck source=tests/lib.sh

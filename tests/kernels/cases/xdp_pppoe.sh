@@ -4,6 +4,7 @@
 # PPPoE in XDP: two sessions on real cards, one of them in a VLAN. XDP runs on the cards, takes the headers of data frames off
 # and puts them on; what keeps the sessions up goes to pppd; a session that is dialled again is followed.
 #
+# short: no
 # guest: --cpus 2 --nic virtio-net-pci,mq=on,vectors=6 --nic virtio-net-pci,mq=on,vectors=6 --nic virtio-net-pci,mq=on,vectors=6
 
 # shellcheck source=tests/lib.sh

@@ -4,6 +4,7 @@
 # VLANs in XDP: LAN and WANs are VLANs of real cards, one of them in another VLAN. XDP runs on the cards, takes tags off and
 # puts them on; every packet is counted once, downloads are whole, and where a card hides the tags it stays in tc.
 #
+# short: no
 # guest: --cpus 2 --nic virtio-net-pci,mq=on,vectors=6 --nic virtio-net-pci,mq=on,vectors=6 --nic virtio-net-pci,mq=on,vectors=6 --nic vmxnet3
 
 # shellcheck source=tests/lib.sh
