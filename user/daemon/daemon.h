@@ -109,9 +109,6 @@ int pcc_daemon_run(const char *file, const char *dir, struct pcc_err *err);
 
 /* --- daemon_base.c ------------------------------------------------------------------------- */
 
-uint64_t pcc_daemon_clock_us(clockid_t clock);
-uint64_t pcc_daemon_now_ms(void); /* of CLOCK_MONOTONIC */
-
 /* Has the timer ring once. */
 void pcc_daemon_arm(sd_event_source *timer, uint64_t at_ms);
 

@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/array.h"
+#include "base/clock.h"
 #include "engine/conf_apply.h"
 #include "kernel/conntrack.h"
 #include "daemon/daemon.h"
@@ -198,7 +200,7 @@ static void tell_what(struct pcc_daemon *d)
 	char text[160] = "";
 	size_t used = 0;
 
-	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+	for (size_t i = 0; i < COUNT(parts); i++)
 		if (parts[i].n)
 			used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%u %s",
 				used ? ", " : "", parts[i].n, parts[i].what);
@@ -248,7 +250,7 @@ static void done(struct pcc_daemon *d)
 		pcc_daemon_tell(d, PCC_EVENT_RELOAD, NULL, NULL, NULL, "%s is in force", d->file);
 	else if (did_network(&d->did))
 		tell_what(d);
-	pcc_fight_note(&d->fight, pcc_daemon_now_ms(), did_network(&d->did) && !d->did.maps);
+	pcc_fight_note(&d->fight, pcc_now_ms(), did_network(&d->did) && !d->did.maps);
 	pcc_hook_pins(&d->s.dp, drop_stale, NULL);
 	pcc_daemon_wans_tell(d);
 	if (pcc_daemon_wans_missed(d))
@@ -355,7 +357,7 @@ int pcc_daemon_look(struct pcc_daemon *d)
 
 void pcc_daemon_repair_nat(struct pcc_daemon *d)
 {
-	uint64_t now = pcc_daemon_now_ms();
+	uint64_t now = pcc_now_ms();
 	struct pcc_nat_cfg nat;
 	bool changed = false;
 
@@ -388,7 +390,7 @@ static bool hooks_there(struct pcc_daemon *d, uint32_t ifindex, bool both)
  */
 static bool gains_something(struct pcc_daemon *d)
 {
-	uint64_t now = pcc_daemon_now_ms();
+	uint64_t now = pcc_now_ms();
 
 	if (!(d->s.dp.meta->flags & PCC_META_NO_CT))
 		return false;

@@ -5,15 +5,14 @@
 #include <linux/rtnetlink.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/address.h"
+#include "base/clock.h"
 #include "daemon/daemon.h"
 #include "kernel/gateway.h"
 #include "daemon/run.h"
 
 #define INHERIT_MS 3000u /* the health finds out within this time */
-
-static const int families[PCC_FAMILIES] = {AF_INET, AF_INET6};
 
 struct pcc_daemon_wan *pcc_daemon_wan(struct pcc_daemon *d, const char *name)
 {
@@ -71,7 +70,7 @@ void pcc_daemon_wans_update(struct pcc_daemon *d, const struct pcc_config *cfg)
 		if (!w) {
 			w = wan_new(d, cfg->wans[i].name);
 			if (w && cfg->wans[i].by_daemon && !cfg->wans[i].standby)
-				w->inherit_until_ms = pcc_daemon_now_ms() + INHERIT_MS;
+				w->inherit_until_ms = pcc_now_ms() + INHERIT_MS;
 		}
 		if (!w)
 			continue;
@@ -110,7 +109,7 @@ static void drop_addressless(struct pcc_wan_cfg *wan, const struct pcc_observed 
 {
 	for (int f = 0; f < PCC_FAMILIES; f++)
 		if (wan->gw[f].source == PCC_GW_FOUND && !wan->waits[f] &&
-			!has_address(now, wan->ifindex, families[f]))
+			!has_address(now, wan->ifindex, pcc_af[f]))
 			wan->gw[f].source = PCC_GW_NONE;
 }
 
@@ -137,9 +136,9 @@ static bool wait_for_addresses(struct pcc_daemon_wan *w, struct pcc_wan_cfg *wan
 
 	for (int f = 0; f < PCC_FAMILIES; f++) {
 		bool missing = can && pcc_wan_serves(wan, f) &&
-			       !has_address(now, link->ifindex, families[f]);
+			       !has_address(now, link->ifindex, pcc_af[f]);
 
-		wan->waits[f] = pcc_grace_holds(&w->grace[f], missing, used, pcc_daemon_now_ms());
+		wan->waits[f] = pcc_grace_holds(&w->grace[f], missing, used, pcc_now_ms());
 	}
 	return wan->waits[PCC_V4] || wan->waits[PCC_V6];
 }

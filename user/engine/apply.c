@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "kernel/conntrack.h"
 #include "engine/fastpath.h"
 #include "kernel/flowtable.h"
@@ -152,7 +153,7 @@ static int release_one(const struct pcc_tuple *key, const struct pcc_conn *conn,
 static int do_release(struct work *w, const struct pcc_op *op, struct pcc_err *err)
 {
 	struct release r = {
-		.wan_id = op->wan_id, .unmarked = !w->s->dp.no_ct, .now_ns = pcc_dp_now_ns()};
+		.wan_id = op->wan_id, .unmarked = !w->s->dp.no_ct, .now_ns = pcc_now_ns()};
 	uint32_t mask = w->s->dp.meta->mark_mask;
 	int ret;
 

@@ -11,6 +11,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "base/address.h"
 #include "kernel/conntrack.h"
 #include "kernel/gateway.h"
 #include "pins/nexthop.h"
@@ -21,8 +22,6 @@
 
 #define PROBE_MS 1000
 #define DEFAULT_MAX_CONNS 262144u
-
-static const int families[PCC_FAMILIES] = {AF_INET, AF_INET6};
 
 bool pcc_has_v6(void)
 {
@@ -116,7 +115,7 @@ static int settle_lan(const struct pcc_config *old, struct pcc_lan_cfg *lan,
 static void gateway_text(
 	const struct pcc_gateway *gw, enum pcc_family f, char buf[INET6_ADDRSTRLEN])
 {
-	if (!inet_ntop(families[f], &gw->addr, buf, INET6_ADDRSTRLEN))
+	if (!inet_ntop(pcc_af[f], &gw->addr, buf, INET6_ADDRSTRLEN))
 		buf[0] = '\0';
 }
 
@@ -135,7 +134,7 @@ static int check_given(const struct pcc_wan_cfg *wan, enum pcc_family f,
 		const uint8_t *gw = (const uint8_t *)&wan->gw[f].addr;
 		unsigned int whole = a->prefixlen / 8, rest = a->prefixlen % 8;
 
-		if (a->family != families[f])
+		if (a->family != pcc_af[f])
 			continue;
 		if (!memcmp(a->addr.bytes, gw, len)) {
 			pcc_err_set(err, -EINVAL, wan->name,
@@ -165,7 +164,7 @@ static int settle_gateway(struct pcc_session *s, const struct pcc_link *link,
 	if (wan->gw[f].source != PCC_GW_AUTO)
 		return 0;
 	wan->gw[f].source = PCC_GW_NONE;
-	ret = pcc_gateway_find(&s->nl, link, families[f], "", &found, err);
+	ret = pcc_gateway_find(&s->nl, link, pcc_af[f], "", &found, err);
 	if (!ret || ret == -ENOENT)
 		wan->gw[f] = found;
 	/* A default route that went away with its link does not make us forget the gateway. */
@@ -496,8 +495,8 @@ static void warn_gateway(struct pcc_session *s, const struct pcc_wan_cfg *wan, e
 		return;
 	if (was && !memcmp(&was->gw[f].addr, &wan->gw[f].addr, f == PCC_V4 ? 4 : 16))
 		return;
-	if (pcc_neigh_probe(&s->nl, wan->ifindex, families[f],
-		    (const union pcc_ip *)&wan->gw[f].addr, PROBE_MS) != -EHOSTUNREACH)
+	if (pcc_neigh_probe(&s->nl, wan->ifindex, pcc_af[f], (const union pcc_ip *)&wan->gw[f].addr,
+		    PROBE_MS) != -EHOSTUNREACH)
 		return;
 	gateway_text(&wan->gw[f], f, text);
 	pcc_err_set(&w, 0, wan->name, "the gateway %s does not answer", text);
@@ -595,9 +594,9 @@ int pcc_observe_network(struct pcc_session *s, const struct pcc_config *cfg,
 	if (!ret)
 		ret = pcc_ifaddr_dump(&s->nl, AF_UNSPEC, 0, &now->addrs, err);
 	for (int f = 0; !ret && f < (now->has_v6 ? 2 : 1); f++) {
-		ret = observe_routes(s, cfg, families[f], now, err);
+		ret = observe_routes(s, cfg, pcc_af[f], now, err);
 		if (!ret)
-			ret = observe_rules(s, cfg, families[f], now, err);
+			ret = observe_rules(s, cfg, pcc_af[f], now, err);
 	}
 	return ret;
 }
@@ -830,7 +829,7 @@ int pcc_observe_locals(struct pcc_session *s, const struct pcc_config *cfg,
 	for (int f = 0; !ret && f < (now->has_v6 ? 2 : 1); f++) {
 		struct pcc_dp_local *grown;
 
-		ret = pcc_route_dump(&s->nl, families[f], RT_TABLE_LOCAL, &list, err);
+		ret = pcc_route_dump(&s->nl, pcc_af[f], RT_TABLE_LOCAL, &list, err);
 		if (ret)
 			break;
 		grown = reallocarray(*locals, *n + list.n + 1, sizeof(*grown));
@@ -848,14 +847,12 @@ int pcc_observe_locals(struct pcc_session *s, const struct pcc_config *cfg,
 					r->type != RTN_ANYCAST))
 				continue;
 			memset(to, 0, sizeof(*to));
-			if (f == PCC_V4) {
-				to->addr.a[2] = htonl(0xffff);
-				to->addr.a[3] = r->dst.v4.s_addr;
-			} else {
+			if (f == PCC_V4)
+				pcc_addr_map_v4(to->addr.a, r->dst.v4.s_addr);
+			else
 				memcpy(to->addr.a, &r->dst.v6, 16);
-			}
 			to->wan_id = r->type == RTN_LOCAL
-					     ? wan_of_address(cfg, now, families[f], &r->dst)
+					     ? wan_of_address(cfg, now, pcc_af[f], &r->dst)
 					     : 0;
 			if (*n < 4096)
 				(*n)++;

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include "base/array.h"
 #include "engine/plan.h"
+#include "base/address.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -14,8 +16,6 @@
 #define RULE_MARK(cfg, id) ((cfg)->rule_pref + (id))
 #define RULE_PROBE(cfg) ((cfg)->rule_pref + 99)
 #define RULE_FROM(cfg, id) ((cfg)->rule_pref + 100 + (id))
-
-static const int families[PCC_FAMILIES] = {AF_INET, AF_INET6};
 
 static struct pcc_op *op_new(struct pcc_plan *plan, enum pcc_op_kind kind)
 {
@@ -132,19 +132,18 @@ static void add_accept_locals(const struct pcc_config *cfg, struct pcc_sysctl_no
 	}
 }
 
-#define N(array) (sizeof(array) / sizeof((array)[0]))
-
 int pcc_plan_sysctls(
 	const struct pcc_config *cfg, bool has_v6, struct pcc_sysctl_now **list, size_t *n)
 {
-	struct pcc_sysctl_now *v = calloc(
-		N(global_sysctls) + cfg->nwans * (N(wan_sysctls) + 1) + cfg->nlans, sizeof(*v));
+	struct pcc_sysctl_now *v =
+		calloc(COUNT(global_sysctls) + cfg->nwans * (COUNT(wan_sysctls) + 1) + cfg->nlans,
+			sizeof(*v));
 
 	*list = v;
 	*n = 0;
 	if (!v)
 		return -ENOMEM;
-	for (size_t i = 0; i < N(global_sysctls); i++) {
+	for (size_t i = 0; i < COUNT(global_sysctls); i++) {
 		if ((!has_v6 && strstr(global_sysctls[i].path, "ipv6")) ||
 			(global_sysctls[i].fastpath && cfg->fastpath == PCC_FP_OFF))
 			continue;
@@ -152,7 +151,7 @@ int pcc_plan_sysctls(
 		snprintf(v[(*n)++].value, sizeof(v->value), "%s", global_sysctls[i].value);
 	}
 	for (uint32_t w = 0; w < cfg->nwans; w++) {
-		for (size_t i = 0; i < N(wan_sysctls); i++) {
+		for (size_t i = 0; i < COUNT(wan_sysctls); i++) {
 			if (!has_v6 && wan_sysctls[i].family == AF_INET6)
 				continue;
 			if (pcc_sysctl_if_key(v[*n].path, sizeof(v->path), wan_sysctls[i].family,
@@ -273,7 +272,7 @@ static void want_routes(struct wanted *w, const struct pcc_config *cfg,
 	const struct pcc_gateway *gw = &wan->gw[f];
 	const struct pcc_link *link = find_link(now, wan->ifindex);
 	struct pcc_route r = {
-		.family = families[f],
+		.family = pcc_af[f],
 		.type = RTN_UNREACHABLE,
 		.protocol = PCC_RTPROT,
 		.table = cfg->table_base + wan->id,
@@ -289,9 +288,9 @@ static void want_routes(struct wanted *w, const struct pcc_config *cfg,
 	r.oif = wan->ifindex;
 	if (gw->source != PCC_GW_ONLINK) {
 		r.has_gateway = true;
-		r.gateway_family = families[f];
+		r.gateway_family = pcc_af[f];
 		memcpy(&r.gateway, &gw->addr, f == PCC_V4 ? 4 : 16);
-		r.onlink = !is_connected(now, wan->ifindex, families[f], &r.gateway) ||
+		r.onlink = !is_connected(now, wan->ifindex, pcc_af[f], &r.gateway) ||
 			   looks_unreachable(link, f);
 	}
 	w->routes[w->nroutes++] = r;
@@ -307,7 +306,7 @@ static void want_rules(struct wanted *w, const struct pcc_config *cfg,
 	const struct pcc_wan_cfg *wan, enum pcc_family f, const struct pcc_observed *now)
 {
 	struct pcc_rule r = {
-		.family = families[f],
+		.family = pcc_af[f],
 		.pref = RULE_MARK(cfg, wan->id),
 		.action = FR_ACT_TO_TBL,
 		.protocol = PCC_RTPROT,
@@ -321,7 +320,7 @@ static void want_rules(struct wanted *w, const struct pcc_config *cfg,
 	r.fwmark = r.fwmask = 0;
 	r.pref = RULE_FROM(cfg, wan->id);
 	for (size_t i = 0; i < now->addrs.n; i++) {
-		if (!is_usable_source(&now->addrs.v[i], wan->ifindex, families[f]))
+		if (!is_usable_source(&now->addrs.v[i], wan->ifindex, pcc_af[f]))
 			continue;
 		r.src = now->addrs.v[i].addr;
 		r.src_prefixlen = f == PCC_V4 ? 32 : 128;
@@ -369,7 +368,7 @@ static int want(struct wanted *w, const struct pcc_config *cfg, const struct pcc
 		return -ENOMEM;
 	for (int f = 0; f < PCC_FAMILIES; f++) {
 		struct pcc_rule main_first = {
-			.family = families[f],
+			.family = pcc_af[f],
 			.pref = cfg->rule_pref,
 			.action = FR_ACT_TO_TBL,
 			.protocol = PCC_RTPROT,

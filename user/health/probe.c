@@ -15,6 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/array.h"
+#include "base/clock.h"
 #include "health/probe_wire.h"
 
 #ifndef SO_BINDTOIFINDEX
@@ -80,21 +82,13 @@ struct pcc_prober {
 	struct slot slot[PCC_MAX_TARGETS];
 };
 
-static uint64_t clock_us(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000u + (uint64_t)ts.tv_nsec / 1000u;
-}
-
 static uint32_t random_u32(void)
 {
 	uint32_t r;
 
 	/* Early at boot there may be no entropy; the time will do, nothing depends on secrecy. */
 	if (getrandom(&r, sizeof(r), GRND_NONBLOCK) != sizeof(r))
-		r = (uint32_t)clock_us() * 2654435761u;
+		r = (uint32_t)pcc_now_us() * 2654435761u;
 	return r;
 }
 
@@ -177,7 +171,7 @@ static int echo_filter(int fd, int family, uint16_t id)
 		BPF_STMT(BPF_RET | BPF_K, 0xffff),
 		BPF_STMT(BPF_RET | BPF_K, 0),
 	};
-	struct sock_fprog prog = {.len = sizeof(code) / sizeof(code[0]), .filter = code};
+	struct sock_fprog prog = {.len = COUNT(code), .filter = code};
 
 	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog));
 }
@@ -266,7 +260,7 @@ static void forget_echoes(struct slot *slot)
 static void conclude(struct slot *slot, enum pcc_probe_outcome outcome, uint32_t n, uint32_t rtt_us)
 {
 	struct pcc_prober *p = slot->prober;
-	uint64_t now_us = clock_us();
+	uint64_t now_us = pcc_now_us();
 	struct pcc_probe_result r = {
 		.target = slot->index,
 		.outcome = outcome,
@@ -337,7 +331,7 @@ static void next_try(struct slot *slot)
 	uint32_t n = slot->ntries++;
 	struct try *try = &slot->try[n];
 
-	*try = (struct try){.slot = slot, .fd = -1, .sent_us = clock_us()};
+	*try = (struct try){.slot = slot, .fd = -1, .sent_us = pcc_now_us()};
 	switch (slot->target.kind) {
 	case PCC_TARGET_ICMP:
 		send_echo(slot, try);
@@ -364,7 +358,7 @@ static int on_timer(sd_event_source *s, uint64_t usec, void *arg)
 	}
 	if (!slot->running) {
 		slot->running = true;
-		slot->started_us = clock_us();
+		slot->started_us = pcc_now_us();
 		slot->ntries = 0;
 		if (slot->target.kind == PCC_TARGET_DNS)
 			slot->id = (uint16_t)random_u32();
@@ -380,7 +374,7 @@ static int on_timer(sd_event_source *s, uint64_t usec, void *arg)
 static void late_echo(struct slot *slot, uint32_t rtt_us)
 {
 	struct pcc_prober *p = slot->prober;
-	uint64_t now_us = clock_us();
+	uint64_t now_us = pcc_now_us();
 	struct pcc_probe_result r = {
 		.target = slot->index,
 		.outcome = PCC_PROBE_LATE,
@@ -409,7 +403,7 @@ static int on_echo(sd_event_source *s, int fd, uint32_t events, void *arg)
 		return 0;
 	sent_us = slot->sent[seq % SENT_RING].us;
 	slot->sent[seq % SENT_RING].us = 0;
-	rtt_us = clock_us() - sent_us;
+	rtt_us = pcc_now_us() - sent_us;
 	ago = (uint16_t)(slot->seq - 1 - seq); /* tries since this one */
 	if (slot->running && ago < slot->ntries)
 		conclude(slot, PCC_PROBE_OK, slot->ntries - 1 - ago, (uint32_t)rtt_us);
@@ -439,7 +433,7 @@ static int on_dns(sd_event_source *s, int fd, uint32_t events, void *arg)
 	n = (uint16_t)(id - slot->id);
 	if (n >= slot->ntries)
 		return 0;
-	rtt_us = (uint32_t)(clock_us() - slot->try[n].sent_us);
+	rtt_us = (uint32_t)(pcc_now_us() - slot->try[n].sent_us);
 	conclude(slot, pcc_dns_has_address(in, (size_t)len) ? PCC_PROBE_OK : PCC_PROBE_REFUSED, n,
 		rtt_us);
 	return 0;
@@ -448,7 +442,7 @@ static int on_dns(sd_event_source *s, int fd, uint32_t events, void *arg)
 /* Of the handshake: by the kernel's clock, which does not wait for us. */
 static uint32_t handshake_us(int fd, uint64_t sent_us)
 {
-	uint64_t now_us = clock_us();
+	uint64_t now_us = pcc_now_us();
 	struct tcp_info info = {};
 	socklen_t len = sizeof(info);
 
@@ -531,7 +525,7 @@ static int on_stream(sd_event_source *s, int fd, uint32_t events, void *arg)
 static int slot_init(struct pcc_prober *p, uint32_t i, const struct pcc_target *target)
 {
 	struct slot *slot = &p->slot[i];
-	uint64_t at = clock_us() + random_u32() % (p->interval_us + 1);
+	uint64_t at = pcc_now_us() + random_u32() % (p->interval_us + 1);
 	int err;
 
 	slot->prober = p;
@@ -616,5 +610,5 @@ void pcc_prober_now(struct pcc_prober *p, uint32_t targets)
 {
 	for (uint32_t i = 0; i < p->nslots; i++)
 		if (targets & 1u << i && !p->slot[i].running)
-			arm(&p->slot[i], clock_us());
+			arm(&p->slot[i], pcc_now_us());
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "health/probe_wire.h"
+#include "base/checksum.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -24,17 +25,6 @@ static void put16(uint8_t *p, uint16_t v)
 	p[1] = v & 0xff;
 }
 
-/* RFC 1071, of an even number of bytes. */
-static uint16_t checksum(const uint8_t *p, size_t len)
-{
-	uint32_t sum = 0;
-
-	for (size_t i = 0; i + 1 < len; i += 2)
-		sum += get16(p + i);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return ~((sum & 0xffff) + (sum >> 16)) & 0xffff;
-}
-
 void pcc_echo_write(uint8_t out[PCC_ECHO_BYTES], int family, uint16_t id, uint16_t seq,
 	const uint8_t nonce[PCC_PROBE_NONCE])
 {
@@ -46,7 +36,7 @@ void pcc_echo_write(uint8_t out[PCC_ECHO_BYTES], int family, uint16_t id, uint16
 	memcpy(out + 8 + PCC_PROBE_NONCE, "pccbpf", 6);
 	/* That of ICMPv6 is the kernel's to fill in. */
 	if (family == AF_INET)
-		put16(out + 2, checksum(out, PCC_ECHO_BYTES));
+		put16(out + 2, ntohs(pcc_checksum_end(pcc_checksum_add(0, out, PCC_ECHO_BYTES))));
 }
 
 bool pcc_echo_read(const uint8_t *in, size_t len, int family, uint16_t id,

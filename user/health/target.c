@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "text/parse.h"
 
 static const struct {
@@ -18,7 +19,7 @@ static const struct {
 	[PCC_TARGET_HTTP] = {"http://", 80},
 };
 
-#define N_KINDS (sizeof(kinds) / sizeof(kinds[0]))
+#define N_KINDS (COUNT(kinds))
 
 static int bad(struct pcc_err *err, const char *word, const char *cause)
 {

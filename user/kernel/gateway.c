@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include "base/file.h"
 #include "kernel/gateway.h"
+#include "base/array.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -171,21 +173,17 @@ int pcc_lease_dhcpcd(const void *data, size_t len, struct pcc_lease *lease)
 /* ---- lease files ---- */
 
 /* Reads a whole regular file. NULL if there is none, or it is no lease by its size. */
-static char *slurp(const char *path, size_t *len)
+static char *read_lease(const char *path, size_t *len)
 {
-	char *data = malloc(LEASE_MAX_BYTES);
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	ssize_t got = 1;
+	char *data = NULL;
 
 	*len = 0;
-	while (data && fd >= 0 && got > 0 && *len < LEASE_MAX_BYTES) {
-		got = read(fd, data + *len, LEASE_MAX_BYTES - *len);
-		if (got > 0)
-			*len += (size_t)got;
-	}
-	if (fd >= 0)
-		close(fd);
-	if (data && fd >= 0 && got == 0 && *len > 0)
+	if (fd < 0)
+		return NULL;
+	pcc_slurp(fd, LEASE_MAX_BYTES, &data, len);
+	close(fd);
+	if (*len)
 		return data;
 	free(data);
 	return NULL;
@@ -206,7 +204,7 @@ static int lease_from_networkd(const char *root, const struct pcc_link *link,
 	int err = -ENOENT;
 
 	snprintf(path, sizeof(path), "%s/run/systemd/netif/leases/%u", root, link->ifindex);
-	data = slurp(path, &len);
+	data = read_lease(path, &len);
 	if (data)
 		err = pcc_lease_networkd(data, len, lease);
 	free(data);
@@ -221,12 +219,12 @@ static int lease_from_dhclient(const char *root, const struct pcc_link *link,
 	char path[PATH_MAX];
 	size_t i, len;
 
-	for (i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
+	for (i = 0; i < COUNT(formats); i++) {
 		int err = -ENOENT;
 		char *data;
 
 		snprintf(path, sizeof(path), formats[i], root, link->name);
-		data = slurp(path, &len);
+		data = read_lease(path, &len);
 		if (data)
 			err = pcc_lease_dhclient(data, len, link->name, &address, lease);
 		free(data);
@@ -251,7 +249,7 @@ static int lease_from_dhcpcd(const char *root, const struct pcc_link *link, stru
 	glob(pattern, GLOB_APPEND, NULL, &found);
 	for (i = 0; err && i < found.gl_pathc; i++) {
 		size_t len;
-		char *data = slurp(found.gl_pathv[i], &len);
+		char *data = read_lease(found.gl_pathv[i], &len);
 
 		if (data)
 			err = pcc_lease_dhcpcd(data, len, lease);

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include "base/clock.h"
 #include "kernel/route.h"
+#include "base/array.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -676,7 +678,7 @@ static void text_protocol(struct text *t, const char *word, uint8_t protocol)
 		[RTPROT_BOOT] = "boot",
 		[RTPROT_STATIC] = "static"};
 
-	if (protocol < sizeof(names) / sizeof(names[0]) && names[protocol])
+	if (protocol < COUNT(names) && names[protocol])
 		text_add(t, " %s %s", word, names[protocol]);
 	else if (protocol)
 		text_add(t, " %s %u", word, protocol);
@@ -693,7 +695,7 @@ static void text_type(struct text *t, uint8_t type)
 		[RTN_PROHIBIT] = "prohibit",
 		[RTN_THROW] = "throw"};
 
-	if (type < sizeof(names) / sizeof(names[0]) && names[type])
+	if (type < COUNT(names) && names[type])
 		text_add(t, "%s ", names[type]);
 	else if (type != RTN_UNICAST)
 		text_add(t, "type %u ", type);
@@ -979,19 +981,11 @@ static int neigh_ask(
 	return pcc_nl_ack(nl, nlh);
 }
 
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
 int pcc_neigh_probe(struct pcc_nl *nl, uint32_t ifindex, int family, const union pcc_ip *gateway,
 	unsigned int timeout_ms)
 {
 	const uint16_t good = NUD_REACHABLE | NUD_PERMANENT | NUD_NOARP;
-	uint64_t deadline = now_ms() + timeout_ms;
+	uint64_t deadline = pcc_now_ms() + timeout_ms;
 	char buf[PCC_NL_REQUEST_BYTES];
 	uint16_t before, state;
 	int err = neigh_state(nl, ifindex, family, gateway, &before);
@@ -1010,7 +1004,7 @@ int pcc_neigh_probe(struct pcc_nl *nl, uint32_t ifindex, int family, const union
 			return err;
 		if (state & good)
 			return 0;
-		if ((state & NUD_FAILED) || now_ms() >= deadline)
+		if ((state & NUD_FAILED) || pcc_now_ms() >= deadline)
 			break;
 		usleep(POLL_MS * 1000);
 	}

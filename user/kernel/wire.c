@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "kernel/wire.h"
+#include "base/array.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -104,7 +105,7 @@ static pid_t pppd_of(const char *ifname)
 	char path[64];
 	int pid = 0;
 
-	for (size_t i = 0; !pid && i < sizeof(dirs) / sizeof(dirs[0]); i++) {
+	for (size_t i = 0; !pid && i < COUNT(dirs); i++) {
 		FILE *in;
 
 		snprintf(path, sizeof(path), "%s/%s.pid", dirs[i], ifname);

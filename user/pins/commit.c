@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "kernel/sysctl.h"
 #include "model/buckets.h"
 #include "pins/policy_maps.h"
@@ -347,7 +348,7 @@ static uint32_t classifier_fields(uint32_t classifier)
 #undef X
 	};
 
-	return classifier < sizeof(fields) / sizeof(fields[0]) ? fields[classifier] : fields[0];
+	return classifier < COUNT(fields) ? fields[classifier] : fields[0];
 }
 
 /* Where the next half goes: the upper or the lower half of the map, whichever is not in use. */

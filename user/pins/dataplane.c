@@ -11,8 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/address.h"
 #include "model/buckets.h"
 
 #define BATCH 8192
@@ -354,14 +354,6 @@ int pcc_dp_counter(struct pcc_dp *dp, enum pcc_reason reason, uint64_t *sum)
 	return ret;
 }
 
-uint64_t pcc_dp_now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000ull + now.tv_nsec;
-}
-
 /* Passes one batch to fn and deletes what it asks for. */
 static int conns_batch(struct pcc_dp *dp, const struct pcc_tuple *keys,
 	const struct pcc_conn *values, uint32_t n, pcc_conn_fn fn, void *arg)
@@ -471,7 +463,7 @@ int pcc_dp_iface_flag(struct pcc_dp *dp, uint32_t ifindex, uint8_t flag)
 static size_t explain_packet(
 	const struct pcc_tuple *t, const uint8_t mac[6], uint8_t *buf, size_t len)
 {
-	bool v4 = !t->src[0] && !t->src[1] && t->src[2] == htonl(0xffff);
+	bool v4 = pcc_addr_is_v4(t->src);
 	size_t l3 = ETH_HLEN, l4 = l3 + (v4 ? sizeof(struct iphdr) : sizeof(struct ip6_hdr));
 	struct ethhdr eth = {.h_proto = htons(v4 ? ETH_P_IP : ETH_P_IPV6)};
 

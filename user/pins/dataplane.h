@@ -193,9 +193,6 @@ int pcc_dp_bucket_stats(
 	struct pcc_dp *dp, enum pcc_family family, uint32_t bucket, struct pcc_bucket_stats *sum);
 int pcc_dp_counter(struct pcc_dp *dp, enum pcc_reason reason, uint64_t *sum);
 
-/* The clock of the times in the maps, CLOCK_MONOTONIC, in nanoseconds. */
-uint64_t pcc_dp_now_ns(void);
-
 /* Calls fn for every connection; fn returns 0 to go on, 1 to have the entry deleted, <0 to stop. */
 typedef int (*pcc_conn_fn)(const struct pcc_tuple *key, const struct pcc_conn *conn, void *arg);
 int pcc_dp_conns(struct pcc_dp *dp, pcc_conn_fn fn, void *arg, struct pcc_err *err);

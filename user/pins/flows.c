@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include "base/clock.h"
 #include "pins/flows.h"
 #include "pccbpf_flow.h"
 
@@ -57,7 +58,7 @@ int pcc_flows_read(struct pcc_flows *flows, struct pcc_dp *dp, struct pcc_err *e
 	struct pcc_flow_key *keys = calloc(BATCH, sizeof(*keys));
 	struct pcc_flow *values = calloc(BATCH, sizeof(*values));
 	uint32_t cursor = 0, next = 0, n;
-	uint64_t now_ns = pcc_dp_now_ns();
+	uint64_t now_ns = pcc_now_ns();
 	void *from = NULL;
 	int ret = keys && values ? 0 : -ENOMEM, end = 0;
 

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/fnv.h"
 #include "kernel/route.h"
 #include "pins/nexthop.h"
@@ -239,13 +240,13 @@ static bool programs_use_pins(const struct pcc_dp *dp)
 		PCC_MAP_STATS, PCC_MAP_WANS, PCC_MAP_IFACES, PCC_MAP_BUCKETS};
 	static const enum pcc_prog progs[] = {PCC_PROG_LAN_IN, PCC_PROG_LAN_OUT};
 
-	for (size_t p = 0; p < sizeof(progs) / sizeof(progs[0]); p++) {
+	for (size_t p = 0; p < COUNT(progs); p++) {
 		uint32_t ids[64] = {0}, len = sizeof(struct bpf_prog_info);
 		struct bpf_prog_info info = {.nr_map_ids = 64, .map_ids = (uintptr_t)ids};
 
 		if (bpf_obj_get_info_by_fd(dp->prog_fd[progs[p]], &info, &len))
 			return false;
-		for (size_t m = 0; m < sizeof(used) / sizeof(used[0]) - p; m++) {
+		for (size_t m = 0; m < COUNT(used) - p; m++) {
 			uint32_t id = map_id(dp->map_fd[used[m]]), i = 0;
 
 			while (i < info.nr_map_ids && i < 64 && ids[i] != id)

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <xdp/libxdp.h>
 
+#include "base/array.h"
 #include "kernel/driver.h"
 
 #pragma GCC diagnostic push
@@ -26,7 +27,7 @@ static const char *const plain_qdiscs[] = {"noqueue", "pfifo_fast", "pfifo", "bf
 static void shaping_qdisc(uint32_t ifindex, char kind[PCC_QDISC_KIND])
 {
 	pcc_qdisc_kind(ifindex, TC_H_ROOT, kind);
-	for (size_t i = 0; i < sizeof(plain_qdiscs) / sizeof(plain_qdiscs[0]); i++)
+	for (size_t i = 0; i < COUNT(plain_qdiscs); i++)
 		if (!strcmp(kind, plain_qdiscs[i]))
 			kind[0] = '\0';
 }

@@ -8,9 +8,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/address.h"
+#include "base/array.h"
 #include "text/suggest.h"
-
-#define MAPPED_PREFIX htonl(0xffff) /* third word of a v4-mapped address */
 
 #define X(sym, name, fields) name,
 const char *const pcc_classifier_names[] = {PCC_CLASSIFIERS(X) NULL};
@@ -19,8 +19,8 @@ const char *const pcc_classifier_names[] = {PCC_CLASSIFIERS(X) NULL};
 #define X(sym, name, fields) fields,
 static const uint32_t classifier_fields[] = {PCC_CLASSIFIERS(X)};
 #undef X
-_Static_assert(sizeof(classifier_fields) / sizeof(classifier_fields[0]) == PCC_N_CLASSIFIERS,
-	"PCC_N_CLASSIFIERS counts PCC_CLASSIFIERS");
+_Static_assert(
+	COUNT(classifier_fields) == PCC_N_CLASSIFIERS, "PCC_N_CLASSIFIERS counts PCC_CLASSIFIERS");
 
 const char *const pcc_scheme_names[] = {
 	[PCC_SCHEME_CONSISTENT] = "consistent",
@@ -67,8 +67,6 @@ static const struct {
 	{"gre", IPPROTO_GRE},
 	{"esp", IPPROTO_ESP},
 };
-
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /* Digits of the word in the base; false if it holds anything else. Saturates far above 32 bits. */
 static bool digits(const char *word, uint32_t base, uint64_t *out)
@@ -520,7 +518,7 @@ static bool address(const char *word, struct pcc_addr *addr, enum pcc_family *fa
 	struct in_addr v4;
 
 	if (inet_pton(AF_INET, word, &v4) == 1) {
-		*addr = (struct pcc_addr){{0, 0, MAPPED_PREFIX, v4.s_addr}};
+		pcc_addr_map_v4(addr->a, v4.s_addr);
 		*family = PCC_V4;
 		return true;
 	}
@@ -621,7 +619,7 @@ bad:
 
 bool pcc_prefix_contains(const struct pcc_prefix *prefix, const struct pcc_addr *addr)
 {
-	bool v4 = addr->a[0] == 0 && addr->a[1] == 0 && addr->a[2] == MAPPED_PREFIX;
+	bool v4 = pcc_addr_is_v4(addr->a);
 
 	if (v4 != (prefix->family == PCC_V4))
 		return false;
@@ -688,8 +686,7 @@ const char *pcc_wan_cfg_format(const struct pcc_wan_cfg *wan, char buf[PCC_WAN_T
 
 		if (gw->source != PCC_GW_GIVEN && gw->source != PCC_GW_FOUND)
 			continue;
-		inet_ntop(family == PCC_V4 ? AF_INET : AF_INET6, &gw->addr, address_text,
-			sizeof(address_text));
+		inet_ntop(pcc_af[family], &gw->addr, address_text, sizeof(address_text));
 		used += (size_t)snprintf(buf + used, PCC_WAN_TEXT_MAX - used, "@%s", address_text);
 	}
 	if (wan->weight != 1)
