@@ -27,8 +27,8 @@
 #include "flow.bpf.h"
 #include "learn.bpf.h"
 #include "fast_tc.bpf.h"
-#include "lan.bpf.h"
-#include "wan.bpf.h"
+#include "lan_in.bpf.h"
+#include "wan_in.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
