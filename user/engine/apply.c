@@ -15,6 +15,7 @@
 #include "pins/nexthop.h"
 #include "engine/observe.h"
 #include "engine/plan_print.h"
+#include "engine/settle.h"
 #include "pins/offload.h"
 #include "pins/own.h"
 #include "pins/xdp.h"

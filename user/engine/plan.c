@@ -42,27 +42,6 @@ void pcc_plan_free(struct pcc_plan *plan)
 	memset(plan, 0, sizeof(*plan));
 }
 
-void pcc_observed_free(struct pcc_observed *now)
-{
-	pcc_link_list_free(&now->links);
-	pcc_ifaddr_list_free(&now->addrs);
-	pcc_route_list_free(&now->routes);
-	pcc_rule_list_free(&now->rules);
-	free(now->sysctls);
-	free(now->remembered);
-	free(now->hooks);
-	free(now->xdps);
-	memset(now, 0, sizeof(*now));
-}
-
-static const struct pcc_link *find_link(const struct pcc_observed *now, uint32_t ifindex)
-{
-	for (size_t i = 0; i < now->links.n; i++)
-		if (now->links.v[i].ifindex == ifindex)
-			return &now->links.v[i];
-	return NULL;
-}
-
 /* --- sysctls ------------------------------------------------------------------------------- */
 
 /*
@@ -270,7 +249,7 @@ static void want_routes(struct wanted *w, const struct pcc_config *cfg,
 	const struct pcc_wan_cfg *wan, enum pcc_family f, const struct pcc_observed *now)
 {
 	const struct pcc_gateway *gw = &wan->gw[f];
-	const struct pcc_link *link = find_link(now, wan->ifindex);
+	const struct pcc_link *link = pcc_observed_link(now, wan->ifindex);
 	struct pcc_route r = {
 		.family = pcc_af[f],
 		.type = RTN_UNREACHABLE,
@@ -542,7 +521,7 @@ static int plan_hook_on(struct pcc_plan *plan, const struct pcc_observed *now, u
 {
 	struct pcc_op *op;
 
-	if (!find_link(now, ifindex) || hook_is_current(now, ifindex, dir))
+	if (!pcc_observed_link(now, ifindex) || hook_is_current(now, ifindex, dir))
 		return 0;
 	op = op_new(plan, PCC_OP_HOOK_ON);
 	if (!op)
@@ -694,13 +673,13 @@ static int plan_xdp(
 	int ret = 0;
 
 	for (uint32_t n = 0; !ret && xdp_nth(cfg, n, &ifindex); n++) {
-		below = ifindex ? find_link(now, ifindex) : NULL;
+		below = ifindex ? pcc_observed_link(now, ifindex) : NULL;
 		needs = below ? xdp_needs(now, ifindex) : PCC_OP_COMMIT;
 		if (needs != PCC_OP_COMMIT && !xdp_planned(plan, ifindex))
 			ret = op_xdp(plan, needs, ifindex, below->name);
 	}
 	for (size_t i = 0; !ret && i < now->nxdps; i++) {
-		const struct pcc_link *link = find_link(now, now->xdps[i].ifindex);
+		const struct pcc_link *link = pcc_observed_link(now, now->xdps[i].ifindex);
 		bool wanted = false;
 
 		for (uint32_t n = 0; xdp_nth(cfg, n, &ifindex); n++)
@@ -716,7 +695,7 @@ static int plan_hooks_off(struct pcc_plan *plan, const struct pcc_config *cfg,
 	const struct pcc_config *old, const struct pcc_observed *now)
 {
 	for (size_t i = 0; i < now->nhooks; i++) {
-		const struct pcc_link *link = find_link(now, now->hooks[i].ifindex);
+		const struct pcc_link *link = pcc_observed_link(now, now->hooks[i].ifindex);
 		struct pcc_op *op;
 
 		if (hook_wanted(cfg, now->hooks[i].ifindex, now->hooks[i].dir))

@@ -7,12 +7,12 @@
 #ifndef PCC_PLAN_H
 #define PCC_PLAN_H
 
-#include "pins/dataplane.h"
-#include "pins/hooks.h"
-#include "model/model.h"
+#include "engine/observed.h"
 #include "kernel/nat.h"
 #include "kernel/route.h"
 #include "kernel/sysctl.h"
+#include "model/model.h"
+#include "pins/hooks.h"
 
 /* In the order in which a plan has them. */
 enum pcc_op_kind {
@@ -68,50 +68,6 @@ struct pcc_plan {
 	size_t n, room;
 };
 
-/* A sysctl as it is now. */
-struct pcc_sysctl_now {
-	char path[PCC_SYSCTL_KEY_BYTES];
-	char value[32];
-	char now[32];		      /* of a remembered one: what it is now */
-	uint32_t wan_id, lan_ifindex; /* of a wanted one: as in struct pcc_op */
-};
-
-/* A hook as it is now. */
-struct pcc_hook_now {
-	uint32_t ifindex;
-	enum pcc_hook_dir dir;
-	bool current; /* the program that is to be there is there */
-};
-
-/* An interface that has our XDP program. */
-struct pcc_xdp_now {
-	uint32_t ifindex;
-	bool current; /* of this build */
-	bool sends_right;
-};
-
-/* What is there. */
-struct pcc_observed {
-	struct pcc_link_list links;
-	struct pcc_ifaddr_list addrs;
-	struct pcc_route_list routes; /* ours, both families */
-	struct pcc_rule_list rules;   /* ours, both families */
-	struct pcc_sysctl_now *sysctls;
-	size_t nsysctls;
-	struct pcc_sysctl_now *remembered; /* paths and the values before attach */
-	size_t nremembered;
-	struct pcc_hook_now *hooks;
-	size_t nhooks;
-	struct pcc_xdp_now *xdps;
-	size_t nxdps;
-	bool own, own_current; /* the programs at connect(); of this build */
-	bool nat_matches;
-	bool nexthops_possible; /* the kernel can tell of next hops that change their MAC */
-	bool nexthops_watched;	/* and our programs listen */
-	bool maps_match;	/* the maps hold the new configuration already */
-	bool has_v6;
-};
-
 /* The sysctls that cfg wants; *n entries, allocated. Value is what they shall be. */
 int pcc_plan_sysctls(
 	const struct pcc_config *cfg, bool has_v6, struct pcc_sysctl_now **list, size_t *n);
@@ -128,6 +84,5 @@ int pcc_plan_make(struct pcc_plan *plan, const struct pcc_config *cfg, const str
 	const struct pcc_observed *now);
 
 void pcc_plan_free(struct pcc_plan *plan);
-void pcc_observed_free(struct pcc_observed *now);
 
 #endif
