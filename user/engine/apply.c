@@ -16,6 +16,7 @@
 #include "engine/observe.h"
 #include "engine/plan_print.h"
 #include "engine/settle.h"
+#include "engine/warn_wans.h"
 #include "pins/offload.h"
 #include "pins/own.h"
 #include "pins/xdp.h"

@@ -15,11 +15,4 @@
 int pcc_settle(struct pcc_session *s, struct pcc_config *cfg, const struct pcc_observed *now,
 	struct pcc_err *trouble, const struct pcc_apply_opts *opts, struct pcc_err *err);
 
-/*
- * Warns of WANs without link that old (may be NULL) has not, and of gateways that do not answer: of
- * every WAN that old has not with that gateway.
- */
-void pcc_warn_wans(struct pcc_session *s, const struct pcc_config *cfg,
-	const struct pcc_config *old, const struct pcc_observed *now, pcc_warn_fn warn);
-
 #endif
