@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The parts of a plan, for plan.c, which has their order. Each is 0 or -ENOMEM. */
+#ifndef PCC_PLAN_PARTS_H
+#define PCC_PLAN_PARTS_H
+
+#include "engine/plan.h"
+
+/* Sysctls that are not yet what they are to be; those that are not wanted any more. */
+int pcc_plan_add_sysctls(
+	struct pcc_plan *plan, const struct pcc_config *cfg, const struct pcc_observed *now);
+int pcc_plan_add_sysctls_back(
+	struct pcc_plan *plan, const struct pcc_config *cfg, const struct pcc_observed *now);
+
+/* All routes and rules that a configuration needs. The empty value is all zeroes. */
+struct pcc_wanted {
+	struct pcc_route *routes;
+	size_t nroutes;
+	struct pcc_rule *rules;
+	size_t nrules;
+};
+
+int pcc_wanted_make(
+	struct pcc_wanted *w, const struct pcc_config *cfg, const struct pcc_observed *now);
+void pcc_wanted_free(struct pcc_wanted *w);
+
+/* Those that are missing; those of ours that are too many. */
+int pcc_plan_add_routes(struct pcc_plan *plan, const struct pcc_wanted *w,
+	const struct pcc_config *cfg, const struct pcc_observed *now);
+int pcc_plan_del_routes(
+	struct pcc_plan *plan, const struct pcc_wanted *w, const struct pcc_observed *now);
+
+#endif
