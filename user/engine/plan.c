@@ -2,7 +2,6 @@
 #include "engine/plan_parts.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 static void nat_add(struct pcc_nat_cfg *nat, const struct pcc_wan_cfg *wan)
@@ -31,210 +30,6 @@ void pcc_plan_nat(const struct pcc_config *cfg, const struct pcc_config *old, bo
 		if (!pcc_config_find_wan_const(cfg, old->wans[i].name) &&
 			!pcc_config_find_wan_id(cfg, old->wans[i].id))
 			nat_add(nat, &old->wans[i]);
-}
-
-static bool hook_is_current(const struct pcc_observed *now, uint32_t ifindex, enum pcc_hook_dir dir)
-{
-	for (size_t i = 0; i < now->nhooks; i++)
-		if (now->hooks[i].ifindex == ifindex && now->hooks[i].dir == dir)
-			return now->hooks[i].current;
-	return false;
-}
-
-/* wan_id: of a WAN's; what is a LAN's or of its ports has none. */
-static int plan_hook_on(struct pcc_plan *plan, const struct pcc_observed *now, uint32_t ifindex,
-	const char *name, enum pcc_hook_dir dir, enum pcc_prog prog, uint32_t wan_id)
-{
-	struct pcc_op *op;
-
-	if (!pcc_observed_link(now, ifindex) || hook_is_current(now, ifindex, dir))
-		return 0;
-	op = pcc_plan_add(plan, PCC_OP_HOOK_ON);
-	if (!op)
-		return -ENOMEM;
-	op->hook.ifindex = ifindex;
-	snprintf(op->hook.ifname, sizeof(op->hook.ifname), "%s", name);
-	op->hook.dir = dir;
-	op->hook.prog = prog;
-	op->wan_id = wan_id;
-	op->lan_ifindex = wan_id ? 0 : ifindex;
-	return 0;
-}
-
-/* Before its routes: a WAN that cannot have the programs gets none, so nobody is sent there. */
-static int plan_wan_hooks_on(
-	struct pcc_plan *plan, const struct pcc_config *cfg, const struct pcc_observed *now)
-{
-	int ret = 0;
-
-	for (uint32_t i = 0; !ret && i < cfg->nwans; i++) {
-		const struct pcc_wan_cfg *wan = &cfg->wans[i];
-
-		ret = plan_hook_on(
-			plan, now, wan->ifindex, wan->name, PCC_HOOK_IN, PCC_PROG_WAN_IN, wan->id);
-		if (!ret && cfg->fastpath != PCC_FP_OFF)
-			ret = plan_hook_on(plan, now, wan->ifindex, wan->name, PCC_HOOK_OUT,
-				PCC_PROG_WAN_OUT, wan->id);
-	}
-	return ret;
-}
-
-/* The LAN's ingress comes last: when it starts to mark, everything behind it stands. */
-static int plan_lan_hooks_on(
-	struct pcc_plan *plan, const struct pcc_config *cfg, const struct pcc_observed *now)
-{
-	int ret = 0;
-
-	for (uint32_t i = 0; !ret && i < cfg->nlans; i++)
-		ret = plan_hook_on(plan, now, cfg->lans[i].ifindex, cfg->lans[i].name, PCC_HOOK_OUT,
-			PCC_PROG_LAN_OUT, 0);
-	for (uint32_t i = 0; !ret && i < cfg->nports; i++)
-		ret = plan_hook_on(plan, now, cfg->ports[i].ifindex, cfg->ports[i].name,
-			PCC_HOOK_OUT, PCC_PROG_PORT_OUT, 0);
-	for (uint32_t i = 0; !ret && i < cfg->nlans; i++)
-		ret = plan_hook_on(plan, now, cfg->lans[i].ifindex, cfg->lans[i].name, PCC_HOOK_IN,
-			PCC_PROG_LAN_IN, 0);
-	return ret;
-}
-
-/* pcc_wan_out costs every packet, and without a fast path there is little for it to do. */
-static bool hook_wanted(const struct pcc_config *cfg, uint32_t ifindex, enum pcc_hook_dir dir)
-{
-	for (uint32_t i = 0; i < cfg->nlans; i++)
-		if (cfg->lans[i].ifindex == ifindex)
-			return true;
-	for (uint32_t i = 0; i < cfg->nwans; i++)
-		if (cfg->wans[i].ifindex == ifindex)
-			return dir == PCC_HOOK_IN || cfg->fastpath != PCC_FP_OFF;
-	for (uint32_t i = 0; i < cfg->nports; i++)
-		if (cfg->ports[i].ifindex == ifindex)
-			return dir == PCC_HOOK_OUT;
-	return false;
-}
-
-/* The program that an interface of the configuration has at a hook. */
-static enum pcc_prog hook_prog(
-	const struct pcc_config *cfg, uint32_t ifindex, enum pcc_hook_dir dir)
-{
-	for (uint32_t i = 0; cfg && i < cfg->nlans; i++)
-		if (cfg->lans[i].ifindex == ifindex)
-			return dir == PCC_HOOK_IN ? PCC_PROG_LAN_IN : PCC_PROG_LAN_OUT;
-	for (uint32_t i = 0; cfg && i < cfg->nports; i++)
-		if (cfg->ports[i].ifindex == ifindex)
-			return PCC_PROG_PORT_OUT;
-	return dir == PCC_HOOK_IN ? PCC_PROG_WAN_IN : PCC_PROG_WAN_OUT;
-}
-
-/* What the interface is to get; PCC_OP_COMMIT: nothing. */
-static enum pcc_op_kind xdp_needs(const struct pcc_observed *now, uint32_t ifindex)
-{
-	for (size_t i = 0; i < now->nxdps; i++) {
-		if (now->xdps[i].ifindex != ifindex)
-			continue;
-		if (!now->xdps[i].current)
-			return PCC_OP_XDP_ON;
-		return now->xdps[i].sends_right ? PCC_OP_COMMIT : PCC_OP_XDP_SEND;
-	}
-	return PCC_OP_XDP_ON;
-}
-
-/*
- * The interfaces that are to run XDP, one after another; a bridge's ports instead of the bridge,
- * and the device below in the place of one that has its frames from there.
- */
-static bool xdp_nth(const struct pcc_config *cfg, uint32_t n, uint32_t *ifindex)
-{
-	const struct pcc_lan_cfg *lan = n < cfg->nlans ? &cfg->lans[n] : NULL;
-	const struct pcc_wan_cfg *wan;
-
-	*ifindex = 0;
-	if (lan) {
-		bool bridge = false;
-
-		for (uint32_t i = 0; i < cfg->nports; i++)
-			bridge = bridge || cfg->ports[i].bridge_ifindex == lan->ifindex;
-		*ifindex = lan->xdp && !bridge ? pcc_config_carrier(cfg, lan->ifindex) : 0;
-		return true;
-	}
-	n -= cfg->nlans;
-	if (n < cfg->nwans) {
-		wan = &cfg->wans[n];
-		*ifindex = wan->xdp ? pcc_config_carrier(cfg, wan->ifindex) : 0;
-		return true;
-	}
-	n -= cfg->nwans;
-	if (n >= cfg->nports)
-		return false;
-	*ifindex = pcc_config_carrier(cfg, cfg->ports[n].ifindex);
-	return true;
-}
-
-/* Several VLANs may have one device below them. */
-static bool xdp_planned(const struct pcc_plan *plan, uint32_t ifindex)
-{
-	for (size_t i = 0; i < plan->n; i++)
-		if ((plan->ops[i].kind == PCC_OP_XDP_ON || plan->ops[i].kind == PCC_OP_XDP_SEND) &&
-			plan->ops[i].hook.ifindex == ifindex)
-			return true;
-	return false;
-}
-
-static int op_xdp(struct pcc_plan *plan, enum pcc_op_kind kind, uint32_t ifindex, const char *name)
-{
-	struct pcc_op *op = pcc_plan_add(plan, kind);
-
-	if (!op)
-		return -ENOMEM;
-	op->hook.ifindex = ifindex;
-	snprintf(op->hook.ifname, sizeof(op->hook.ifname), "%s", name);
-	return 0;
-}
-
-static int plan_xdp(
-	struct pcc_plan *plan, const struct pcc_config *cfg, const struct pcc_observed *now)
-{
-	const struct pcc_link *below;
-	enum pcc_op_kind needs;
-	uint32_t ifindex;
-	int ret = 0;
-
-	for (uint32_t n = 0; !ret && xdp_nth(cfg, n, &ifindex); n++) {
-		below = ifindex ? pcc_observed_link(now, ifindex) : NULL;
-		needs = below ? xdp_needs(now, ifindex) : PCC_OP_COMMIT;
-		if (needs != PCC_OP_COMMIT && !xdp_planned(plan, ifindex))
-			ret = op_xdp(plan, needs, ifindex, below->name);
-	}
-	for (size_t i = 0; !ret && i < now->nxdps; i++) {
-		const struct pcc_link *link = pcc_observed_link(now, now->xdps[i].ifindex);
-		bool wanted = false;
-
-		for (uint32_t n = 0; xdp_nth(cfg, n, &ifindex); n++)
-			wanted = wanted || ifindex == now->xdps[i].ifindex;
-		if (!wanted)
-			ret = op_xdp(plan, PCC_OP_XDP_OFF, now->xdps[i].ifindex,
-				link ? link->name : "?");
-	}
-	return ret;
-}
-
-static int plan_hooks_off(struct pcc_plan *plan, const struct pcc_config *cfg,
-	const struct pcc_config *old, const struct pcc_observed *now)
-{
-	for (size_t i = 0; i < now->nhooks; i++) {
-		const struct pcc_link *link = pcc_observed_link(now, now->hooks[i].ifindex);
-		struct pcc_op *op;
-
-		if (hook_wanted(cfg, now->hooks[i].ifindex, now->hooks[i].dir))
-			continue;
-		op = pcc_plan_add(plan, PCC_OP_HOOK_OFF);
-		if (!op)
-			return -ENOMEM;
-		op->hook.ifindex = now->hooks[i].ifindex;
-		snprintf(op->hook.ifname, sizeof(op->hook.ifname), "%s", link ? link->name : "?");
-		op->hook.dir = now->hooks[i].dir;
-		op->hook.prog = hook_prog(old, op->hook.ifindex, op->hook.dir);
-	}
-	return 0;
 }
 
 /* WANs that are gone, or down now and were not before: their connections must leave them. */
@@ -302,13 +97,13 @@ int pcc_plan_make(struct pcc_plan *plan, const struct pcc_config *cfg, const str
 	if (!ret)
 		ret = pcc_plan_add_sysctls(plan, cfg, now);
 	if (!ret)
-		ret = plan_wan_hooks_on(plan, cfg, now);
+		ret = pcc_plan_add_wan_hooks(plan, cfg, now);
 	if (!ret)
 		ret = pcc_plan_add_routes(plan, &w, cfg, now);
 	if (!ret && !now->nat_matches)
 		ret = op_simple(plan, PCC_OP_NAT_FIRST);
 	if (!ret)
-		ret = plan_lan_hooks_on(plan, cfg, now);
+		ret = pcc_plan_add_lan_hooks(plan, cfg, now);
 	if (!ret && (!now->maps_match || sets_accept_local(plan)))
 		ret = op_simple(plan, PCC_OP_COMMIT);
 	if (!ret && cfg->own && !now->own_current)
@@ -316,11 +111,11 @@ int pcc_plan_make(struct pcc_plan *plan, const struct pcc_config *cfg, const str
 	if (!ret && !cfg->own && now->own)
 		ret = op_simple(plan, PCC_OP_OWN_OFF);
 	if (!ret)
-		ret = plan_xdp(plan, cfg, now);
+		ret = pcc_plan_xdp(plan, cfg, now);
 	if (!ret)
 		ret = plan_nexthops(plan, cfg, now);
 	if (!ret)
-		ret = plan_hooks_off(plan, cfg, old, now);
+		ret = pcc_plan_del_hooks(plan, cfg, old, now);
 	if (!ret)
 		ret = pcc_plan_del_routes(plan, &w, now);
 	if (!ret && !now->nat_matches && drops_wans(cfg, old))

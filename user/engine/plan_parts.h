@@ -29,4 +29,20 @@ int pcc_plan_add_routes(struct pcc_plan *plan, const struct pcc_wanted *w,
 int pcc_plan_del_routes(
 	struct pcc_plan *plan, const struct pcc_wanted *w, const struct pcc_observed *now);
 
+/*
+ * Programs at tc hooks that are missing. WANs first, before their routes: a WAN that cannot have
+ * the programs gets none, so that nobody is sent there. LANs come when everything stands that a
+ * marked packet needs. Then those that are too many; old (may be NULL) is what is in force.
+ */
+int pcc_plan_add_wan_hooks(
+	struct pcc_plan *plan, const struct pcc_config *cfg, const struct pcc_observed *now);
+int pcc_plan_add_lan_hooks(
+	struct pcc_plan *plan, const struct pcc_config *cfg, const struct pcc_observed *now);
+int pcc_plan_del_hooks(struct pcc_plan *plan, const struct pcc_config *cfg,
+	const struct pcc_config *old, const struct pcc_observed *now);
+
+/* XDP programs that are missing, not this build's, or too many. */
+int pcc_plan_xdp(
+	struct pcc_plan *plan, const struct pcc_config *cfg, const struct pcc_observed *now);
+
 #endif
