@@ -1,0 +1,464 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "engine/carry.h"
+
+#include <errno.h>
+#include <linux/membarrier.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "kernel/conntrack.h"
+#include "pins/nexthop.h"
+#include "pins/offload.h"
+#include "pins/own.h"
+#include "pins/xdp.h"
+
+/*
+ * Before what such packets need is taken away they have left: the kernel holds rcu_read_lock() from
+ * a packet's ingress program to its egress, and the system call waits for all who do
+ * (kernel/sched/membarrier.c: synchronize_rcu()). It refuses on kernels with nohz_full.
+ */
+static void packets_through(struct pcc_work *w)
+{
+	if (w->committed)
+		syscall(__NR_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
+	w->committed = false;
+}
+
+static int do_sysctl(struct pcc_work *w, const struct pcc_op *op, struct pcc_err *err)
+{
+	char known[sizeof(op->sysctl.old)];
+	bool fresh = pcc_dp_sysctl_old(&w->s->dp, op->sysctl.path, known) != 0;
+	int ret = pcc_dp_sysctl_remember(&w->s->dp, op->sysctl.path, op->sysctl.old);
+
+	if (ret)
+		return pcc_err_set(
+			err, ret, op->sysctl.path, "cannot be remembered: %s", strerror(-ret));
+	ret = pcc_sysctl_write(op->sysctl.path, op->sysctl.value, err);
+	if (ret && fresh)
+		pcc_dp_sysctl_forget(&w->s->dp, op->sysctl.path);
+	return ret;
+}
+
+static int do_sysctl_back(struct pcc_work *w, const struct pcc_op *op)
+{
+	/* Of an interface that is gone: nothing to restore. */
+	pcc_sysctl_write(op->sysctl.path, op->sysctl.value, NULL);
+	return pcc_dp_sysctl_forget(&w->s->dp, op->sysctl.path);
+}
+
+static int do_nat(struct pcc_work *w, bool with_old, struct pcc_err *err)
+{
+	struct pcc_nat_cfg nat;
+
+	pcc_plan_nat(w->cfg, with_old ? w->old : NULL, w->s->dp.no_ct, &nat);
+	return pcc_nat_apply(&nat, NULL, err);
+}
+
+/* Conntrack has forgotten what nobody answered for so long (nf_conntrack_tcp_timeout_syn_sent). */
+#define UNANSWERED_NS (600ull * 1000 * 1000 * 1000)
+
+/* Forgetting the connections of a WAN. */
+struct release {
+	uint32_t wan_id;
+	bool unmarked; /* conntrack entries are marked later than they are made */
+	uint64_t now_ns;
+	struct pcc_ct_deleter deleter;
+	struct pcc_err why; /* of a deletion that failed */
+};
+
+/* Has the connection perhaps a conntrack entry that has no mark? */
+static bool is_unmarked(const struct release *r, const struct pcc_conn *conn)
+{
+	if (!r->unmarked || conn->flags & PCC_CONN_CT_MARKED)
+		return false;
+	return conn->rx_packets || r->now_ns < conn->seen_ns + UNANSWERED_NS;
+}
+
+static int release_one(const struct pcc_tuple *key, const struct pcc_conn *conn, void *arg)
+{
+	struct release *r = arg;
+	int ret = 0;
+
+	if (conn->wan_id != r->wan_id)
+		return 0;
+	if (is_unmarked(r, conn))
+		ret = pcc_ct_delete(&r->deleter, key, conn->origin == PCC_ORIGIN_WAN, &r->why);
+	return ret ? ret : 1;
+}
+
+static int do_release(struct pcc_work *w, const struct pcc_op *op, struct pcc_err *err)
+{
+	struct release r = {
+		.wan_id = op->wan_id, .unmarked = !w->s->dp.no_ct, .now_ns = pcc_now_ns()};
+	uint32_t mask = w->s->dp.meta->mark_mask;
+	int ret;
+
+	packets_through(w);
+	ret = pcc_dp_conns(&w->s->dp, release_one, &r, err);
+	pcc_ct_deleter_close(&r.deleter);
+	if (ret && err && r.why.object[0])
+		*err = r.why;
+	if (!ret)
+		ret = pcc_offload_release(
+			&w->s->dp, op->wan_id, w->old_locals, w->nold_locals, err);
+	if (!ret)
+		ret = pcc_ct_flush_mark(op->wan_id << w->s->dp.meta->mark_shift, mask, NULL, err);
+	if (!pcc_ct_is_mute(ret))
+		return ret;
+	if (w->opts->warn && err)
+		w->opts->warn(err);
+	return 0;
+}
+
+/* A driver that cannot is no failure: the fast path of that interface stays in tc. */
+static int do_xdp(struct pcc_work *w, const struct pcc_op *op)
+{
+	struct pcc_err why = {};
+	struct pcc_link link = {};
+
+	if (w->opts->warn && !pcc_link_by_name(&w->s->nl, op->hook.ifname, &link, NULL) &&
+		!strcmp(link.kind, "veth")) {
+		pcc_err_set(&why, 0, op->hook.ifname,
+			"XDP cannot see that a peer on this machine leaves checksums to be completed");
+		pcc_err_hint(&why, 0, "there: ethtool -K DEV tx off gro on; or use --fastpath tc");
+		w->opts->warn(&why);
+	}
+	if (pcc_xdp_attach(&w->s->dp, op->hook.ifindex, op->hook.ifname, &why) && w->opts->warn) {
+		pcc_err_hint(&why, 0, "its fast path runs in tc");
+		w->opts->warn(&why);
+	}
+	return 0;
+}
+
+/* No failure either: leases end by themselves. */
+static void do_nexthop(struct pcc_work *w)
+{
+	struct pcc_err why = {};
+
+	if (!pcc_nexthop_watch(&w->s->dp, &why) || !w->opts->warn)
+		return;
+	pcc_err_hint(&why, 0, "the fast path follows a changed MAC after two seconds");
+	w->opts->warn(&why);
+}
+
+static bool is_gone(int ret)
+{
+	return ret == -ENOENT || ret == -ESRCH || ret == -ENODEV;
+}
+
+static int do_del(struct pcc_work *w, const struct pcc_op *op, struct pcc_err *err)
+{
+	struct pcc_nl *nl = &w->s->nl;
+	int ret;
+
+	packets_through(w);
+	ret = op->kind == PCC_OP_RULE_DEL ? pcc_rule_del(nl, &op->rule, err)
+					  : pcc_route_del(nl, &op->route, err);
+	return is_gone(ret) ? 0 : ret;
+}
+
+static int do_op(struct pcc_work *w, const struct pcc_op *op, struct pcc_err *err)
+{
+	struct pcc_session *s = w->s;
+
+	switch (op->kind) {
+	case PCC_OP_SYSCTL:
+		return do_sysctl(w, op, err);
+	case PCC_OP_ROUTE_ADD:
+		return op->replaces ? pcc_route_replace(&s->nl, &op->route, err)
+				    : pcc_route_add(&s->nl, &op->route, err);
+	case PCC_OP_RULE_ADD:
+		return pcc_rule_add(&s->nl, &op->rule, err);
+	case PCC_OP_NAT_FIRST:
+		return do_nat(w, true, err);
+	case PCC_OP_NAT_LAST:
+		return do_nat(w, false, err);
+	case PCC_OP_HOOK_ON:
+		return pcc_hook_attach(&s->dp, op->hook.ifindex, op->hook.ifname, op->hook.dir,
+			op->hook.prog, err);
+	case PCC_OP_HOOK_OFF:
+		return pcc_hook_detach(&s->dp, op->hook.ifindex, op->hook.dir);
+	case PCC_OP_OWN_ON:
+		return pcc_own_attach(&s->dp, err);
+	case PCC_OP_OWN_OFF:
+		pcc_own_detach(&s->dp);
+		return 0;
+	case PCC_OP_XDP_ON:
+		return do_xdp(w, op);
+	case PCC_OP_XDP_OFF:
+		pcc_xdp_detach(&s->dp, op->hook.ifindex);
+		return 0;
+	case PCC_OP_XDP_SEND:
+		pcc_xdp_send_to(&s->dp, op->hook.ifindex, op->hook.ifname);
+		return 0;
+	case PCC_OP_NEXTHOP_ON:
+		do_nexthop(w);
+		return 0;
+	case PCC_OP_NEXTHOP_OFF:
+		pcc_nexthop_unwatch(&s->dp);
+		return 0;
+	case PCC_OP_COMMIT:
+		w->committed = true;
+		return pcc_dp_commit(&s->dp, w->cfg, w->locals, w->nlocals, err);
+	case PCC_OP_RELEASE:
+		return do_release(w, op, err);
+	case PCC_OP_RULE_DEL:
+	case PCC_OP_ROUTE_DEL:
+		return do_del(w, op, err);
+	case PCC_OP_SYSCTL_BACK:
+		do_sysctl_back(w, op);
+		return 0;
+	}
+	return -EINVAL;
+}
+
+/* The reverse of a step that was done. */
+static void undo_op(struct pcc_work *w, const struct pcc_op *op)
+{
+	struct pcc_session *s = w->s;
+	struct pcc_nat_cfg nat;
+
+	switch (op->kind) {
+	case PCC_OP_SYSCTL:
+		pcc_sysctl_write(op->sysctl.path, op->sysctl.old, NULL);
+		pcc_dp_sysctl_forget(&s->dp, op->sysctl.path);
+		break;
+	case PCC_OP_ROUTE_ADD:
+		if (op->replaces)
+			pcc_route_replace(&s->nl, &op->old_route, NULL);
+		else
+			pcc_route_del(&s->nl, &op->route, NULL);
+		break;
+	case PCC_OP_RULE_ADD:
+		pcc_rule_del(&s->nl, &op->rule, NULL);
+		break;
+	case PCC_OP_NAT_FIRST:
+	case PCC_OP_NAT_LAST:
+		if (!w->old) {
+			pcc_nat_remove(NULL);
+			break;
+		}
+		pcc_plan_nat(w->old, NULL, s->dp.no_ct, &nat);
+		pcc_nat_apply(&nat, NULL, NULL);
+		break;
+	case PCC_OP_HOOK_ON:
+		/* One that was there before runs the same program on the same maps: it stays. */
+		if (!w->old)
+			pcc_hook_detach(&s->dp, op->hook.ifindex, op->hook.dir);
+		break;
+	case PCC_OP_COMMIT:
+		if (w->old)
+			pcc_dp_commit(&s->dp, w->old, w->old_locals, w->nold_locals, NULL);
+		break;
+	case PCC_OP_RULE_DEL:
+		pcc_rule_add(&s->nl, &op->rule, NULL);
+		break;
+	case PCC_OP_ROUTE_DEL:
+		pcc_route_add(&s->nl, &op->route, NULL);
+		break;
+	case PCC_OP_HOOK_OFF:
+		pcc_hook_attach(&s->dp, op->hook.ifindex, op->hook.ifname, op->hook.dir,
+			op->hook.prog, NULL);
+		break;
+	case PCC_OP_OWN_ON:
+		if (!w->old || !w->old->own)
+			pcc_own_detach(&s->dp);
+		break;
+	case PCC_OP_OWN_OFF:
+		pcc_own_attach(&s->dp, NULL);
+		break;
+	case PCC_OP_XDP_ON:
+		pcc_xdp_detach(&s->dp, op->hook.ifindex);
+		break;
+	case PCC_OP_XDP_OFF:
+		pcc_xdp_attach(&s->dp, op->hook.ifindex, op->hook.ifname, NULL);
+		break;
+	case PCC_OP_NEXTHOP_ON:
+		if (!w->old)
+			pcc_nexthop_unwatch(&s->dp);
+		break;
+	case PCC_OP_NEXTHOP_OFF:
+		pcc_nexthop_watch(&s->dp, NULL);
+		break;
+	case PCC_OP_SYSCTL_BACK:
+		pcc_dp_sysctl_remember(&s->dp, op->sysctl.path, op->sysctl.value);
+		pcc_sysctl_write(op->sysctl.path, op->sysctl.old, NULL);
+		break;
+	case PCC_OP_XDP_SEND: /* as the driver allows it, with either configuration */
+	case PCC_OP_RELEASE:
+		break;
+	}
+}
+
+/* Takes the hooks off that are on interfaces which the old configuration does not have. */
+static void undo_new_hooks(struct pcc_work *w)
+{
+	for (uint32_t i = 0; w->old && i < w->cfg->nwans + w->cfg->nlans; i++) {
+		bool wan = i < w->cfg->nwans;
+		const char *name =
+			wan ? w->cfg->wans[i].name : w->cfg->lans[i - w->cfg->nwans].name;
+		uint32_t ifindex =
+			wan ? w->cfg->wans[i].ifindex : w->cfg->lans[i - w->cfg->nwans].ifindex;
+
+		if (pcc_config_find_wan_const(w->old, name) || pcc_config_find_lan(w->old, name))
+			continue;
+		pcc_hook_detach(&w->s->dp, ifindex, PCC_HOOK_IN);
+		pcc_hook_detach(&w->s->dp, ifindex, PCC_HOOK_OUT);
+	}
+}
+
+/* --- what one interface cannot have -------------------------------------------------------- */
+
+#define FAMILY_BIT(f) (1u << (f))
+
+/* What a WAN is without when the step fails. accept_local only spares a look-up. */
+static uint8_t families_of(const struct pcc_op *op)
+{
+	if (op->kind == PCC_OP_ROUTE_ADD)
+		return FAMILY_BIT(op->route.family == AF_INET6 ? PCC_V6 : PCC_V4);
+	if (op->kind == PCC_OP_SYSCTL && strstr(op->sysctl.path, "/accept_local"))
+		return 0;
+	return FAMILY_BIT(PCC_V4) | FAMILY_BIT(PCC_V6);
+}
+
+static bool is_of_use(const struct pcc_work *w, const struct pcc_wan_cfg *wan)
+{
+	for (int f = 0; f < PCC_FAMILIES; f++)
+		if (pcc_wan_serves(wan, f) && !(w->missed[wan->id] & FAMILY_BIT(f)))
+			return true;
+	return false;
+}
+
+/* The WAN misses it; how much that is. */
+static enum pcc_step wan_misses(struct pcc_work *w, const struct pcc_op *op)
+{
+	const struct pcc_wan_cfg *wan = pcc_config_find_wan_id(w->cfg, op->wan_id);
+
+	w->missed[op->wan_id] |= families_of(op);
+	return wan && is_of_use(w, wan) ? PCC_STEP_MISSED : PCC_STEP_LOST;
+}
+
+static void lan_misses(struct pcc_work *w, const struct pcc_op *op)
+{
+	for (uint32_t i = 0; op->kind == PCC_OP_HOOK_ON && i < w->cfg->nlans; i++)
+		if (w->cfg->lans[i].ifindex == op->lan_ifindex)
+			w->lan_missed[i] = true;
+}
+
+/* Is there a LAN and a WAN left? The daemon goes on without: it tries again. */
+static bool others_left(const struct pcc_work *w)
+{
+	bool wan = false, lan = false;
+
+	for (uint32_t i = 0; i < w->cfg->nwans; i++)
+		wan = wan || is_of_use(w, &w->cfg->wans[i]);
+	for (uint32_t i = 0; i < w->cfg->nlans; i++)
+		lan = lan || !w->lan_missed[i];
+	return (wan && lan) || w->opts->settled;
+}
+
+/* Without NAT the table is only to write marks into conntrack's entries, where there are any. */
+static bool is_only_marks(const struct pcc_work *w, const struct pcc_op *op)
+{
+	return (op->kind == PCC_OP_NAT_FIRST || op->kind == PCC_OP_NAT_LAST) && !w->cfg->nat4 &&
+	       !w->cfg->nat6;
+}
+
+/* A step failed: is it passed over, as only one interface needs it? */
+static bool pass_over(struct pcc_work *w, struct pcc_op *op, const struct pcc_err *why)
+{
+	enum pcc_step how = PCC_STEP_MISSED;
+
+	if (op->wan_id && op->kind != PCC_OP_RELEASE)
+		how = wan_misses(w, op);
+	else if (op->lan_ifindex)
+		lan_misses(w, op);
+	else if (!is_only_marks(w, op))
+		return false;
+	if (!others_left(w))
+		return false;
+	op->skipped = true;
+	if (w->opts->step)
+		w->opts->step(w->s, op, how, why, w->opts->arg);
+	if (w->opts->warn)
+		w->opts->warn(why);
+	return true;
+}
+
+/* Does the step come after one that its interface has missed? */
+static bool comes_too_late(const struct pcc_work *w, const struct pcc_op *op)
+{
+	uint8_t families = families_of(op);
+
+	if (op->kind == PCC_OP_RELEASE)
+		return false;
+	if (op->wan_id && families && (w->missed[op->wan_id] & families) == families)
+		return true;
+	for (uint32_t i = 0; op->lan_ifindex && i < w->cfg->nlans; i++)
+		if (w->lan_missed[i] && w->cfg->lans[i].ifindex == op->lan_ifindex)
+			return true;
+	return false;
+}
+
+/* --- doing it ------------------------------------------------------------------------------ */
+
+/*
+ * Test aid: PCCBPF_FAIL_AT=N makes step N fail, so that undoing is tested for every step.
+ */
+static bool fails_at(size_t step)
+{
+	const char *at = getenv("PCCBPF_FAIL_AT");
+
+	return at && strtoul(at, NULL, 10) == step + 1;
+}
+
+static void tell_step(struct pcc_work *w, const struct pcc_op *op, enum pcc_step how)
+{
+	if (w->opts->step)
+		w->opts->step(w->s, op, how, NULL, w->opts->arg);
+}
+
+/* One step. 0 also where it is passed over. */
+static int take_step(struct pcc_work *w, struct pcc_op *op, struct pcc_err *why)
+{
+	int ret;
+
+	op->skipped = comes_too_late(w, op);
+	if (op->skipped)
+		return 0;
+	tell_step(w, op, PCC_STEP_NEXT);
+	ret = do_op(w, op, why);
+	if (!ret)
+		tell_step(w, op, PCC_STEP_DONE);
+	return ret && pass_over(w, op, why) ? 0 : ret;
+}
+
+int pcc_carry_out(struct pcc_work *w, struct pcc_plan *plan, struct pcc_err *err)
+{
+	size_t done;
+	int ret = 0;
+
+	for (done = 0; done < plan->n; done++) {
+		struct pcc_err why = {};
+
+		if (fails_at(done))
+			ret = pcc_err_set(&why, -ECANCELED, "PCCBPF_FAIL_AT",
+				"step %zu fails as asked", done + 1);
+		else
+			ret = take_step(w, &plan->ops[done], &why);
+		if (ret && err)
+			*err = why;
+		if (ret)
+			break;
+	}
+	if (!ret)
+		return 0;
+	while (done > 0)
+		if (!plan->ops[--done].skipped)
+			undo_op(w, &plan->ops[done]);
+	undo_new_hooks(w);
+	return ret;
+}
