@@ -237,16 +237,16 @@ void pcc_daemon_wans_decide(struct pcc_config *cfg, const struct pcc_observed *n
 }
 
 /* The object of a route's error is the route, of a program's the interface. */
-void pcc_daemon_wans_miss(
-	struct pcc_daemon *d, const struct pcc_op *op, enum pcc_step how, const struct pcc_err *why)
+void pcc_daemon_wans_miss(struct pcc_daemon *d, const struct pcc_step *step, enum pcc_fate how,
+	const struct pcc_err *why)
 {
 	struct pcc_daemon_wan *w = NULL;
 	char text[sizeof(d->last_miss)];
 
 	for (uint32_t i = 0; i < PCC_MAX_WANS; i++)
-		if (d->wans[i].name[0] && d->wans[i].id == op->wan_id)
+		if (d->wans[i].name[0] && d->wans[i].id == step->wan_id)
 			w = &d->wans[i];
-	if (w && how == PCC_STEP_LOST) {
+	if (w && how == PCC_FATE_LOST) {
 		snprintf(
 			w->miss_now, sizeof(w->miss_now), "%.*s", PCC_REASON_BYTES - 1, why->cause);
 		return;

@@ -6,15 +6,16 @@
 #ifndef PCC_APPLY_H
 #define PCC_APPLY_H
 
-#include "engine/plan.h"
+#include "engine/observed.h"
 #include "engine/session.h"
+#include "engine/step.h"
 
 /* What becomes of a step of the plan. */
-enum pcc_step {
-	PCC_STEP_NEXT, /* it is taken now */
-	PCC_STEP_DONE,
-	PCC_STEP_MISSED, /* one interface cannot have it; the others go on */
-	PCC_STEP_LOST,	 /* the same, and the WAN is of no use without it */
+enum pcc_fate {
+	PCC_FATE_NEXT, /* it is taken now */
+	PCC_FATE_DONE,
+	PCC_FATE_MISSED, /* one interface cannot have it; the others go on */
+	PCC_FATE_LOST,	 /* the same, and the WAN is of no use without it */
 };
 
 struct pcc_apply_opts {
@@ -30,7 +31,7 @@ struct pcc_apply_opts {
 	 */
 	void (*settled)(struct pcc_config *cfg, const struct pcc_observed *now,
 		const struct pcc_err *trouble, void *arg);
-	void (*step)(struct pcc_session *s, const struct pcc_op *op, enum pcc_step how,
+	void (*step)(struct pcc_session *s, const struct pcc_step *step, enum pcc_fate how,
 		const struct pcc_err *why, void *arg);
 	void *arg;
 };

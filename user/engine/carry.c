@@ -27,26 +27,26 @@ static void packets_through(struct pcc_work *w)
 	w->committed = false;
 }
 
-static int do_sysctl(struct pcc_work *w, const struct pcc_op *op, struct pcc_err *err)
+static int do_sysctl(struct pcc_work *w, const struct pcc_step *step, struct pcc_err *err)
 {
-	char known[sizeof(op->sysctl.old)];
-	bool fresh = pcc_dp_sysctl_old(&w->s->dp, op->sysctl.path, known) != 0;
-	int ret = pcc_dp_sysctl_remember(&w->s->dp, op->sysctl.path, op->sysctl.old);
+	char known[sizeof(step->sysctl.old)];
+	bool fresh = pcc_dp_sysctl_old(&w->s->dp, step->sysctl.path, known) != 0;
+	int ret = pcc_dp_sysctl_remember(&w->s->dp, step->sysctl.path, step->sysctl.old);
 
 	if (ret)
 		return pcc_err_set(
-			err, ret, op->sysctl.path, "cannot be remembered: %s", strerror(-ret));
-	ret = pcc_sysctl_write(op->sysctl.path, op->sysctl.value, err);
+			err, ret, step->sysctl.path, "cannot be remembered: %s", strerror(-ret));
+	ret = pcc_sysctl_write(step->sysctl.path, step->sysctl.value, err);
 	if (ret && fresh)
-		pcc_dp_sysctl_forget(&w->s->dp, op->sysctl.path);
+		pcc_dp_sysctl_forget(&w->s->dp, step->sysctl.path);
 	return ret;
 }
 
-static int do_sysctl_back(struct pcc_work *w, const struct pcc_op *op)
+static int do_sysctl_back(struct pcc_work *w, const struct pcc_step *step)
 {
 	/* Of an interface that is gone: nothing to restore. */
-	pcc_sysctl_write(op->sysctl.path, op->sysctl.value, NULL);
-	return pcc_dp_sysctl_forget(&w->s->dp, op->sysctl.path);
+	pcc_sysctl_write(step->sysctl.path, step->sysctl.value, NULL);
+	return pcc_dp_sysctl_forget(&w->s->dp, step->sysctl.path);
 }
 
 static int do_nat(struct pcc_work *w, bool with_old, struct pcc_err *err)
@@ -89,10 +89,10 @@ static int release_one(const struct pcc_tuple *key, const struct pcc_conn *conn,
 	return ret ? ret : 1;
 }
 
-static int do_release(struct pcc_work *w, const struct pcc_op *op, struct pcc_err *err)
+static int do_release(struct pcc_work *w, const struct pcc_step *step, struct pcc_err *err)
 {
 	struct release r = {
-		.wan_id = op->wan_id, .unmarked = !w->s->dp.no_ct, .now_ns = pcc_now_ns()};
+		.wan_id = step->wan_id, .unmarked = !w->s->dp.no_ct, .now_ns = pcc_now_ns()};
 	uint32_t mask = w->s->dp.meta->mark_mask;
 	int ret;
 
@@ -103,9 +103,9 @@ static int do_release(struct pcc_work *w, const struct pcc_op *op, struct pcc_er
 		*err = r.why;
 	if (!ret)
 		ret = pcc_offload_release(
-			&w->s->dp, op->wan_id, w->old_locals, w->nold_locals, err);
+			&w->s->dp, step->wan_id, w->old_locals, w->nold_locals, err);
 	if (!ret)
-		ret = pcc_ct_flush_mark(op->wan_id << w->s->dp.meta->mark_shift, mask, NULL, err);
+		ret = pcc_ct_flush_mark(step->wan_id << w->s->dp.meta->mark_shift, mask, NULL, err);
 	if (!pcc_ct_is_mute(ret))
 		return ret;
 	if (w->opts->warn && err)
@@ -114,19 +114,20 @@ static int do_release(struct pcc_work *w, const struct pcc_op *op, struct pcc_er
 }
 
 /* A driver that cannot is no failure: the fast path of that interface stays in tc. */
-static int do_xdp(struct pcc_work *w, const struct pcc_op *op)
+static int do_xdp(struct pcc_work *w, const struct pcc_step *step)
 {
 	struct pcc_err why = {};
 	struct pcc_link link = {};
 
-	if (w->opts->warn && !pcc_link_by_name(&w->s->nl, op->hook.ifname, &link, NULL) &&
+	if (w->opts->warn && !pcc_link_by_name(&w->s->nl, step->hook.ifname, &link, NULL) &&
 		!strcmp(link.kind, "veth")) {
-		pcc_err_set(&why, 0, op->hook.ifname,
+		pcc_err_set(&why, 0, step->hook.ifname,
 			"XDP cannot see that a peer on this machine leaves checksums to be completed");
 		pcc_err_hint(&why, 0, "there: ethtool -K DEV tx off gro on; or use --fastpath tc");
 		w->opts->warn(&why);
 	}
-	if (pcc_xdp_attach(&w->s->dp, op->hook.ifindex, op->hook.ifname, &why) && w->opts->warn) {
+	if (pcc_xdp_attach(&w->s->dp, step->hook.ifindex, step->hook.ifname, &why) &&
+		w->opts->warn) {
 		pcc_err_hint(&why, 0, "its fast path runs in tc");
 		w->opts->warn(&why);
 	}
@@ -149,94 +150,94 @@ static bool is_gone(int ret)
 	return ret == -ENOENT || ret == -ESRCH || ret == -ENODEV;
 }
 
-static int do_del(struct pcc_work *w, const struct pcc_op *op, struct pcc_err *err)
+static int do_del(struct pcc_work *w, const struct pcc_step *step, struct pcc_err *err)
 {
 	struct pcc_nl *nl = &w->s->nl;
 	int ret;
 
 	packets_through(w);
-	ret = op->kind == PCC_OP_RULE_DEL ? pcc_rule_del(nl, &op->rule, err)
-					  : pcc_route_del(nl, &op->route, err);
+	ret = step->kind == PCC_STEP_RULE_DEL ? pcc_rule_del(nl, &step->rule, err)
+					      : pcc_route_del(nl, &step->route, err);
 	return is_gone(ret) ? 0 : ret;
 }
 
-static int do_op(struct pcc_work *w, const struct pcc_op *op, struct pcc_err *err)
+static int do_step(struct pcc_work *w, const struct pcc_step *step, struct pcc_err *err)
 {
 	struct pcc_session *s = w->s;
 
-	switch (op->kind) {
-	case PCC_OP_SYSCTL:
-		return do_sysctl(w, op, err);
-	case PCC_OP_ROUTE_ADD:
-		return op->replaces ? pcc_route_replace(&s->nl, &op->route, err)
-				    : pcc_route_add(&s->nl, &op->route, err);
-	case PCC_OP_RULE_ADD:
-		return pcc_rule_add(&s->nl, &op->rule, err);
-	case PCC_OP_NAT_FIRST:
+	switch (step->kind) {
+	case PCC_STEP_SYSCTL:
+		return do_sysctl(w, step, err);
+	case PCC_STEP_ROUTE_ADD:
+		return step->replaces ? pcc_route_replace(&s->nl, &step->route, err)
+				      : pcc_route_add(&s->nl, &step->route, err);
+	case PCC_STEP_RULE_ADD:
+		return pcc_rule_add(&s->nl, &step->rule, err);
+	case PCC_STEP_NAT_FIRST:
 		return do_nat(w, true, err);
-	case PCC_OP_NAT_LAST:
+	case PCC_STEP_NAT_LAST:
 		return do_nat(w, false, err);
-	case PCC_OP_HOOK_ON:
-		return pcc_hook_attach(&s->dp, op->hook.ifindex, op->hook.ifname, op->hook.dir,
-			op->hook.prog, err);
-	case PCC_OP_HOOK_OFF:
-		return pcc_hook_detach(&s->dp, op->hook.ifindex, op->hook.dir);
-	case PCC_OP_OWN_ON:
+	case PCC_STEP_HOOK_ON:
+		return pcc_hook_attach(&s->dp, step->hook.ifindex, step->hook.ifname,
+			step->hook.dir, step->hook.prog, err);
+	case PCC_STEP_HOOK_OFF:
+		return pcc_hook_detach(&s->dp, step->hook.ifindex, step->hook.dir);
+	case PCC_STEP_OWN_ON:
 		return pcc_own_attach(&s->dp, err);
-	case PCC_OP_OWN_OFF:
+	case PCC_STEP_OWN_OFF:
 		pcc_own_detach(&s->dp);
 		return 0;
-	case PCC_OP_XDP_ON:
-		return do_xdp(w, op);
-	case PCC_OP_XDP_OFF:
-		pcc_xdp_detach(&s->dp, op->hook.ifindex);
+	case PCC_STEP_XDP_ON:
+		return do_xdp(w, step);
+	case PCC_STEP_XDP_OFF:
+		pcc_xdp_detach(&s->dp, step->hook.ifindex);
 		return 0;
-	case PCC_OP_XDP_SEND:
-		pcc_xdp_send_to(&s->dp, op->hook.ifindex, op->hook.ifname);
+	case PCC_STEP_XDP_SEND:
+		pcc_xdp_send_to(&s->dp, step->hook.ifindex, step->hook.ifname);
 		return 0;
-	case PCC_OP_NEXTHOP_ON:
+	case PCC_STEP_NEXTHOP_ON:
 		do_nexthop(w);
 		return 0;
-	case PCC_OP_NEXTHOP_OFF:
+	case PCC_STEP_NEXTHOP_OFF:
 		pcc_nexthop_unwatch(&s->dp);
 		return 0;
-	case PCC_OP_COMMIT:
+	case PCC_STEP_COMMIT:
 		w->committed = true;
 		return pcc_dp_commit(&s->dp, w->cfg, w->locals, w->nlocals, err);
-	case PCC_OP_RELEASE:
-		return do_release(w, op, err);
-	case PCC_OP_RULE_DEL:
-	case PCC_OP_ROUTE_DEL:
-		return do_del(w, op, err);
-	case PCC_OP_SYSCTL_BACK:
-		do_sysctl_back(w, op);
+	case PCC_STEP_RELEASE:
+		return do_release(w, step, err);
+	case PCC_STEP_RULE_DEL:
+	case PCC_STEP_ROUTE_DEL:
+		return do_del(w, step, err);
+	case PCC_STEP_SYSCTL_BACK:
+		do_sysctl_back(w, step);
 		return 0;
 	}
 	return -EINVAL;
 }
 
 /* The reverse of a step that was done. */
-static void undo_op(struct pcc_work *w, const struct pcc_op *op)
+static void undo_step(struct pcc_work *w, const struct pcc_step *step)
 {
 	struct pcc_session *s = w->s;
 	struct pcc_nat_cfg nat;
 
-	switch (op->kind) {
-	case PCC_OP_SYSCTL:
-		pcc_sysctl_write(op->sysctl.path, op->sysctl.old, NULL);
-		pcc_dp_sysctl_forget(&s->dp, op->sysctl.path);
+	switch (step->kind) {
+	case PCC_STEP_SYSCTL:
+		pcc_sysctl_write(step->sysctl.path, step->sysctl.old, NULL);
+		pcc_dp_sysctl_forget(&s->dp, step->sysctl.path);
 		break;
-	case PCC_OP_ROUTE_ADD:
-		if (op->replaces)
-			pcc_route_replace(&s->nl, &op->old_route, NULL);
+	case PCC_STEP_ROUTE_ADD:
+		if (step->replaces)
+			pcc_route_replace(&s->nl, &step->old_route, NULL);
 		else
-			pcc_route_del(&s->nl, &op->route, NULL);
+			pcc_route_del(&s->nl, &step->route, NULL);
 		break;
-	case PCC_OP_RULE_ADD:
-		pcc_rule_del(&s->nl, &op->rule, NULL);
+	case PCC_STEP_RULE_ADD:
+		pcc_rule_del(&s->nl, &step->rule, NULL);
 		break;
-	case PCC_OP_NAT_FIRST:
-	case PCC_OP_NAT_LAST:
+	case PCC_STEP_NAT_FIRST:
+	case PCC_STEP_NAT_LAST:
 		if (!w->old) {
 			pcc_nat_remove(NULL);
 			break;
@@ -244,51 +245,51 @@ static void undo_op(struct pcc_work *w, const struct pcc_op *op)
 		pcc_plan_nat(w->old, NULL, s->dp.no_ct, &nat);
 		pcc_nat_apply(&nat, NULL, NULL);
 		break;
-	case PCC_OP_HOOK_ON:
+	case PCC_STEP_HOOK_ON:
 		/* One that was there before runs the same program on the same maps: it stays. */
 		if (!w->old)
-			pcc_hook_detach(&s->dp, op->hook.ifindex, op->hook.dir);
+			pcc_hook_detach(&s->dp, step->hook.ifindex, step->hook.dir);
 		break;
-	case PCC_OP_COMMIT:
+	case PCC_STEP_COMMIT:
 		if (w->old)
 			pcc_dp_commit(&s->dp, w->old, w->old_locals, w->nold_locals, NULL);
 		break;
-	case PCC_OP_RULE_DEL:
-		pcc_rule_add(&s->nl, &op->rule, NULL);
+	case PCC_STEP_RULE_DEL:
+		pcc_rule_add(&s->nl, &step->rule, NULL);
 		break;
-	case PCC_OP_ROUTE_DEL:
-		pcc_route_add(&s->nl, &op->route, NULL);
+	case PCC_STEP_ROUTE_DEL:
+		pcc_route_add(&s->nl, &step->route, NULL);
 		break;
-	case PCC_OP_HOOK_OFF:
-		pcc_hook_attach(&s->dp, op->hook.ifindex, op->hook.ifname, op->hook.dir,
-			op->hook.prog, NULL);
+	case PCC_STEP_HOOK_OFF:
+		pcc_hook_attach(&s->dp, step->hook.ifindex, step->hook.ifname, step->hook.dir,
+			step->hook.prog, NULL);
 		break;
-	case PCC_OP_OWN_ON:
+	case PCC_STEP_OWN_ON:
 		if (!w->old || !w->old->own)
 			pcc_own_detach(&s->dp);
 		break;
-	case PCC_OP_OWN_OFF:
+	case PCC_STEP_OWN_OFF:
 		pcc_own_attach(&s->dp, NULL);
 		break;
-	case PCC_OP_XDP_ON:
-		pcc_xdp_detach(&s->dp, op->hook.ifindex);
+	case PCC_STEP_XDP_ON:
+		pcc_xdp_detach(&s->dp, step->hook.ifindex);
 		break;
-	case PCC_OP_XDP_OFF:
-		pcc_xdp_attach(&s->dp, op->hook.ifindex, op->hook.ifname, NULL);
+	case PCC_STEP_XDP_OFF:
+		pcc_xdp_attach(&s->dp, step->hook.ifindex, step->hook.ifname, NULL);
 		break;
-	case PCC_OP_NEXTHOP_ON:
+	case PCC_STEP_NEXTHOP_ON:
 		if (!w->old)
 			pcc_nexthop_unwatch(&s->dp);
 		break;
-	case PCC_OP_NEXTHOP_OFF:
+	case PCC_STEP_NEXTHOP_OFF:
 		pcc_nexthop_watch(&s->dp, NULL);
 		break;
-	case PCC_OP_SYSCTL_BACK:
-		pcc_dp_sysctl_remember(&s->dp, op->sysctl.path, op->sysctl.value);
-		pcc_sysctl_write(op->sysctl.path, op->sysctl.old, NULL);
+	case PCC_STEP_SYSCTL_BACK:
+		pcc_dp_sysctl_remember(&s->dp, step->sysctl.path, step->sysctl.value);
+		pcc_sysctl_write(step->sysctl.path, step->sysctl.old, NULL);
 		break;
-	case PCC_OP_XDP_SEND: /* as the driver allows it, with either configuration */
-	case PCC_OP_RELEASE:
+	case PCC_STEP_XDP_SEND: /* as the driver allows it, with either configuration */
+	case PCC_STEP_RELEASE:
 		break;
 	}
 }
@@ -315,11 +316,11 @@ static void undo_new_hooks(struct pcc_work *w)
 #define FAMILY_BIT(f) (1u << (f))
 
 /* What a WAN is without when the step fails. accept_local only spares a look-up. */
-static uint8_t families_of(const struct pcc_op *op)
+static uint8_t families_of(const struct pcc_step *step)
 {
-	if (op->kind == PCC_OP_ROUTE_ADD)
-		return FAMILY_BIT(op->route.family == AF_INET6 ? PCC_V6 : PCC_V4);
-	if (op->kind == PCC_OP_SYSCTL && strstr(op->sysctl.path, "/accept_local"))
+	if (step->kind == PCC_STEP_ROUTE_ADD)
+		return FAMILY_BIT(step->route.family == AF_INET6 ? PCC_V6 : PCC_V4);
+	if (step->kind == PCC_STEP_SYSCTL && strstr(step->sysctl.path, "/accept_local"))
 		return 0;
 	return FAMILY_BIT(PCC_V4) | FAMILY_BIT(PCC_V6);
 }
@@ -333,18 +334,18 @@ static bool is_of_use(const struct pcc_work *w, const struct pcc_wan_cfg *wan)
 }
 
 /* The WAN misses it; how much that is. */
-static enum pcc_step wan_misses(struct pcc_work *w, const struct pcc_op *op)
+static enum pcc_fate wan_misses(struct pcc_work *w, const struct pcc_step *step)
 {
-	const struct pcc_wan_cfg *wan = pcc_config_find_wan_id(w->cfg, op->wan_id);
+	const struct pcc_wan_cfg *wan = pcc_config_find_wan_id(w->cfg, step->wan_id);
 
-	w->missed[op->wan_id] |= families_of(op);
-	return wan && is_of_use(w, wan) ? PCC_STEP_MISSED : PCC_STEP_LOST;
+	w->missed[step->wan_id] |= families_of(step);
+	return wan && is_of_use(w, wan) ? PCC_FATE_MISSED : PCC_FATE_LOST;
 }
 
-static void lan_misses(struct pcc_work *w, const struct pcc_op *op)
+static void lan_misses(struct pcc_work *w, const struct pcc_step *step)
 {
-	for (uint32_t i = 0; op->kind == PCC_OP_HOOK_ON && i < w->cfg->nlans; i++)
-		if (w->cfg->lans[i].ifindex == op->lan_ifindex)
+	for (uint32_t i = 0; step->kind == PCC_STEP_HOOK_ON && i < w->cfg->nlans; i++)
+		if (w->cfg->lans[i].ifindex == step->lan_ifindex)
 			w->lan_missed[i] = true;
 }
 
@@ -361,44 +362,44 @@ static bool others_left(const struct pcc_work *w)
 }
 
 /* Without NAT the table is only to write marks into conntrack's entries, where there are any. */
-static bool is_only_marks(const struct pcc_work *w, const struct pcc_op *op)
+static bool is_only_marks(const struct pcc_work *w, const struct pcc_step *step)
 {
-	return (op->kind == PCC_OP_NAT_FIRST || op->kind == PCC_OP_NAT_LAST) && !w->cfg->nat4 &&
-	       !w->cfg->nat6;
+	return (step->kind == PCC_STEP_NAT_FIRST || step->kind == PCC_STEP_NAT_LAST) &&
+	       !w->cfg->nat4 && !w->cfg->nat6;
 }
 
 /* A step failed: is it passed over, as only one interface needs it? */
-static bool pass_over(struct pcc_work *w, struct pcc_op *op, const struct pcc_err *why)
+static bool pass_over(struct pcc_work *w, struct pcc_step *step, const struct pcc_err *why)
 {
-	enum pcc_step how = PCC_STEP_MISSED;
+	enum pcc_fate how = PCC_FATE_MISSED;
 
-	if (op->wan_id && op->kind != PCC_OP_RELEASE)
-		how = wan_misses(w, op);
-	else if (op->lan_ifindex)
-		lan_misses(w, op);
-	else if (!is_only_marks(w, op))
+	if (step->wan_id && step->kind != PCC_STEP_RELEASE)
+		how = wan_misses(w, step);
+	else if (step->lan_ifindex)
+		lan_misses(w, step);
+	else if (!is_only_marks(w, step))
 		return false;
 	if (!others_left(w))
 		return false;
-	op->skipped = true;
+	step->skipped = true;
 	if (w->opts->step)
-		w->opts->step(w->s, op, how, why, w->opts->arg);
+		w->opts->step(w->s, step, how, why, w->opts->arg);
 	if (w->opts->warn)
 		w->opts->warn(why);
 	return true;
 }
 
 /* Does the step come after one that its interface has missed? */
-static bool comes_too_late(const struct pcc_work *w, const struct pcc_op *op)
+static bool comes_too_late(const struct pcc_work *w, const struct pcc_step *step)
 {
-	uint8_t families = families_of(op);
+	uint8_t families = families_of(step);
 
-	if (op->kind == PCC_OP_RELEASE)
+	if (step->kind == PCC_STEP_RELEASE)
 		return false;
-	if (op->wan_id && families && (w->missed[op->wan_id] & families) == families)
+	if (step->wan_id && families && (w->missed[step->wan_id] & families) == families)
 		return true;
-	for (uint32_t i = 0; op->lan_ifindex && i < w->cfg->nlans; i++)
-		if (w->lan_missed[i] && w->cfg->lans[i].ifindex == op->lan_ifindex)
+	for (uint32_t i = 0; step->lan_ifindex && i < w->cfg->nlans; i++)
+		if (w->lan_missed[i] && w->cfg->lans[i].ifindex == step->lan_ifindex)
 			return true;
 	return false;
 }
@@ -415,25 +416,25 @@ static bool fails_at(size_t step)
 	return at && strtoul(at, NULL, 10) == step + 1;
 }
 
-static void tell_step(struct pcc_work *w, const struct pcc_op *op, enum pcc_step how)
+static void tell_step(struct pcc_work *w, const struct pcc_step *step, enum pcc_fate how)
 {
 	if (w->opts->step)
-		w->opts->step(w->s, op, how, NULL, w->opts->arg);
+		w->opts->step(w->s, step, how, NULL, w->opts->arg);
 }
 
 /* One step. 0 also where it is passed over. */
-static int take_step(struct pcc_work *w, struct pcc_op *op, struct pcc_err *why)
+static int take_step(struct pcc_work *w, struct pcc_step *step, struct pcc_err *why)
 {
 	int ret;
 
-	op->skipped = comes_too_late(w, op);
-	if (op->skipped)
+	step->skipped = comes_too_late(w, step);
+	if (step->skipped)
 		return 0;
-	tell_step(w, op, PCC_STEP_NEXT);
-	ret = do_op(w, op, why);
+	tell_step(w, step, PCC_FATE_NEXT);
+	ret = do_step(w, step, why);
 	if (!ret)
-		tell_step(w, op, PCC_STEP_DONE);
-	return ret && pass_over(w, op, why) ? 0 : ret;
+		tell_step(w, step, PCC_FATE_DONE);
+	return ret && pass_over(w, step, why) ? 0 : ret;
 }
 
 int pcc_carry_out(struct pcc_work *w, struct pcc_plan *plan, struct pcc_err *err)
@@ -448,7 +449,7 @@ int pcc_carry_out(struct pcc_work *w, struct pcc_plan *plan, struct pcc_err *err
 			ret = pcc_err_set(&why, -ECANCELED, "PCCBPF_FAIL_AT",
 				"step %zu fails as asked", done + 1);
 		else
-			ret = take_step(w, &plan->ops[done], &why);
+			ret = take_step(w, &plan->steps[done], &why);
 		if (ret && err)
 			*err = why;
 		if (ret)
@@ -457,8 +458,8 @@ int pcc_carry_out(struct pcc_work *w, struct pcc_plan *plan, struct pcc_err *err
 	if (!ret)
 		return 0;
 	while (done > 0)
-		if (!plan->ops[--done].skipped)
-			undo_op(w, &plan->ops[done]);
+		if (!plan->steps[--done].skipped)
+			undo_step(w, &plan->steps[done]);
 	undo_new_hooks(w);
 	return ret;
 }

@@ -4,6 +4,7 @@
 #define PCC_CARRY_H
 
 #include "engine/apply.h"
+#include "engine/plan.h"
 
 /* What the steps of a plan need. */
 struct pcc_work {

@@ -16,7 +16,7 @@ struct pcc_sysctl_now {
 	char path[PCC_SYSCTL_KEY_BYTES];
 	char value[32];
 	char now[32];		      /* of a remembered one: what it is now */
-	uint32_t wan_id, lan_ifindex; /* of a wanted one: as in struct pcc_op */
+	uint32_t wan_id, lan_ifindex; /* of a wanted one: as in struct pcc_step */
 };
 
 /* A hook as it is now. */

@@ -38,15 +38,15 @@ static int plan_releases(
 {
 	for (uint32_t i = 0; old && i < old->nwans; i++) {
 		const struct pcc_wan_cfg *wan = pcc_config_find_wan_const(cfg, old->wans[i].name);
-		struct pcc_op *op;
+		struct pcc_step *step;
 
 		if (wan && (wan->state != PCC_WAN_DOWN || old->wans[i].state == PCC_WAN_DOWN))
 			continue;
-		op = pcc_plan_add(plan, PCC_OP_RELEASE);
-		if (!op)
+		step = pcc_plan_add(plan, PCC_STEP_RELEASE);
+		if (!step)
 			return -ENOMEM;
-		op->wan_id = old->wans[i].id;
-		memcpy(op->wan_name, old->wans[i].name, sizeof(op->wan_name));
+		step->wan_id = old->wans[i].id;
+		memcpy(step->wan_name, old->wans[i].name, sizeof(step->wan_name));
 	}
 	return 0;
 }
@@ -59,7 +59,7 @@ static bool drops_wans(const struct pcc_config *cfg, const struct pcc_config *ol
 	return false;
 }
 
-static int op_simple(struct pcc_plan *plan, enum pcc_op_kind kind)
+static int step_simple(struct pcc_plan *plan, enum pcc_step_kind kind)
 {
 	return pcc_plan_add(plan, kind) ? 0 : -ENOMEM;
 }
@@ -72,7 +72,7 @@ static int plan_nexthops(
 
 	if (wanted == now->nexthops_watched)
 		return 0;
-	return op_simple(plan, wanted ? PCC_OP_NEXTHOP_ON : PCC_OP_NEXTHOP_OFF);
+	return step_simple(plan, wanted ? PCC_STEP_NEXTHOP_ON : PCC_STEP_NEXTHOP_OFF);
 }
 
 /* Is accept_local about to be set somewhere? The data plane must then drop what the kernel lets
@@ -80,8 +80,8 @@ static int plan_nexthops(
 static bool sets_accept_local(const struct pcc_plan *plan)
 {
 	for (size_t i = 0; i < plan->n; i++)
-		if (plan->ops[i].kind == PCC_OP_SYSCTL &&
-			strstr(plan->ops[i].sysctl.path, "/accept_local"))
+		if (plan->steps[i].kind == PCC_STEP_SYSCTL &&
+			strstr(plan->steps[i].sysctl.path, "/accept_local"))
 			return true;
 	return false;
 }
@@ -101,15 +101,15 @@ int pcc_plan_make(struct pcc_plan *plan, const struct pcc_config *cfg, const str
 	if (!ret)
 		ret = pcc_plan_add_routes(plan, &w, cfg, now);
 	if (!ret && !now->nat_matches)
-		ret = op_simple(plan, PCC_OP_NAT_FIRST);
+		ret = step_simple(plan, PCC_STEP_NAT_FIRST);
 	if (!ret)
 		ret = pcc_plan_add_lan_hooks(plan, cfg, now);
 	if (!ret && (!now->maps_match || sets_accept_local(plan)))
-		ret = op_simple(plan, PCC_OP_COMMIT);
+		ret = step_simple(plan, PCC_STEP_COMMIT);
 	if (!ret && cfg->own && !now->own_current)
-		ret = op_simple(plan, PCC_OP_OWN_ON);
+		ret = step_simple(plan, PCC_STEP_OWN_ON);
 	if (!ret && !cfg->own && now->own)
-		ret = op_simple(plan, PCC_OP_OWN_OFF);
+		ret = step_simple(plan, PCC_STEP_OWN_OFF);
 	if (!ret)
 		ret = pcc_plan_xdp(plan, cfg, now);
 	if (!ret)
@@ -119,7 +119,7 @@ int pcc_plan_make(struct pcc_plan *plan, const struct pcc_config *cfg, const str
 	if (!ret)
 		ret = pcc_plan_del_routes(plan, &w, now);
 	if (!ret && !now->nat_matches && drops_wans(cfg, old))
-		ret = op_simple(plan, PCC_OP_NAT_LAST);
+		ret = step_simple(plan, PCC_STEP_NAT_LAST);
 	if (!ret)
 		ret = pcc_plan_add_sysctls_back(plan, cfg, now);
 	if (!ret)

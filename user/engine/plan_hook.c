@@ -17,19 +17,19 @@ static bool hook_is_current(const struct pcc_observed *now, uint32_t ifindex, en
 static int plan_hook_on(struct pcc_plan *plan, const struct pcc_observed *now, uint32_t ifindex,
 	const char *name, enum pcc_hook_dir dir, enum pcc_prog prog, uint32_t wan_id)
 {
-	struct pcc_op *op;
+	struct pcc_step *step;
 
 	if (!pcc_observed_link(now, ifindex) || hook_is_current(now, ifindex, dir))
 		return 0;
-	op = pcc_plan_add(plan, PCC_OP_HOOK_ON);
-	if (!op)
+	step = pcc_plan_add(plan, PCC_STEP_HOOK_ON);
+	if (!step)
 		return -ENOMEM;
-	op->hook.ifindex = ifindex;
-	snprintf(op->hook.ifname, sizeof(op->hook.ifname), "%s", name);
-	op->hook.dir = dir;
-	op->hook.prog = prog;
-	op->wan_id = wan_id;
-	op->lan_ifindex = wan_id ? 0 : ifindex;
+	step->hook.ifindex = ifindex;
+	snprintf(step->hook.ifname, sizeof(step->hook.ifname), "%s", name);
+	step->hook.dir = dir;
+	step->hook.prog = prog;
+	step->wan_id = wan_id;
+	step->lan_ifindex = wan_id ? 0 : ifindex;
 	return 0;
 }
 
@@ -97,17 +97,17 @@ static enum pcc_prog hook_prog(
 	return dir == PCC_HOOK_IN ? PCC_PROG_WAN_IN : PCC_PROG_WAN_OUT;
 }
 
-/* What the interface is to get; PCC_OP_COMMIT: nothing. */
-static enum pcc_op_kind xdp_needs(const struct pcc_observed *now, uint32_t ifindex)
+/* What the interface is to get; PCC_STEP_COMMIT: nothing. */
+static enum pcc_step_kind xdp_needs(const struct pcc_observed *now, uint32_t ifindex)
 {
 	for (size_t i = 0; i < now->nxdps; i++) {
 		if (now->xdps[i].ifindex != ifindex)
 			continue;
 		if (!now->xdps[i].current)
-			return PCC_OP_XDP_ON;
-		return now->xdps[i].sends_right ? PCC_OP_COMMIT : PCC_OP_XDP_SEND;
+			return PCC_STEP_XDP_ON;
+		return now->xdps[i].sends_right ? PCC_STEP_COMMIT : PCC_STEP_XDP_SEND;
 	}
-	return PCC_OP_XDP_ON;
+	return PCC_STEP_XDP_ON;
 }
 
 /*
@@ -145,20 +145,22 @@ static bool xdp_nth(const struct pcc_config *cfg, uint32_t n, uint32_t *ifindex)
 static bool xdp_planned(const struct pcc_plan *plan, uint32_t ifindex)
 {
 	for (size_t i = 0; i < plan->n; i++)
-		if ((plan->ops[i].kind == PCC_OP_XDP_ON || plan->ops[i].kind == PCC_OP_XDP_SEND) &&
-			plan->ops[i].hook.ifindex == ifindex)
+		if ((plan->steps[i].kind == PCC_STEP_XDP_ON ||
+			    plan->steps[i].kind == PCC_STEP_XDP_SEND) &&
+			plan->steps[i].hook.ifindex == ifindex)
 			return true;
 	return false;
 }
 
-static int op_xdp(struct pcc_plan *plan, enum pcc_op_kind kind, uint32_t ifindex, const char *name)
+static int step_xdp(
+	struct pcc_plan *plan, enum pcc_step_kind kind, uint32_t ifindex, const char *name)
 {
-	struct pcc_op *op = pcc_plan_add(plan, kind);
+	struct pcc_step *step = pcc_plan_add(plan, kind);
 
-	if (!op)
+	if (!step)
 		return -ENOMEM;
-	op->hook.ifindex = ifindex;
-	snprintf(op->hook.ifname, sizeof(op->hook.ifname), "%s", name);
+	step->hook.ifindex = ifindex;
+	snprintf(step->hook.ifname, sizeof(step->hook.ifname), "%s", name);
 	return 0;
 }
 
@@ -166,15 +168,15 @@ int pcc_plan_xdp(
 	struct pcc_plan *plan, const struct pcc_config *cfg, const struct pcc_observed *now)
 {
 	const struct pcc_link *below;
-	enum pcc_op_kind needs;
+	enum pcc_step_kind needs;
 	uint32_t ifindex;
 	int ret = 0;
 
 	for (uint32_t n = 0; !ret && xdp_nth(cfg, n, &ifindex); n++) {
 		below = ifindex ? pcc_observed_link(now, ifindex) : NULL;
-		needs = below ? xdp_needs(now, ifindex) : PCC_OP_COMMIT;
-		if (needs != PCC_OP_COMMIT && !xdp_planned(plan, ifindex))
-			ret = op_xdp(plan, needs, ifindex, below->name);
+		needs = below ? xdp_needs(now, ifindex) : PCC_STEP_COMMIT;
+		if (needs != PCC_STEP_COMMIT && !xdp_planned(plan, ifindex))
+			ret = step_xdp(plan, needs, ifindex, below->name);
 	}
 	for (size_t i = 0; !ret && i < now->nxdps; i++) {
 		const struct pcc_link *link = pcc_observed_link(now, now->xdps[i].ifindex);
@@ -183,7 +185,7 @@ int pcc_plan_xdp(
 		for (uint32_t n = 0; xdp_nth(cfg, n, &ifindex); n++)
 			wanted = wanted || ifindex == now->xdps[i].ifindex;
 		if (!wanted)
-			ret = op_xdp(plan, PCC_OP_XDP_OFF, now->xdps[i].ifindex,
+			ret = step_xdp(plan, PCC_STEP_XDP_OFF, now->xdps[i].ifindex,
 				link ? link->name : "?");
 	}
 	return ret;
@@ -194,17 +196,18 @@ int pcc_plan_del_hooks(struct pcc_plan *plan, const struct pcc_config *cfg,
 {
 	for (size_t i = 0; i < now->nhooks; i++) {
 		const struct pcc_link *link = pcc_observed_link(now, now->hooks[i].ifindex);
-		struct pcc_op *op;
+		struct pcc_step *step;
 
 		if (hook_wanted(cfg, now->hooks[i].ifindex, now->hooks[i].dir))
 			continue;
-		op = pcc_plan_add(plan, PCC_OP_HOOK_OFF);
-		if (!op)
+		step = pcc_plan_add(plan, PCC_STEP_HOOK_OFF);
+		if (!step)
 			return -ENOMEM;
-		op->hook.ifindex = now->hooks[i].ifindex;
-		snprintf(op->hook.ifname, sizeof(op->hook.ifname), "%s", link ? link->name : "?");
-		op->hook.dir = now->hooks[i].dir;
-		op->hook.prog = hook_prog(old, op->hook.ifindex, op->hook.dir);
+		step->hook.ifindex = now->hooks[i].ifindex;
+		snprintf(step->hook.ifname, sizeof(step->hook.ifname), "%s",
+			link ? link->name : "?");
+		step->hook.dir = now->hooks[i].dir;
+		step->hook.prog = hook_prog(old, step->hook.ifindex, step->hook.dir);
 	}
 	return 0;
 }

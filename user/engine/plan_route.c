@@ -215,30 +215,30 @@ int pcc_plan_add_routes(struct pcc_plan *plan, const struct pcc_wanted *w,
 {
 	for (size_t i = 0; i < w->nroutes; i++) {
 		const struct pcc_route *old;
-		struct pcc_op *op;
+		struct pcc_step *step;
 
 		if (route_in(&w->routes[i], now->routes.v, now->routes.n))
 			continue;
-		op = pcc_plan_add(plan, PCC_OP_ROUTE_ADD);
-		if (!op)
+		step = pcc_plan_add(plan, PCC_STEP_ROUTE_ADD);
+		if (!step)
 			return -ENOMEM;
-		op->route = w->routes[i];
-		op->wan_id = wan_of_route(cfg, &w->routes[i]);
+		step->route = w->routes[i];
+		step->wan_id = wan_of_route(cfg, &w->routes[i]);
 		old = same_place(&now->routes, &w->routes[i]);
 		if (old) {
-			op->replaces = true;
-			op->old_route = *old;
+			step->replaces = true;
+			step->old_route = *old;
 		}
 	}
 	for (size_t i = 0; i < w->nrules; i++) {
-		struct pcc_op *op;
+		struct pcc_step *step;
 
 		if (rule_in(&w->rules[i], now->rules.v, now->rules.n))
 			continue;
-		op = pcc_plan_add(plan, PCC_OP_RULE_ADD);
-		if (!op)
+		step = pcc_plan_add(plan, PCC_STEP_RULE_ADD);
+		if (!step)
 			return -ENOMEM;
-		op->rule = w->rules[i];
+		step->rule = w->rules[i];
 	}
 	return 0;
 }
@@ -254,25 +254,25 @@ int pcc_plan_del_routes(
 	struct pcc_plan *plan, const struct pcc_wanted *w, const struct pcc_observed *now)
 {
 	for (size_t i = 0; i < now->rules.n; i++) {
-		struct pcc_op *op;
+		struct pcc_step *step;
 
 		if (rule_in(&now->rules.v[i], w->rules, w->nrules))
 			continue;
-		op = pcc_plan_add(plan, PCC_OP_RULE_DEL);
-		if (!op)
+		step = pcc_plan_add(plan, PCC_STEP_RULE_DEL);
+		if (!step)
 			return -ENOMEM;
-		op->rule = now->rules.v[i];
+		step->rule = now->rules.v[i];
 	}
 	for (size_t i = 0; i < now->routes.n; i++) {
-		struct pcc_op *op;
+		struct pcc_step *step;
 
 		if (route_in(&now->routes.v[i], w->routes, w->nroutes) ||
 			is_replaced(w, &now->routes.v[i]))
 			continue;
-		op = pcc_plan_add(plan, PCC_OP_ROUTE_DEL);
-		if (!op)
+		step = pcc_plan_add(plan, PCC_STEP_ROUTE_DEL);
+		if (!step)
 			return -ENOMEM;
-		op->route = now->routes.v[i];
+		step->route = now->routes.v[i];
 	}
 	return 0;
 }

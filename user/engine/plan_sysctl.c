@@ -123,7 +123,7 @@ int pcc_plan_add_sysctls(
 {
 	const struct pcc_sysctl_now *is;
 	struct pcc_sysctl_now *want;
-	struct pcc_op *op;
+	struct pcc_step *step;
 	size_t n;
 	int ret;
 
@@ -132,16 +132,16 @@ int pcc_plan_add_sysctls(
 		is = find_sysctl(now->sysctls, now->nsysctls, want[i].path);
 		if (!is || !strcmp(is->value, want[i].value))
 			continue;
-		op = pcc_plan_add(plan, PCC_OP_SYSCTL);
-		if (!op) {
+		step = pcc_plan_add(plan, PCC_STEP_SYSCTL);
+		if (!step) {
 			ret = -ENOMEM;
 			break;
 		}
-		memcpy(op->sysctl.path, want[i].path, sizeof(op->sysctl.path));
-		memcpy(op->sysctl.value, want[i].value, sizeof(op->sysctl.value));
-		memcpy(op->sysctl.old, is->value, sizeof(op->sysctl.old));
-		op->wan_id = want[i].wan_id;
-		op->lan_ifindex = want[i].lan_ifindex;
+		memcpy(step->sysctl.path, want[i].path, sizeof(step->sysctl.path));
+		memcpy(step->sysctl.value, want[i].value, sizeof(step->sysctl.value));
+		memcpy(step->sysctl.old, is->value, sizeof(step->sysctl.old));
+		step->wan_id = want[i].wan_id;
+		step->lan_ifindex = want[i].lan_ifindex;
 	}
 	free(want);
 	return ret;
@@ -152,7 +152,7 @@ int pcc_plan_add_sysctls_back(
 	struct pcc_plan *plan, const struct pcc_config *cfg, const struct pcc_observed *now)
 {
 	struct pcc_sysctl_now *want;
-	struct pcc_op *op;
+	struct pcc_step *step;
 	size_t n;
 	int ret;
 
@@ -161,14 +161,14 @@ int pcc_plan_add_sysctls_back(
 		if (find_sysctl(want, n, now->remembered[i].path) ||
 			!strcmp(now->remembered[i].path, liberal_sysctl))
 			continue;
-		op = pcc_plan_add(plan, PCC_OP_SYSCTL_BACK);
-		if (!op) {
+		step = pcc_plan_add(plan, PCC_STEP_SYSCTL_BACK);
+		if (!step) {
 			ret = -ENOMEM;
 			break;
 		}
-		memcpy(op->sysctl.path, now->remembered[i].path, sizeof(op->sysctl.path));
-		memcpy(op->sysctl.value, now->remembered[i].value, sizeof(op->sysctl.value));
-		memcpy(op->sysctl.old, now->remembered[i].now, sizeof(op->sysctl.old));
+		memcpy(step->sysctl.path, now->remembered[i].path, sizeof(step->sysctl.path));
+		memcpy(step->sysctl.value, now->remembered[i].value, sizeof(step->sysctl.value));
+		memcpy(step->sysctl.old, now->remembered[i].now, sizeof(step->sysctl.old));
 	}
 	free(want);
 	return ret;

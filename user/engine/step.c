@@ -4,27 +4,27 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct pcc_op *pcc_plan_add(struct pcc_plan *plan, enum pcc_op_kind kind)
+struct pcc_step *pcc_plan_add(struct pcc_plan *plan, enum pcc_step_kind kind)
 {
-	struct pcc_op *grown, *op;
+	struct pcc_step *grown, *step;
 
 	if (plan->n == plan->room) {
 		size_t room = plan->room ? plan->room * 2 : 64;
 
-		grown = realloc(plan->ops, room * sizeof(*grown));
+		grown = realloc(plan->steps, room * sizeof(*grown));
 		if (!grown)
 			return NULL;
-		plan->ops = grown;
+		plan->steps = grown;
 		plan->room = room;
 	}
-	op = &plan->ops[plan->n++];
-	memset(op, 0, sizeof(*op));
-	op->kind = kind;
-	return op;
+	step = &plan->steps[plan->n++];
+	memset(step, 0, sizeof(*step));
+	step->kind = kind;
+	return step;
 }
 
 void pcc_plan_free(struct pcc_plan *plan)
 {
-	free(plan->ops);
+	free(plan->steps);
 	memset(plan, 0, sizeof(*plan));
 }

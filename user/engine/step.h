@@ -12,31 +12,31 @@
 #include "pins/hooks.h"
 
 /* In the order in which a plan has them. */
-enum pcc_op_kind {
-	PCC_OP_SYSCTL,	  /* remember the old value, write the new one */
-	PCC_OP_HOOK_ON,	  /* of WANs; those of LANs come after the NAT table */
-	PCC_OP_ROUTE_ADD, /* or replace, where `replaces` */
-	PCC_OP_RULE_ADD,
-	PCC_OP_NAT_FIRST, /* the table with old and new WANs */
-	PCC_OP_COMMIT,	  /* the maps: from here on new connections follow the new configuration */
-	PCC_OP_OWN_ON,	  /* the programs at connect() */
-	PCC_OP_OWN_OFF,
-	PCC_OP_XDP_ON, /* or, where the driver refuses, a warning: the fast path stays in tc */
-	PCC_OP_XDP_OFF,
-	PCC_OP_XDP_SEND,   /* XDP sends to it, or no longer, as the driver allows it now */
-	PCC_OP_NEXTHOP_ON, /* or, where the kernel refuses, a warning */
-	PCC_OP_NEXTHOP_OFF,
-	PCC_OP_HOOK_OFF,
-	PCC_OP_RULE_DEL,
-	PCC_OP_ROUTE_DEL,
-	PCC_OP_NAT_LAST, /* the table without the WANs that are gone */
-	PCC_OP_SYSCTL_BACK,
-	PCC_OP_RELEASE, /* forget the connections of a WAN that is down or gone: last, for no
+enum pcc_step_kind {
+	PCC_STEP_SYSCTL,    /* remember the old value, write the new one */
+	PCC_STEP_HOOK_ON,   /* of WANs; those of LANs come after the NAT table */
+	PCC_STEP_ROUTE_ADD, /* or replace, where `replaces` */
+	PCC_STEP_RULE_ADD,
+	PCC_STEP_NAT_FIRST, /* the table with old and new WANs */
+	PCC_STEP_COMMIT, /* the maps: from here on new connections follow the new configuration */
+	PCC_STEP_OWN_ON, /* the programs at connect() */
+	PCC_STEP_OWN_OFF,
+	PCC_STEP_XDP_ON, /* or, where the driver refuses, a warning: the fast path stays in tc */
+	PCC_STEP_XDP_OFF,
+	PCC_STEP_XDP_SEND,   /* XDP sends to it, or no longer, as the driver allows it now */
+	PCC_STEP_NEXTHOP_ON, /* or, where the kernel refuses, a warning */
+	PCC_STEP_NEXTHOP_OFF,
+	PCC_STEP_HOOK_OFF,
+	PCC_STEP_RULE_DEL,
+	PCC_STEP_ROUTE_DEL,
+	PCC_STEP_NAT_LAST, /* the table without the WANs that are gone */
+	PCC_STEP_SYSCTL_BACK,
+	PCC_STEP_RELEASE, /* forget the connections of a WAN that is down or gone: last, for no
 			   undoing brings them back */
 };
 
-struct pcc_op {
-	enum pcc_op_kind kind;
+struct pcc_step {
+	enum pcc_step_kind kind;
 	struct pcc_route route, old_route; /* ROUTE_*; old_route where `replaces` */
 	bool replaces;
 	struct pcc_rule rule;
@@ -61,12 +61,12 @@ struct pcc_op {
 };
 
 struct pcc_plan {
-	struct pcc_op *ops;
+	struct pcc_step *steps;
 	size_t n, room;
 };
 
 /* Adds a step, all zeroes, at the end of the plan. NULL: no memory. Valid until the next one. */
-struct pcc_op *pcc_plan_add(struct pcc_plan *plan, enum pcc_op_kind kind);
+struct pcc_step *pcc_plan_add(struct pcc_plan *plan, enum pcc_step_kind kind);
 
 void pcc_plan_free(struct pcc_plan *plan);
 
