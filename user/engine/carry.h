@@ -3,21 +3,7 @@
 #ifndef PCC_CARRY_H
 #define PCC_CARRY_H
 
-#include "engine/apply.h"
-#include "engine/plan.h"
-
-/* What the steps of a plan need. */
-struct pcc_work {
-	struct pcc_session *s;
-	const struct pcc_config *cfg;
-	const struct pcc_config *old; /* NULL where nothing was attached */
-	struct pcc_dp_local *locals, *old_locals;
-	uint32_t nlocals, nold_locals;
-	const struct pcc_apply_opts *opts;
-	uint8_t missed[PCC_WAN_SLOTS]; /* by id: families without a way out, FAMILY_BIT() */
-	bool lan_missed[PCC_MAX_LANS];
-	bool committed; /* packets may be under way that saw the maps as they were before */
-};
+#include "engine/step_table.h"
 
 /*
  * Takes one step after another. If one fails that all need, those that were taken are undone, the
