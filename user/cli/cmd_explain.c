@@ -8,7 +8,7 @@
 
 #include "cli/cmds.h"
 #include "pins/policy_maps.h"
-#include "kernel/route_get.h"
+#include "kernel/route.h"
 #include "pccbpf_hash.h"
 
 /* The tuple that the words describe. */

@@ -14,6 +14,7 @@
 #include "base/address.h"
 #include "kernel/conntrack.h"
 #include "kernel/gateway.h"
+#include "kernel/neighbour.h"
 #include "pins/nexthop.h"
 #include "pins/own.h"
 #include "kernel/wire.h"

@@ -11,7 +11,10 @@
 #include "pins/hooks.h"
 #include "model/model.h"
 #include "kernel/nat.h"
+#include "kernel/address.h"
+#include "kernel/link.h"
 #include "kernel/route.h"
+#include "kernel/rule.h"
 #include "kernel/sysctl.h"
 
 /* In the order in which a plan has them. */

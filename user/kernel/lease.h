@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Finds the next hop of a WAN: in the routing tables, in DHCP leases, or on-link. */
-#ifndef PCC_GATEWAY_H
-#define PCC_GATEWAY_H
+/* What DHCP clients wrote down of their leases: systemd-networkd, dhclient, dhcpcd. */
+#ifndef PCC_LEASE_H
+#define PCC_LEASE_H
 
 #include <netinet/in.h>
-#include <stdbool.h>
 #include <stddef.h>
 
-#include "base/err.h"
-#include "model/model.h"
-#include "kernel/netlink.h"
-#include "kernel/route.h"
+#include "kernel/address.h"
+#include "kernel/link.h"
 
 /* What a DHCPv4 lease says. 0.0.0.0: it does not say. */
 struct pcc_lease {
@@ -19,21 +16,11 @@ struct pcc_lease {
 };
 
 /*
- * Finds the next hop of link in one family. In this order: the best default route of that interface
- * in any table (lowest metric; not our own); point-to-point; for IPv4 the DHCP lease of one of its
- * addresses (systemd-networkd, dhclient, dhcpcd); a default route of ours. lease_root stands before
- * the paths of the leases: "" but for tests.
- *
- * 0: gateway->source is PCC_GW_FOUND (addr is set), PCC_GW_ONLINK, or PCC_GW_NONE: the interface
- * does not serve this family, having neither an address nor a default route in it. -ENOENT: it has
- * an address but no next hop could be found; err says what to write, source is PCC_GW_NONE. For
- * IPv6 that may be no more than a warning. Other -errno: the kernel did not answer.
+ * The lease of one of the IPv4 addresses addrs of the interface, whichever client has one. root
+ * stands before the paths of the leases: "" but for tests. 0 and *lease, or -ENOENT.
  */
-int pcc_gateway_find(struct pcc_nl *nl, const struct pcc_link *link, int family,
-	const char *lease_root, struct pcc_gateway *gateway, struct pcc_err *err);
-
-/* Does this link need no next hop (IFF_POINTOPOINT, or of a kind without neighbours)? */
-bool pcc_link_is_p2p(const struct pcc_link *link);
+int pcc_lease_find(const char *root, const struct pcc_link *link,
+	const struct pcc_ifaddr_list *addrs, struct pcc_lease *lease);
 
 /*
  * The lease parsers: pure functions over what a client left on disk. 0 and *lease, or -ENOENT where

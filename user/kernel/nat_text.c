@@ -1,35 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#if 0 /* a copy, to be cut to its subject */
-#include "base/fnv.h"
-#include "kernel/nat.h"
+#include "kernel/nat_text.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <linux/netfilter.h>
-#include <linux/netfilter/nf_tables.h>
-#include <linux/netfilter/nfnetlink.h>
-#include <nftables/libnftables.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernel/netlink.h"
+#include "base/fnv.h"
 
-#define TABLE "pccbpf"
-#define OBJECT "nftables table inet " TABLE
-#define UDATA_COMMENT 0 /* libnftnl udata.h, NFTNL_UDATA_RULE_COMMENT */
-#define COMMENT TABLE " "
 #define CHAIN_POST "postrouting"
 #define CHAIN_LOCAL "local_in"
-
-/* What identifies a ruleset of ours: the comment of a rule of postrouting, and how many
- * rules stand in the table. */
-struct identity {
-	char comment[64];
-	uint32_t nrules;
-};
-
-/* ---- text ---- */
 
 /*
  * Interface names go between quotes. A quote would end the string, a backslash escape, a final star
@@ -53,8 +34,8 @@ static int check(const struct pcc_nat_cfg *cfg, struct pcc_err *err)
 	uint32_t i, j;
 
 	if (cfg->nwans > PCC_MAX_WANS)
-		return pcc_err_set(
-			err, -EINVAL, OBJECT, "%u WANs, at most %u", cfg->nwans, PCC_MAX_WANS);
+		return pcc_err_set(err, -EINVAL, PCC_NAT_OBJECT, "%u WANs, at most %u", cfg->nwans,
+			PCC_MAX_WANS);
 	for (i = 0; i < cfg->nwans; i++) {
 		const struct pcc_nat_wan *w = &cfg->wans[i];
 		char name[PCC_IFNAMSIZ + 2];
@@ -197,13 +178,13 @@ static char *chains_text(const struct pcc_nat_cfg *cfg, const char *comment, uin
 }
 
 /* The same, and what identifies them: a hash of the text without it. */
-static char *render_chains(const struct pcc_nat_cfg *cfg, struct identity *id)
+static char *render_chains(const struct pcc_nat_cfg *cfg, struct pcc_nat_identity *id)
 {
 	char *chains = chains_text(cfg, NULL, &id->nrules);
 
 	if (!chains)
 		return NULL;
-	snprintf(id->comment, sizeof(id->comment), COMMENT "%016llx",
+	snprintf(id->comment, sizeof(id->comment), PCC_NAT_COMMENT "%016llx",
 		(unsigned long long)pcc_fnv1a(PCC_FNV1A_BASIS, chains, strlen(chains)));
 	free(chains);
 	return chains_text(cfg, id->comment, &id->nrules);
@@ -214,8 +195,8 @@ static char *render_chains(const struct pcc_nat_cfg *cfg, struct identity *id)
  * is made in the same transaction a packet can get through without NAT: the new one is asked first,
  * before the rules are switched, and the old one after that.
  */
-static int render(
-	const struct pcc_nat_cfg *cfg, char **text, struct identity *id, struct pcc_err *err)
+int pcc_nat_render(const struct pcc_nat_cfg *cfg, char **text, struct pcc_nat_identity *id,
+	struct pcc_err *err)
 {
 	char *chains;
 	int code = check(cfg, err);
@@ -225,9 +206,9 @@ static int render(
 		return code;
 	chains = render_chains(cfg, id);
 	if (!chains || asprintf(text,
-			       "add table inet " TABLE "\n"
-			       "flush table inet " TABLE "\n"
-			       "table inet " TABLE " {\n"
+			       "add table inet " PCC_NAT_TABLE "\n"
+			       "flush table inet " PCC_NAT_TABLE "\n"
+			       "table inet " PCC_NAT_TABLE " {\n"
 			       "%s"
 			       "}\n",
 			       chains) < 0) {
@@ -236,318 +217,6 @@ static int render(
 	}
 	free(chains);
 	if (code)
-		return pcc_err_set(err, code, OBJECT, "out of memory");
+		return pcc_err_set(err, code, PCC_NAT_OBJECT, "out of memory");
 	return 0;
 }
-
-int pcc_nat_render(const struct pcc_nat_cfg *cfg, char **text, struct pcc_err *err)
-{
-	struct identity id;
-
-	return render(cfg, text, &id, err);
-}
-
-/* ---- what the kernel has ---- */
-
-static struct nlmsghdr *nft_request(char *buf, uint16_t message)
-{
-	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
-	struct nfgenmsg *nfg;
-
-	nlh->nlmsg_type = (uint16_t)(NFNL_SUBSYS_NFTABLES << 8) | message;
-	nfg = mnl_nlmsg_put_extra_header(nlh, sizeof(*nfg));
-	nfg->nfgen_family = NFPROTO_INET;
-	nfg->version = NFNETLINK_V0;
-	return nlh;
-}
-
-/* A comment lives in the user data, a list of type, length, value. Other people's is not ours. */
-static void udata_comment(const struct nlattr *attr, struct identity *id)
-{
-	const uint8_t *data = mnl_attr_get_payload(attr);
-	size_t at = 0, bytes = mnl_attr_get_payload_len(attr);
-
-	while (at + 2 <= bytes && at + 2 + data[at + 1] <= bytes) {
-		const char *comment = (const char *)data + at + 2;
-
-		if (data[at] == UDATA_COMMENT && data[at + 1] > strlen(COMMENT) &&
-			!strncmp(comment, COMMENT, strlen(COMMENT)))
-			snprintf(id->comment, sizeof(id->comment), "%.*s", (int)data[at + 1],
-				comment);
-		at += 2 + (size_t)data[at + 1];
-	}
-}
-
-/* Is the attribute the name of our table? */
-static bool is_our_table(const struct nlattr *attr)
-{
-	return mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) >= 0 &&
-	       !strcmp(mnl_attr_get_str(attr), TABLE);
-}
-
-/* Counts the rules of our table; the kernel filters by table, and is not trusted to. */
-static int on_rule(const struct nlmsghdr *nlh, void *arg)
-{
-	const struct nlattr *attr, *udata = NULL;
-	struct identity *id = arg;
-	bool ours = false;
-
-	if (!nlh) {
-		memset(id, 0, sizeof(*id));
-		return 0;
-	}
-	if (nlh->nlmsg_type != ((NFNL_SUBSYS_NFTABLES << 8) | NFT_MSG_NEWRULE))
-		return 0;
-	mnl_attr_for_each(attr, nlh, sizeof(struct nfgenmsg))
-	{
-		if (mnl_attr_get_type(attr) == NFTA_RULE_TABLE)
-			ours = is_our_table(attr);
-		if (mnl_attr_get_type(attr) == NFTA_RULE_USERDATA)
-			udata = attr;
-	}
-	id->nrules += ours;
-	if (ours && udata)
-		udata_comment(udata, id);
-	return 0;
-}
-
-static int on_table(const struct nlmsghdr *nlh, void *arg)
-{
-	(void)nlh;
-	(void)arg;
-	return 0;
-}
-
-/* 1: the table is there, and what identifies it; 0: it is not; or -errno. */
-static int read_identity(struct identity *id, struct pcc_err *err)
-{
-	char table[PCC_NL_REQUEST_BYTES] = {0}, rules[PCC_NL_REQUEST_BYTES] = {0};
-	struct nlmsghdr *nlh;
-	struct pcc_nl nl = {0};
-	int code = pcc_nl_open(&nl, NETLINK_NETFILTER);
-
-	memset(id, 0, sizeof(*id));
-	if (!code) {
-		nlh = nft_request(table, NFT_MSG_GETTABLE);
-		mnl_attr_put_strz(nlh, NFTA_TABLE_NAME, TABLE);
-		code = pcc_nl_get(&nl, nlh, on_table, NULL);
-	}
-	if (!code) {
-		nlh = nft_request(rules, NFT_MSG_GETRULE);
-		mnl_attr_put_strz(nlh, NFTA_RULE_TABLE, TABLE);
-		code = pcc_nl_dump(&nl, nlh, on_rule, id);
-	}
-	pcc_nl_close(&nl);
-	if (!code)
-		return 1;
-	/* Without nf_tables in the kernel, or its inet family, there is no table either. */
-	if (code == -ENOENT || code == -EPROTONOSUPPORT || code == -EINVAL ||
-		code == -EAFNOSUPPORT || code == -EOPNOTSUPP)
-		return 0;
-	pcc_err_set(err, code, OBJECT, "cannot read it: %s", strerror(-code));
-	return pcc_err_hint(err, code, code == -EPERM ? "run it as root" : "");
-}
-
-/* ---- libnftables ---- */
-
-/* The first line of what nft has to say, without its prefix. */
-static void first_line(char *to, size_t len, const char *from)
-{
-	const char *error = strstr(from, "Error: ");
-
-	if (error)
-		from = error + strlen("Error: ");
-	snprintf(to, len, "%.*s", (int)strcspn(from, "\n"), from);
-	if (!to[0])
-		snprintf(to, len, "nftables gave no reason");
-}
-
-/* Runs commands; *output (may be NULL) is what they print, allocated. */
-static int run(const char *commands, char **output, struct pcc_err *err)
-{
-	struct nft_ctx *ctx = nft_ctx_new(NFT_CTX_DEFAULT);
-	char why[160];
-	int code = 0;
-
-	if (!ctx)
-		return pcc_err_set(err, -ENOMEM, OBJECT, "libnftables does not start");
-	if (nft_ctx_buffer_output(ctx) || nft_ctx_buffer_error(ctx)) {
-		code = pcc_err_set(err, -ENOMEM, OBJECT, "out of memory");
-		goto out;
-	}
-	errno = 0;
-	if (nft_run_cmd_from_buffer(ctx, commands)) {
-		code = errno == EPERM || errno == ENOMEM ? -errno : -EIO;
-		first_line(why, sizeof(why), nft_ctx_get_error_buffer(ctx));
-		pcc_err_set(err, code, OBJECT, "%s", why);
-		pcc_err_hint(err, code,
-			"as root, on a kernel with nf_tables: `modprobe -a nf_tables nft_chain_nat "
-			"nft_masq nft_fib_inet nft_ct`; or use --no-nat");
-		goto out;
-	}
-	if (output) {
-		*output = strdup(nft_ctx_get_output_buffer(ctx));
-		if (!*output)
-			code = pcc_err_set(err, -ENOMEM, OBJECT, "out of memory");
-	}
-out:
-	nft_ctx_free(ctx);
-	return code;
-}
-
-/* Commands that delete the chains of our table that `text` has not. */
-struct stale {
-	const char *text;
-	FILE *out;
-};
-
-static int on_chain(const struct nlmsghdr *nlh, void *arg)
-{
-	struct stale *stale = arg;
-	const struct nlattr *attr;
-	const char *name = NULL;
-	bool ours = false;
-	char line[300];
-
-	if (!nlh) {
-		rewind(stale->out);
-		return 0;
-	}
-	if (nlh->nlmsg_type != ((NFNL_SUBSYS_NFTABLES << 8) | NFT_MSG_NEWCHAIN))
-		return 0;
-	mnl_attr_for_each(attr, nlh, sizeof(struct nfgenmsg))
-	{
-		if (mnl_attr_get_type(attr) == NFTA_CHAIN_TABLE)
-			ours = is_our_table(attr);
-		if (mnl_attr_get_type(attr) == NFTA_CHAIN_NAME &&
-			mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) >= 0)
-			name = mnl_attr_get_str(attr);
-	}
-	if (!ours || !name)
-		return 0;
-	snprintf(line, sizeof(line), "\tchain %s {\n", name);
-	if (!strstr(stale->text, line))
-		fprintf(stale->out, "delete chain inet " TABLE " %s\n", name);
-	return 0;
-}
-
-/* The text, and the deletion of chains that it leaves without rules; allocated, NULL if that fails.
- */
-static char *with_deletions(const char *text)
-{
-	char buf[PCC_NL_REQUEST_BYTES] = {0}, *all = NULL;
-	struct nlmsghdr *nlh = nft_request(buf, NFT_MSG_GETCHAIN);
-	struct stale stale = {.text = text};
-	struct pcc_nl nl = {0};
-	size_t bytes;
-	int code = pcc_nl_open(&nl, NETLINK_NETFILTER);
-
-	stale.out = open_memstream(&all, &bytes);
-	if (!stale.out)
-		code = -ENOMEM;
-	if (!code)
-		code = pcc_nl_dump(&nl, nlh, on_chain, &stale);
-	pcc_nl_close(&nl);
-	if (stale.out)
-		fclose(stale.out);
-	if (!code) {
-		char *deletions = all;
-
-		all = NULL;
-		if (asprintf(&all, "%s%s", text, deletions) < 0)
-			all = NULL;
-		free(deletions);
-		return all;
-	}
-	free(all);
-	return NULL;
-}
-
-/* Makes the table what the text says. A table that is too different for that is made anew. */
-static int replace(const char *text, bool present, struct pcc_err *err)
-{
-	char *all = present ? with_deletions(text) : NULL;
-	int code = -ENOMEM;
-
-	if (all)
-		code = run(all, NULL, NULL);
-	free(all);
-	all = NULL;
-	if (!code)
-		return 0;
-	if (asprintf(&all, "add table inet " TABLE "\ndelete table inet " TABLE "\n%s", text) < 0)
-		return pcc_err_set(err, -ENOMEM, OBJECT, "out of memory");
-	code = run(all, NULL, err);
-	free(all);
-	return code;
-}
-
-int pcc_nat_apply(const struct pcc_nat_cfg *cfg, bool *changed, struct pcc_err *err)
-{
-	struct identity want = {0}, have;
-	char *text;
-	bool done = false;
-	int present, code = render(cfg, &text, &want, err);
-
-	if (code)
-		return code;
-	present = read_identity(&have, err);
-	if (present < 0) {
-		code = present;
-	} else if (!text) {
-		code = present ? run("delete table inet " TABLE, NULL, err) : 0;
-		done = present && !code;
-	} else if (!present || have.nrules != want.nrules || strcmp(have.comment, want.comment)) {
-		code = replace(text, present, err);
-		done = !code;
-	}
-	if (changed)
-		*changed = done;
-	free(text);
-	return code;
-}
-
-int pcc_nat_remove(struct pcc_err *err)
-{
-	static const struct pcc_nat_cfg nothing;
-
-	return pcc_nat_apply(&nothing, NULL, err);
-}
-
-int pcc_nat_present(struct pcc_err *err)
-{
-	struct identity have;
-
-	return read_identity(&have, err);
-}
-
-int pcc_nat_matches(const struct pcc_nat_cfg *cfg, struct pcc_err *err)
-{
-	struct identity want = {0}, have;
-	char *text;
-	int present, code = render(cfg, &text, &want, err);
-
-	if (code)
-		return code;
-	present = read_identity(&have, err);
-	code = !text;
-	free(text);
-	if (present < 0)
-		return present;
-	if (!present || code)
-		return !present && code;
-	return have.nrules == want.nrules && !strcmp(have.comment, want.comment);
-}
-
-int pcc_nat_current(char **listing, struct pcc_err *err)
-{
-	int present = pcc_nat_present(err);
-
-	*listing = NULL;
-	if (present < 0)
-		return present;
-	if (!present)
-		return pcc_err_set(err, -ENOENT, OBJECT, "there is no such table");
-	return run("list table inet " TABLE, listing, err);
-}
-#endif

@@ -1,29 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The nftables table `inet pccbpf`: masquerade and, where BPF cannot, conntrack marks. */
-#ifndef PCC_NAT_H
-#define PCC_NAT_H
+/* The rules of the nftables table `inet pccbpf` as text. Pure. */
+#ifndef PCC_NAT_TEXT_H
+#define PCC_NAT_TEXT_H
 
-#include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 #include "base/err.h"
-#include "pccbpf.h"
+#include "kernel/nat.h"
 
-/* One WAN as NAT sees it. */
-struct pcc_nat_wan {
-	char name[PCC_IFNAMSIZ]; /* the interface; need not exist yet */
-	uint32_t id;		 /* 1..PCC_MAX_WANS */
-	uint32_t mark;		 /* id << shift, within mark_mask */
-};
+#define PCC_NAT_TABLE "pccbpf"
+#define PCC_NAT_OBJECT "nftables table inet " PCC_NAT_TABLE /* in errors */
+#define PCC_NAT_COMMENT PCC_NAT_TABLE " " /* begins the comment of a rule of ours */
 
-/* All that the table depends on. */
-struct pcc_nat_cfg {
-	struct pcc_nat_wan wans[PCC_MAX_WANS];
-	uint32_t nwans;
-	uint32_t mark_mask;
-	bool nat4, nat6;   /* masquerade in this family */
-	bool write_ctmark; /* write the WAN's mark into the ct mark: the data plane cannot */
+/* What identifies a ruleset of ours: the comment of a rule of postrouting, and how many
+ * rules stand in the table. */
+struct pcc_nat_identity {
+	char comment[64];
+	uint32_t nrules;
 };
 
 /*
@@ -32,26 +25,7 @@ struct pcc_nat_cfg {
  * needs no table. -EINVAL for an interface name that cannot stand in a ruleset, two WANs with one
  * name or id, or a mark outside the mask; -ENOMEM.
  */
-int pcc_nat_render(const struct pcc_nat_cfg *cfg, char **text, struct pcc_err *err);
-
-/*
- * Makes the table be what cfg says, in one transaction; does nothing if it is that already, and
- * removes it if cfg needs none. *changed (may be NULL) says whether anything was done. Never
- * touches another table. 0 or -errno.
- */
-int pcc_nat_apply(const struct pcc_nat_cfg *cfg, bool *changed, struct pcc_err *err);
-
-/* Removes the table. A table that is not there is fine. */
-int pcc_nat_remove(struct pcc_err *err);
-
-/* 1: the table is there (whatever is in it), 0: it is not, or -errno. */
-int pcc_nat_present(struct pcc_err *err);
-
-/* 1: the table is what cfg says, 0: it is not, or -errno. A configuration that needs no table is
- * matched by its absence. Somebody else's change to the number of rules is noticed. */
-int pcc_nat_matches(const struct pcc_nat_cfg *cfg, struct pcc_err *err);
-
-/* The table as nft lists it, for people. *listing is allocated, the caller frees it. -ENOENT. */
-int pcc_nat_current(char **listing, struct pcc_err *err);
+int pcc_nat_render(const struct pcc_nat_cfg *cfg, char **text, struct pcc_nat_identity *id,
+	struct pcc_err *err);
 
 #endif
