@@ -6,6 +6,7 @@
 #include <linux/if.h>
 #include <string.h>
 
+#include "kernel/neighbour.h"
 #include "base/address.h"
 #include "kernel/gateway.h"
 
