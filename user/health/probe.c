@@ -17,7 +17,7 @@
 
 #include "base/array.h"
 #include "base/clock.h"
-#include "health/probe_wire.h"
+#include "health/kind.h"
 
 #ifndef SO_BINDTOIFINDEX
 #define SO_BINDTOIFINDEX 62

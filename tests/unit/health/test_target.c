@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "health/probe_wire.h"
+#include "health/kind.h"
 #include "health/target.h"
 
 #define COUNT(rows) (sizeof(rows) / sizeof((rows)[0]))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* What probes send and how answers are read. Pure: bytes in, a verdict out. */
-#ifndef PCC_PROBE_WIRE_H
-#define PCC_PROBE_WIRE_H
+#ifndef PCC_KIND_H
+#define PCC_KIND_H
 
 #include <stdbool.h>
 #include <stddef.h>

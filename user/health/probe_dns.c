@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "health/probe_wire.h"
+#include "health/kind.h"
 #include "base/checksum.h"
 
 #include <arpa/inet.h>
