@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What the pin directory and the loading of programs have in common; for load.c only. */
+/* What the files of this folder share, and nobody else needs. */
 #ifndef PCC_PINS_H
 #define PCC_PINS_H
 
@@ -17,6 +17,15 @@ bool pcc_is_disabled(const char *feature);
 
 /* "DIR/NAME" into buf. */
 void pcc_pin_path(const struct pcc_dp *dp, const char *name, char *buf, size_t len);
+
+/*
+ * Is it a map that came without a new ABI number? An older build has none, and its programs are
+ * about to be loaded anew.
+ */
+bool pcc_map_is_younger(int which);
+
+/* Closes maps and programs; the lock stays. */
+void pcc_close_objects(struct pcc_dp *dp);
 
 /* Closes it unless it is -1, which it is then. */
 void pcc_close_fd(int *fd);
