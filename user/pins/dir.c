@@ -24,15 +24,15 @@
  */
 static void drop_orphans(const struct pcc_dp *dp)
 {
-	char path[320];
+	char path[PCC_PIN_PATH];
 
 	for (int i = 0; i < PCC_MAP_MAX; i++) {
-		pcc_pin_path(dp, pcc_map_names[i], path, sizeof(path));
+		pcc_pin_path(dp, pcc_map_names[i], path);
 		if (!pcc_map_is_younger(i) && !access(path, F_OK))
 			return;
 	}
 	for (int i = 0; i < PCC_MAP_MAX; i++) {
-		pcc_pin_path(dp, pcc_map_names[i], path, sizeof(path));
+		pcc_pin_path(dp, pcc_map_names[i], path);
 		if (pcc_map_is_younger(i))
 			unlink(path);
 	}
@@ -168,7 +168,7 @@ void pcc_dp_remove(struct pcc_dp *dp)
 	}
 	if (dir)
 		closedir(dir);
-	pcc_pin_path(dp, pcc_map_names[PCC_MAP_META], path, sizeof(path));
+	pcc_pin_path(dp, pcc_map_names[PCC_MAP_META], path);
 	unlink(path);
 	if (made || dp->any_instance)
 		rmdir(dp->dir); /* fails where somebody else has put something there */

@@ -144,9 +144,9 @@ void pcc_dp_close(struct pcc_dp *dp)
 	pcc_close_fd(&dp->lock_fd);
 }
 
-void pcc_pin_path(const struct pcc_dp *dp, const char *name, char *buf, size_t len)
+void pcc_pin_path(const struct pcc_dp *dp, const char *name, char path[PCC_PIN_PATH])
 {
-	snprintf(buf, len, "%s/%s", dp->dir, name);
+	snprintf(path, PCC_PIN_PATH, "%s/%s", dp->dir, name);
 }
 
 bool pcc_map_is_younger(int which)
@@ -179,9 +179,9 @@ static int open_maps(struct pcc_dp *dp, struct pcc_err *err)
 
 	for (int i = 0; i < PCC_MAP_MAX; i++) {
 		struct pcc_err why = {};
-		char path[320];
+		char path[PCC_PIN_PATH];
 
-		pcc_pin_path(dp, pcc_map_names[i], path, sizeof(path));
+		pcc_pin_path(dp, pcc_map_names[i], path);
 		dp->map_fd[i] = bpf_obj_get(path);
 		if (dp->map_fd[i] < 0 && errno == ENOENT && pcc_map_is_younger(i))
 			continue;
@@ -217,9 +217,9 @@ static int open_progs(struct pcc_dp *dp, struct pcc_err *err)
 	for (int i = 0; i < PCC_PROG_MAX; i++) {
 		struct bpf_prog_info info = {};
 		uint32_t len = sizeof(info);
-		char path[320];
+		char path[PCC_PIN_PATH];
 
-		pcc_pin_path(dp, pcc_prog_names[i], path, sizeof(path));
+		pcc_pin_path(dp, pcc_prog_names[i], path);
 		dp->prog_fd[i] = bpf_obj_get(path);
 		if (dp->prog_fd[i] < 0)
 			return pcc_err_set(err, -EBADF, pcc_prog_names[i], "%s",
