@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cli/cmds.h"
+#include "kernel/route.h"
 #include "pins/policy_maps.h"
 #include "kernel/route_get.h"
 #include "pccbpf_hash.h"
