@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The fast path: what the kernel was seen to do with a connection is repeated for a lease of two
- * seconds. This is the part that does not care whether tc or XDP has the packet; the program
- * includes generation_tc.bpf.h or generation_xdp.bpf.h before it.
+ * seconds. This is the part that does not care whether tc or XDP has the packet.
  */
 #ifndef PCC_FLOW_BPF_H
 #define PCC_FLOW_BPF_H
@@ -98,8 +97,8 @@ static __noinline int flow_forget(const struct pcc_flow_key *key, struct pcc_flo
  * Looks the packet up. NULL: it goes to the kernel. len is what has to fit the egress's MTU, from
  * the IP header on.
  */
-static __always_inline struct pcc_flow *flow_find(
-	struct fast_packet *f, void *ctx, __u32 ifindex, const struct pcc_meta *meta, __u32 len)
+static __always_inline struct pcc_flow *flow_find(struct fast_packet *f, void *ctx, enum hook hook,
+	__u32 ifindex, const struct pcc_meta *meta, __u32 len)
 {
 	struct pcc_flow *flow;
 
@@ -116,7 +115,8 @@ static __always_inline struct pcc_flow *flow_find(
 		flow_forget(&f->key, flow);
 		return NULL;
 	}
-	if (len <= flow->mtu && flow_valid(flow, meta, ctx, bpf_ktime_get_coarse_ns(), f->grace))
+	if (len <= flow->mtu &&
+		flow_valid(flow, meta, ctx, hook, bpf_ktime_get_coarse_ns(), f->grace))
 		return flow;
 	if (flow->flags & PCC_FLOW_ENDED)
 		flow_end(&f->key, flow);

@@ -224,7 +224,7 @@ static __noinline int learn(struct __sk_buff *skb, const struct pcc_packet *p,
 	epoch = meta->epoch; /* before anything is looked at: a change in between spoils the entry
 			      */
 	if (PCC_HAVE_GENERATION())
-		generation = ctx_generation(skb);
+		generation = ctx_generation(skb, HOOK_TC);
 	if (p->flags || p->l4_off != (p->family == PCC_V4 ? 20 : 40) ||
 		(p->tuple.proto != IPPROTO_TCP && p->tuple.proto != IPPROTO_UDP) ||
 		p->tcp_flags & (PCC_TCP_SYN | PCC_TCP_ENDS))

@@ -3,6 +3,7 @@
 #ifndef PCC_LEASE_BPF_H
 #define PCC_LEASE_BPF_H
 
+#include "generation.bpf.h"
 #include "stats.bpf.h"
 
 #define PCC_LEASE_NS (2ull * 1000 * 1000 * 1000)
@@ -50,19 +51,20 @@ static __always_inline int renewal_take(__u64 now)
  * May a lease that has ended be used on? Where more connections are busy than the kernel's way can
  * carry a packet of every two seconds, insisting on it would leave all of them to that way.
  */
-static __always_inline int flow_stretches(struct pcc_flow *flow, void *ctx, __s32 late, __u64 now)
+static __always_inline int flow_stretches(
+	struct pcc_flow *flow, void *ctx, enum hook hook, __s32 late, __u64 now)
 {
 	if (!PCC_HAVE_GENERATION() || late >= PCC_STRETCH_UNITS || renewal_take(now))
 		return 0;
-	return flow->generation && flow->generation == ctx_generation(ctx);
+	return flow->generation && flow->generation == ctx_generation(ctx, hook);
 }
 
 /*
  * Is the lease good? When it has ended one packet is let through to the kernel; while that is under
  * way the others may go on for at most 100 ms.
  */
-static __always_inline int flow_valid(
-	struct pcc_flow *flow, const struct pcc_meta *meta, void *ctx, __u64 now, __u32 grace)
+static __always_inline int flow_valid(struct pcc_flow *flow, const struct pcc_meta *meta, void *ctx,
+	enum hook hook, __u64 now, __u32 grace)
 {
 	__s32 late = (__u32)(now >> PCC_LEASE_SHIFT) - flow->lease;
 	__u64 renew;
@@ -75,7 +77,7 @@ static __always_inline int flow_valid(
 		return 0;
 	renew = flow->renew_ns;
 	if (!renew) {
-		if (flow_stretches(flow, ctx, late, now))
+		if (flow_stretches(flow, ctx, hook, late, now))
 			return 1;
 		if (!__sync_val_compare_and_swap(&flow->renew_ns, 0, now)) {
 			count_reason(PCC_R_FAST_RENEW);
