@@ -61,7 +61,7 @@ static __noinline int fast_tc(struct __sk_buff *skb, const struct pcc_meta *meta
 		l3 = 0;
 	f.gso = !!skb->gso_size;
 	/* Where XDP runs, a packet that comes here has been let through to renew the lease. */
-	f.grace = !(meta->flags & PCC_META_XDP);
+	f.late_ok = !(meta->flags & PCC_META_XDP);
 	if (l3 ? fast_parse(data + 14, end, skb->len - 14, skb->protocol, &f)
 	       : fast_parse(data, end, skb->len, skb->protocol, &f))
 		return 0;

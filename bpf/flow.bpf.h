@@ -38,7 +38,7 @@ static __always_inline int flow_is_from(
 /* Adds what the fast path has counted since the last time to the connection. */
 static __always_inline void flow_fold(struct pcc_flow *flow, struct pcc_conn *conn)
 {
-	__u64 sum = *(volatile __u64 *)&flow->counted + *(volatile __u64 *)&flow->counted_else;
+	__u64 sum = *(volatile __u64 *)&flow->counted + *(volatile __u64 *)&flow->counted_others;
 	__u64 packets, bytes;
 
 	pcc_flow_uncounted(sum, __sync_lock_test_and_set(&flow->folded, sum), &packets, &bytes);
@@ -116,7 +116,7 @@ static __always_inline struct pcc_flow *flow_find(struct fast_packet *f, void *c
 		return NULL;
 	}
 	if (len <= flow->mtu &&
-		flow_valid(flow, meta, ctx, hook, bpf_ktime_get_coarse_ns(), f->grace))
+		flow_valid(flow, meta, ctx, hook, bpf_ktime_get_coarse_ns(), f->late_ok))
 		return flow;
 	if (flow->flags & PCC_FLOW_ENDED)
 		flow_end(&f->key, flow);
@@ -136,7 +136,7 @@ static __always_inline void flow_count(
 	if (flow->cpu == (__u16)bpf_get_smp_processor_id())
 		flow->counted += one;
 	else
-		__sync_fetch_and_add(&flow->counted_else, one);
+		__sync_fetch_and_add(&flow->counted_others, one);
 	if (flow->bucket < meta->bucket_stride) {
 		key += flow->bucket;
 		b = bpf_map_lookup_elem(&pcc_stats, &key);

@@ -167,7 +167,7 @@ static __noinline int xdp_fast_wire(struct xdp_md *ctx, const struct pcc_meta *m
 	len = bpf_xdp_get_buff_len(ctx);
 	room = len - 14;
 	off = wire_parse(data, end, &wire, &protocol, &room);
-	f.grace = 1;
+	f.late_ok = 1;
 	if (!off || off > 14 + WIRE_MAX || fast_parse(data + off, end, room, protocol, &f))
 		return XDP_PASS;
 	ifindex = bpf_map_lookup_elem(&pcc_wire_in, &wire);
@@ -211,7 +211,7 @@ static __always_inline int xdp_send_wire(
 static __always_inline int xdp_fast(struct xdp_md *ctx, const struct pcc_meta *meta)
 {
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
-	struct fast_packet f = {.grace = 1};
+	struct fast_packet f = {.late_ok = 1};
 	struct pcc_flow *flow;
 	__be16 protocol;
 	__u32 bytes;

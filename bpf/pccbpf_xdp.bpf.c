@@ -13,7 +13,7 @@ char LICENSE[] SEC("license") = "GPL";
 static __always_inline int xdp_fast(struct xdp_md *ctx, const struct pcc_meta *meta)
 {
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
-	struct fast_packet f = {.grace = 1};
+	struct fast_packet f = {.late_ok = 1};
 	struct pcc_flow *flow;
 	__u32 bytes;
 
