@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "kernel/netlink.h"
 #include "pccbpf.h"
 
 /*
@@ -22,7 +23,7 @@ int pcc_ct_flush_mark(uint32_t mark, uint32_t mask, uint32_t *deleted, struct pc
 
 /* The socket of deletions one by one, opened by the first. The empty value is all zeros. */
 struct pcc_ct_deleter {
-	struct nfct_handle *handle;
+	struct pcc_nl nl;
 };
 
 /*
@@ -32,6 +33,23 @@ struct pcc_ct_deleter {
 int pcc_ct_delete(struct pcc_ct_deleter *d, const struct pcc_tuple *tuple, bool from_outside,
 	struct pcc_err *err);
 void pcc_ct_deleter_close(struct pcc_ct_deleter *d);
+
+/* One entry, as far as it is of interest here. */
+struct pcc_ct_entry {
+	struct pcc_tuple orig, reply;
+	uint32_t mark;
+	uint32_t status;	 /* IPS_* */
+	bool counted;		 /* net.netfilter.nf_conntrack_acct */
+	uint64_t packets, bytes; /* of both directions */
+};
+
+/*
+ * Calls fn for each entry that has all those bits of status, one at least. It returns 0 to go on,
+ * and forgets all when it is called with NULL: the walk begins again. 0, or -errno, or what fn
+ * returned.
+ */
+typedef int (*pcc_ct_fn)(const struct pcc_ct_entry *entry, void *arg);
+int pcc_ct_dump(uint32_t status, pcc_ct_fn fn, void *arg);
 
 /*
  * Clears the bits of mask in the ct mark of every entry that has one of them; other bits stay. TCP
