@@ -21,11 +21,10 @@
 
 /* A walk over the table that sends one request for each entry it is about. */
 struct walk {
-	struct pcc_nl nl;    /* the dump */
-	struct pcc_nl out;   /* the requests */
-	uint32_t mark, mask; /* counting: (m & mask) == mark; clearing: m & mask */
-	uint32_t n;	     /* how many */
-	size_t used;	     /* bytes of batch */
+	struct pcc_nl nl;  /* the dump */
+	struct pcc_nl out; /* the requests */
+	uint32_t mask;	   /* it is about m & mask */
+	size_t used;	   /* bytes of batch */
 	struct nlmsghdr *last;
 	char *batch;
 };
@@ -51,49 +50,6 @@ static int fail(struct pcc_err *err, int code, const char *what, const char *why
 	if (pcc_ct_is_mute(code))
 		return pcc_err_hint(
 			err, code, "is the module there? `modprobe nf_conntrack_netlink`");
-	return code;
-}
-
-/* ---- count ---- */
-
-static int on_count(const struct nlmsghdr *nlh, void *arg)
-{
-	struct walk *w = arg;
-
-	if (!nlh)
-		w->n = 0;
-	else if (pcc_ct_is_entry(nlh) && (pcc_ct_entry_mark(nlh) & w->mask) == w->mark)
-		w->n++;
-	return 0;
-}
-
-static int count(struct pcc_nl *nl, uint32_t mark, uint32_t mask, uint32_t *n)
-{
-	char buf[PCC_NL_REQUEST_BYTES] = {0};
-	struct walk w = {.mark = mark, .mask = mask};
-	struct nlmsghdr *nlh = pcc_ct_request(buf, IPCTNL_MSG_CT_GET, AF_UNSPEC);
-	int code;
-
-	pcc_ct_put_mark(nlh, mark, mask);
-	code = pcc_nl_dump(nl, nlh, on_count, &w);
-	*n = w.n;
-	return code;
-}
-
-int pcc_ct_count(uint32_t mark, uint32_t mask, uint32_t *n, struct pcc_err *err)
-{
-	struct pcc_nl nl = {0};
-	int code;
-
-	*n = 0;
-	if (!pcc_ct_present())
-		return 0;
-	code = pcc_nl_open(&nl, NETLINK_NETFILTER);
-	if (!code)
-		code = count(&nl, mark, mask, n);
-	if (code)
-		fail(err, code, "count connections", pcc_nl_reason(&nl, code));
-	pcc_nl_close(&nl);
 	return code;
 }
 
@@ -170,7 +126,6 @@ static int walk_add(struct walk *w, const struct nlmsghdr *nlh)
 		pcc_ct_put_liberal(request);
 	w->used += MNL_ALIGN(request->nlmsg_len);
 	w->last = request;
-	w->n++;
 	return 0;
 }
 
@@ -218,34 +173,28 @@ static int flush_by_mark(struct pcc_nl *nl, uint32_t mark, uint32_t mask)
 	return pcc_nl_ack(nl, nlh);
 }
 
-int pcc_ct_flush_mark(uint32_t mark, uint32_t mask, uint32_t *deleted, struct pcc_err *err)
+int pcc_ct_flush_mark(uint32_t mark, uint32_t mask, struct pcc_err *err)
 {
 	struct pcc_nl nl = {};
-	int code = 0;
+	int code;
 
-	if (deleted)
-		*deleted = 0;
 	if (!mask || (mark & ~mask))
 		return pcc_err_set(err, -EINVAL, OBJECT,
 			"mark 0x%x with mask 0x%x names no group of connections", mark, mask);
 	if (!pcc_ct_present())
 		return 0;
 	code = pcc_nl_open(&nl, NETLINK_NETFILTER);
-	if (!code && deleted)
-		code = count(&nl, mark, mask, deleted);
-	if (!code && (!deleted || *deleted))
+	if (!code)
 		code = flush_by_mark(&nl, mark, mask);
 	pcc_nl_close(&nl);
 	return code ? fail(err, code, "delete connections by mark", strerror(-code)) : 0;
 }
 
-int pcc_ct_clear_mark(uint32_t mask, uint32_t *cleared, struct pcc_err *err)
+int pcc_ct_clear_mark(uint32_t mask, struct pcc_err *err)
 {
 	struct walk w = {.mask = mask};
 	int code;
 
-	if (cleared)
-		*cleared = 0;
 	if (!mask || !pcc_ct_present())
 		return 0;
 	code = pcc_nl_open(&w.nl, NETLINK_NETFILTER);
@@ -253,8 +202,6 @@ int pcc_ct_clear_mark(uint32_t mask, uint32_t *cleared, struct pcc_err *err)
 		code = walk(&w);
 	if (code)
 		fail(err, code, "clear connection marks", pcc_nl_reason(&w.nl, code));
-	else if (cleared)
-		*cleared = w.n;
 	pcc_nl_close(&w.nl);
 	return code;
 }

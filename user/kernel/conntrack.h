@@ -16,12 +16,11 @@
 
 /*
  * Deletes the entries with (ct mark & mask) == mark and no other. The kernel does it in one pass.
- * mask 0 or mark outside mask: -EINVAL, never "everything". *deleted (may be NULL) is how many
- * there were just before; counting them costs one more pass.
+ * mask 0 or mark outside mask: -EINVAL, never "everything".
  */
-int pcc_ct_flush_mark(uint32_t mark, uint32_t mask, uint32_t *deleted, struct pcc_err *err);
+int pcc_ct_flush_mark(uint32_t mark, uint32_t mask, struct pcc_err *err);
 
-/* The socket of deletions one by one, opened by the first. The empty value is all zeros. */
+/* The socket of deletions one by one, opened by the first. The empty value is all zeroes. */
 struct pcc_ct_deleter {
 	struct pcc_nl nl;
 };
@@ -55,10 +54,7 @@ int pcc_ct_dump(uint32_t status, pcc_ct_fn fn, void *arg);
  * Clears the bits of mask in the ct mark of every entry that has one of them; other bits stay. TCP
  * entries get lenient about windows, which the fast path kept from conntrack.
  */
-int pcc_ct_clear_mark(uint32_t mask, uint32_t *cleared, struct pcc_err *err);
-
-/* How many entries have (ct mark & mask) == mark. mask 0, mark 0 counts all. */
-int pcc_ct_count(uint32_t mark, uint32_t mask, uint32_t *count, struct pcc_err *err);
+int pcc_ct_clear_mark(uint32_t mask, struct pcc_err *err);
 
 /* Is there conntrack in this network namespace? Asking loads no module. */
 bool pcc_ct_present(void);
