@@ -12,15 +12,9 @@
 void pcc_health_defaults(struct pcc_health_cfg *cfg)
 {
 	*cfg = (struct pcc_health_cfg){
-		.quorum = 1,
-		.interval_ms = 500,
-		.timeout_ms = 1000,
-		.fall = 2,
-		.rise = 6,
-		.loss_percent = 25,
-		.latency_ms = 500,
-		.hold_ms = 10000,
-		.hold_max_ms = 120000,
+#define X(name, initial, least) .name = (initial),
+		PCC_HEALTH_NUMBERS(X)
+#undef X
 	};
 }
 
@@ -34,9 +28,9 @@ static void cfg_set(struct pcc_health *h, const struct pcc_health_cfg *cfg)
 		c->ntargets = PCC_MAX_TARGETS;
 	if (c->quorum > c->ntargets)
 		c->quorum = c->ntargets;
-	c->quorum = pcc_max_u32(c->quorum, 1);
-	c->fall = pcc_max_u32(c->fall, 1);
-	c->rise = pcc_max_u32(c->rise, 1);
+#define X(name, initial, least) c->name = pcc_max_u32(c->name, (least));
+	PCC_HEALTH_NUMBERS(X)
+#undef X
 	c->hold_max_ms = pcc_max_u32(c->hold_max_ms, c->hold_ms);
 	h->hold_ms = pcc_max_u32(h->hold_ms, c->hold_ms);
 	if (h->hold_ms > c->hold_max_ms)
