@@ -7,6 +7,7 @@
 #include "base/array.h"
 #include "cli/cmds.h"
 #include "daemon/run.h"
+#include "engine/apply.h"
 
 /* Numbers of attach: option, bounds, where they go. */
 static int parse_numbers(const struct pcc_args *args, struct pcc_config *cfg, struct pcc_err *err)

@@ -19,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "kernel/route.h"
+#include "kernel/netns.h"
 #include "pins/hooks.h"
 
 #ifndef BPF_FS_MAGIC
