@@ -44,7 +44,7 @@ lint_format() {
 # Whole programs are not shown to it, so unused functions are not asked for. What it does not know:
 # macros of libbpf and libmnl, which hide declarations and loops. What it gets wrong:
 # - cmd_conns.c: the pointer to a local goes into a struct of the caller, which reads it no more;
-# - dataplane.c: qsort() of no element at all reads nothing;
+# - config_read.c: qsort() of no element at all reads nothing;
 # - list.c: realloc() into a copy; the list still has what it had;
 # - labtool.c: takes both sides of `path ? fclose(out) : fflush(out)` for done.
 lint_cppcheck() {
@@ -57,7 +57,7 @@ lint_cppcheck() {
 		'-Dmnl_attr_for_each_nested(attr,nest)=while ((attr = mnl_attr_any(nest)))' \
 		--suppress=missingIncludeSystem \
 		--suppress=autoVariables:user/cli/cmd_conns.c \
-		--suppress=uninitvar:user/pins/dataplane.c \
+		--suppress=uninitvar:user/pins/config_read.c \
 		--suppress=memleakOnRealloc:user/base/list.c \
 		--suppress=useClosedFile:tests/tools/labtool.c \
 		user tests/tools

@@ -10,7 +10,6 @@
 #include "kernel/link.h"
 #include "kernel/route.h"
 #include "pins/policy_maps.h"
-#include "kernel/route.h"
 #include "pccbpf_hash.h"
 
 /* The tuple that the words describe. */

@@ -6,9 +6,9 @@
 #include <linux/if.h>
 #include <string.h>
 
-#include "kernel/neighbour.h"
 #include "base/address.h"
 #include "kernel/gateway.h"
+#include "kernel/neighbour.h"
 
 #define PROBE_MS 1000
 
