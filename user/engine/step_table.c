@@ -106,7 +106,7 @@ static int do_release(struct pcc_work *w, const struct pcc_step *step, struct pc
 		ret = pcc_offload_release(
 			&w->s->dp, step->wan_id, w->old_locals, w->nold_locals, err);
 	if (!ret)
-		ret = pcc_ct_flush_mark(step->wan_id << w->s->dp.meta->mark_shift, mask, NULL, err);
+		ret = pcc_ct_flush_mark(step->wan_id << w->s->dp.meta->mark_shift, mask, err);
 	if (!pcc_ct_is_mute(ret))
 		return ret;
 	if (w->opts->warn && err)
