@@ -9,6 +9,7 @@
 
 #include "engine/plan.h"
 #include "engine/work.h"
+#include "kernel/route_text.h"
 #include "pins/nexthop.h"
 #include "pins/own.h"
 #include "pins/xdp.h"
