@@ -6,6 +6,7 @@
 
 #include "cli/cmds.h"
 #include "daemon/run.h"
+#include "engine/apply.h"
 
 /* The options that are keys of a file, too. A flag says the opposite of the default. */
 static int parse_base(const struct pcc_args *args, struct pcc_config *cfg, struct pcc_err *err)

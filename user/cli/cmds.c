@@ -2,6 +2,7 @@
 #include "base/array.h"
 #include "cli/cmds.h"
 #include "base/address.h"
+#include "engine/apply.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -5,7 +5,7 @@
 #define PCC_CMDS_H
 
 #include "base/address.h"
-#include "engine/apply.h"
+#include "engine/session.h"
 #include "cli/options.h"
 #include "text/parse.h"
 

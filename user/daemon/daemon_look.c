@@ -10,6 +10,7 @@
 #include "base/array.h"
 #include "base/clock.h"
 #include "engine/conf_apply.h"
+#include "engine/plan.h"
 #include "kernel/conntrack.h"
 #include "daemon/daemon.h"
 #include "kernel/flowtable.h"
@@ -121,60 +122,60 @@ static void make_next(struct pcc_daemon *d)
 	}
 }
 
-static void count_step(struct pcc_daemon *d, const struct pcc_op *op)
+static void count_step(struct pcc_daemon *d, const struct pcc_step *step)
 {
-	switch (op->kind) {
-	case PCC_OP_RULE_ADD:
-	case PCC_OP_RULE_DEL:
+	switch (step->kind) {
+	case PCC_STEP_RULE_ADD:
+	case PCC_STEP_RULE_DEL:
 		d->did.rules++;
 		break;
-	case PCC_OP_ROUTE_ADD:
-	case PCC_OP_ROUTE_DEL:
+	case PCC_STEP_ROUTE_ADD:
+	case PCC_STEP_ROUTE_DEL:
 		d->did.routes++;
 		break;
-	case PCC_OP_HOOK_ON:
-	case PCC_OP_HOOK_OFF:
-	case PCC_OP_XDP_ON:
-	case PCC_OP_XDP_OFF:
-	case PCC_OP_XDP_SEND:
-	case PCC_OP_NEXTHOP_ON:
-	case PCC_OP_NEXTHOP_OFF:
-	case PCC_OP_OWN_ON:
-	case PCC_OP_OWN_OFF:
+	case PCC_STEP_HOOK_ON:
+	case PCC_STEP_HOOK_OFF:
+	case PCC_STEP_XDP_ON:
+	case PCC_STEP_XDP_OFF:
+	case PCC_STEP_XDP_SEND:
+	case PCC_STEP_NEXTHOP_ON:
+	case PCC_STEP_NEXTHOP_OFF:
+	case PCC_STEP_OWN_ON:
+	case PCC_STEP_OWN_OFF:
 		d->did.hooks++;
 		break;
-	case PCC_OP_SYSCTL:
-	case PCC_OP_SYSCTL_BACK:
+	case PCC_STEP_SYSCTL:
+	case PCC_STEP_SYSCTL_BACK:
 		d->did.sysctls++;
 		break;
-	case PCC_OP_NAT_FIRST:
-	case PCC_OP_NAT_LAST:
+	case PCC_STEP_NAT_FIRST:
+	case PCC_STEP_NAT_LAST:
 		d->did.nat = true;
 		break;
-	case PCC_OP_COMMIT:
+	case PCC_STEP_COMMIT:
 		d->did.maps = true;
 		break;
-	case PCC_OP_RELEASE:
+	case PCC_STEP_RELEASE:
 		break;
 	}
 }
 
-static void on_step(struct pcc_session *s, const struct pcc_op *op, enum pcc_step how,
+static void on_step(struct pcc_session *s, const struct pcc_step *step, enum pcc_fate how,
 	const struct pcc_err *why, void *arg)
 {
 	struct pcc_daemon *d = arg;
 
 	switch (how) {
-	case PCC_STEP_NEXT: /* the last moment at which its connections are known */
-		if (op->kind == PCC_OP_RELEASE)
-			pcc_reset_collect(d->reset, &s->dp, &d->next, op->wan_id);
+	case PCC_FATE_NEXT: /* the last moment at which its connections are known */
+		if (step->kind == PCC_STEP_RELEASE)
+			pcc_reset_collect(d->reset, &s->dp, &d->next, step->wan_id);
 		break;
-	case PCC_STEP_DONE:
-		count_step(d, op);
+	case PCC_FATE_DONE:
+		count_step(d, step);
 		break;
-	case PCC_STEP_MISSED:
-	case PCC_STEP_LOST:
-		pcc_daemon_wans_miss(d, op, how, why);
+	case PCC_FATE_MISSED:
+	case PCC_FATE_LOST:
+		pcc_daemon_wans_miss(d, step, how, why);
 		break;
 	}
 }

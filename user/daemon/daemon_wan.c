@@ -84,14 +84,6 @@ void pcc_daemon_wans_update(struct pcc_daemon *d, const struct pcc_config *cfg)
 	}
 }
 
-static const struct pcc_link *find_link(const struct pcc_observed *now, const char *name)
-{
-	for (size_t i = 0; i < now->links.n; i++)
-		if (!strcmp(now->links.v[i].name, name))
-			return &now->links.v[i];
-	return NULL;
-}
-
 static bool has_address(const struct pcc_observed *now, uint32_t ifindex, int family)
 {
 	for (size_t i = 0; i < now->addrs.n; i++)
@@ -178,7 +170,7 @@ static void tell_health(struct pcc_daemon_wan *w, const struct pcc_link *link)
 static void look_at_link(struct pcc_daemon_wan *w, struct pcc_wan_cfg *wan,
 	const struct pcc_observed *now, const struct pcc_err *trouble)
 {
-	const struct pcc_link *link = find_link(now, wan->name);
+	const struct pcc_link *link = pcc_observed_link_named(now, wan->name);
 	bool waits = wait_for_addresses(w, wan, link, now);
 	const char *wrong = waits ? NULL : link_trouble(wan, link, now, trouble);
 
@@ -245,16 +237,16 @@ void pcc_daemon_wans_decide(struct pcc_config *cfg, const struct pcc_observed *n
 }
 
 /* The object of a route's error is the route, of a program's the interface. */
-void pcc_daemon_wans_miss(
-	struct pcc_daemon *d, const struct pcc_op *op, enum pcc_step how, const struct pcc_err *why)
+void pcc_daemon_wans_miss(struct pcc_daemon *d, const struct pcc_step *step, enum pcc_fate how,
+	const struct pcc_err *why)
 {
 	struct pcc_daemon_wan *w = NULL;
 	char text[sizeof(d->last_miss)];
 
 	for (uint32_t i = 0; i < PCC_MAX_WANS; i++)
-		if (d->wans[i].name[0] && d->wans[i].id == op->wan_id)
+		if (d->wans[i].name[0] && d->wans[i].id == step->wan_id)
 			w = &d->wans[i];
-	if (w && how == PCC_STEP_LOST) {
+	if (w && how == PCC_FATE_LOST) {
 		snprintf(
 			w->miss_now, sizeof(w->miss_now), "%.*s", PCC_REASON_BYTES - 1, why->cause);
 		return;
