@@ -20,6 +20,7 @@ DOCDIR   ?= $(PREFIX)/share/doc/pccbpf
 UNITDIR  ?= $(PREFIX)/lib/systemd/system
 NETWDDIR ?= $(PREFIX)/lib/systemd/networkd.conf.d
 COMPDIR  ?= $(PREFIX)/share/bash-completion/completions
+ZSHDIR   ?= $(PREFIX)/share/zsh/site-functions
 
 CC       ?= gcc
 CLANG    ?= clang
@@ -125,11 +126,12 @@ install: all
 	install -D -m 0644 $(BUILD)/pccbpf.service $(DESTDIR)$(UNITDIR)/pccbpf.service
 	install -D -m 0644 packaging/networkd.conf $(DESTDIR)$(NETWDDIR)/pccbpf.conf
 	install -D -m 0644 packaging/pccbpf.bash $(DESTDIR)$(COMPDIR)/pccbpf
+	install -D -m 0644 packaging/pccbpf.zsh $(DESTDIR)$(ZSHDIR)/_pccbpf
 
 uninstall:
 	rm -f $(DESTDIR)$(SBINDIR)/pccbpf $(DESTDIR)$(MANDIR)/man8/pccbpf.8 $(DESTDIR)$(MANDIR)/man5/pccbpf.yaml.5 \
 		$(DESTDIR)$(DOCDIR)/examples/pccbpf.yaml $(DESTDIR)$(UNITDIR)/pccbpf.service \
-		$(DESTDIR)$(NETWDDIR)/pccbpf.conf $(DESTDIR)$(COMPDIR)/pccbpf
+		$(DESTDIR)$(NETWDDIR)/pccbpf.conf $(DESTDIR)$(COMPDIR)/pccbpf $(DESTDIR)$(ZSHDIR)/_pccbpf
 
 deps-all:
 	@scripts/install-deps.sh --kernels
