@@ -23,6 +23,7 @@ COMPDIR  ?= $(PREFIX)/share/bash-completion/completions
 ZSHDIR   ?= $(PREFIX)/share/zsh/site-functions
 
 CC       ?= gcc
+MKMAN    ?= $(BUILD)/mkman
 CLANG    ?= clang
 BPFTOOL  ?= $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
 LIBS     := -lxdp -lbpf -lmnl -lnftables -lnetfilter_conntrack -ljansson -lyaml -lsystemd -lresolv
@@ -90,9 +91,14 @@ $(SKELS): $(BUILD)/bpf/%.skel.h: $(BUILD)/bpf/%.bpf.o
 	$(say) SKEL $@
 	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf > $@
 
-$(BUILD)/pccbpf.8 $(BUILD)/pccbpf.yaml.5: $(BUILD)/%: docs/%.in $(BUILD)/pccbpf
+# Options and keys in the manual pages come from their tables. When building for another machine MKMAN is one that runs here.
+$(BUILD)/pccbpf.8 $(BUILD)/pccbpf.yaml.5: $(BUILD)/%: docs/%.in $(MKMAN)
 	$(say) MAN $@
-	$(Q)sed 's/@VERSION@/$(VERSION)/' $< > $@
+	$(Q)sed 's/@VERSION@/$(VERSION)/' $< | $(MKMAN) > $@
+
+$(BUILD)/mkman: docs/mkman.c $(USER_OBJ)
+	$(say) TOOL $@
+	$(Q)$(CC) $(CSTD) $(WARN) $(CPPFLAGS) $(CFLAGS) -MMD -MP $< $(USER_OBJ) -o $@ $(LIBS)
 
 $(BUILD)/pccbpf.service: packaging/pccbpf.service.in $(BUILD)/flags
 	$(say) UNIT $@
