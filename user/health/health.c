@@ -41,7 +41,6 @@ void pcc_health_init(struct pcc_health *h, const struct pcc_health_cfg *cfg, uin
 {
 	*h = (struct pcc_health){
 		.now_ms = now_ms,
-		.since_ms = now_ms,
 		.state = PCC_HEALTH_UP,
 		.reason = PCC_HEALTH_R_OK,
 		.link_up = true,
@@ -218,8 +217,6 @@ struct pcc_health_verdict pcc_health_step(struct pcc_health *h, uint64_t now_ms)
 	pcc_health_advance(h, now_ms);
 	h->reason = judge(h, &v.state);
 	v.changed = v.state != h->state;
-	if (v.changed)
-		h->since_ms = h->now_ms;
 	h->state = v.state;
 	v.reason = h->reason;
 	pcc_health_watch_gateway(h);

@@ -148,8 +148,7 @@ struct pcc_health {
 	uint64_t now_ms;
 	enum pcc_health_state state;
 	enum pcc_health_reason reason;
-	uint64_t since_ms; /* of the state */
-	uint64_t falls;	   /* since the beginning */
+	uint64_t falls; /* since the beginning */
 	bool link_up;
 	enum pcc_neigh gateway[PCC_FAMILIES];
 	uint64_t gateway_ms[PCC_FAMILIES];
@@ -212,10 +211,6 @@ bool pcc_health_latency(const struct pcc_health *h, uint32_t *rtt_us);
 uint64_t pcc_health_hold_left(const struct pcc_health *h);
 /* Has the target failed? False as well where no probe has ended yet. */
 bool pcc_health_target_failed(const struct pcc_health *h, uint32_t target);
-
-const char *pcc_health_state_name(enum pcc_health_state state);
-const char *pcc_health_reason_name(enum pcc_health_reason reason);
-const char *pcc_health_reason_text(enum pcc_health_reason reason);
 
 /*
  * One line for people: "too few targets answer: 0 of 3, 1 needed; not 9.9.9.9, tcp://1.1.1.1:443".

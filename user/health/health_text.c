@@ -6,29 +6,7 @@
 #include "base/array.h"
 #include "health/health_parts.h"
 
-const char *pcc_health_state_name(enum pcc_health_state state)
-{
-	static const char *const names[] = {
-		[PCC_HEALTH_UP] = "up",
-		[PCC_HEALTH_DEGRADED] = "degraded",
-		[PCC_HEALTH_DOWN] = "down",
-	};
-
-	return state < COUNT(names) ? names[state] : "?";
-}
-
-const char *pcc_health_reason_name(enum pcc_health_reason reason)
-{
-	static const char *const names[] = {
-#define X(sym, name, text) [PCC_HEALTH_R_##sym] = name,
-		PCC_HEALTH_REASONS(X)
-#undef X
-	};
-
-	return reason < PCC_HEALTH_R_MAX ? names[reason] : "?";
-}
-
-const char *pcc_health_reason_text(enum pcc_health_reason reason)
+static const char *reason_text(enum pcc_health_reason reason)
 {
 	static const char *const texts[] = {
 #define X(sym, name, text) [PCC_HEALTH_R_##sym] = text,
@@ -69,7 +47,7 @@ void pcc_health_describe(const struct pcc_health *h, char *text, size_t size)
 	uint32_t n;
 	char word[64];
 
-	snprintf(text, size, "%s", pcc_health_reason_text(h->reason));
+	snprintf(text, size, "%s", reason_text(h->reason));
 	if (!pcc_health_targets_suffice(h) && h->cfg.ntargets)
 		describe_targets(h, text, size);
 	if (h->reason == PCC_HEALTH_R_HOLD) {

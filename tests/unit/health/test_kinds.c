@@ -82,7 +82,6 @@ static void every_kind_is_complete(void **state)
 		assert_int_equal(t.kind, k);
 		assert_true(kind->type == SOCK_RAW || kind->type == SOCK_DGRAM ||
 			    kind->type == SOCK_STREAM);
-		assert_true(!kind->parse == !kind->format);
 		assert_non_null(strstr(err.cause, kind->scheme));
 		assert_non_null(strstr(err.hint, kind->example));
 		assert_true(!kind->send == !kind->read);
