@@ -6,7 +6,7 @@
 
 #include "base/array.h"
 #include "cli/cmds.h"
-#include "daemon/run.h"
+#include "report/run.h"
 #include "engine/apply.h"
 
 /* Numbers of attach: option, bounds, where they go. */

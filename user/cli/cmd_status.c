@@ -11,7 +11,7 @@
 #include "engine/fastpath.h"
 #include "cli/flowtable_status.h"
 #include "engine/observe.h"
-#include "daemon/run.h"
+#include "report/run.h"
 #include "cli/status.h"
 #include "health/wanstate.h"
 

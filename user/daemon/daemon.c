@@ -13,7 +13,7 @@
 
 #include "base/array.h"
 #include "base/clock.h"
-#include "daemon/run.h"
+#include "report/run.h"
 
 #define TICK_MS                                                                                    \
 	400u	    /* for what the kernel does not tell of: two ticks and a look are below 1 s    \

@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "daemon/daemon.h"
 #include "kernel/gateway.h"
-#include "daemon/run.h"
+#include "report/run.h"
 
 #define INHERIT_MS 3000u /* the health finds out within this time */
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "daemon/run.h"
+#include "report/run.h"
 #include "base/array.h"
 
 #include <errno.h>
