@@ -129,6 +129,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *arg)
 
 	if (pcc_daemon_needs_look(d))
 		pcc_daemon_look_soon(d, PCC_URGENT_MS);
+	pcc_daemon_wans_note(d);
 	(void)usec;
 	pcc_daemon_arm(source, pcc_now_ms() + TICK_MS);
 	return 0;

@@ -211,6 +211,16 @@ uint64_t pcc_health_hold_left(const struct pcc_health *h);
 /* Has the target failed? False as well where no probe has ended yet. */
 bool pcc_health_target_failed(const struct pcc_health *h, uint32_t target);
 
+/* What is known of one target. */
+struct pcc_health_seen {
+	bool known; /* a probe has ended: the rest says something */
+	bool failed;
+	uint32_t lost;	 /* probes in a row */
+	uint32_t rtt_us; /* of the last answer; 0: there was none */
+};
+void pcc_health_target_seen(
+	const struct pcc_health *h, uint32_t target, struct pcc_health_seen *seen);
+
 const char *pcc_health_state_name(enum pcc_health_state state);
 const char *pcc_health_reason_name(enum pcc_health_reason reason);
 const char *pcc_health_reason_text(enum pcc_health_reason reason);

@@ -19,6 +19,27 @@ static const char *const reason_texts[PCC_R_MAX] = {
 #undef X
 };
 
+const char *const pcc_wan_counter_names[] = {
+	"tx_packets",
+	"tx_bytes",
+	"rx_packets",
+	"rx_bytes",
+	"new_connections",
+	"fastpath_packets",
+	"rx_errors",
+	"syn_sent",
+	"syn_answered",
+	"rtt_sum_us",
+};
+
+const char *const pcc_bucket_counter_names[] = {
+	"tx_packets",
+	"tx_bytes",
+	"rx_packets",
+	"rx_bytes",
+	"new_connections",
+};
+
 const char *pcc_reason_name(enum pcc_reason reason)
 {
 	return reason < PCC_R_MAX ? reason_names[reason] : "?";
