@@ -45,7 +45,7 @@ lint_format() {
 # macros of libbpf and libmnl, which hide declarations and loops. What it gets wrong:
 # - cmd_conns.c: the pointer to a local goes into a struct of the caller, which reads it no more;
 # - config_read.c: qsort() of no element at all reads nothing;
-# - route.c: realloc() into a copy; the list still has what it had;
+# - list.c: realloc() into a copy; the list still has what it had;
 # - labtool.c: takes both sides of `path ? fclose(out) : fflush(out)` for done.
 lint_cppcheck() {
 	cppcheck -q -j 2 --error-exitcode=1 --inline-suppr --std=c11 \
@@ -58,7 +58,7 @@ lint_cppcheck() {
 		--suppress=missingIncludeSystem \
 		--suppress=autoVariables:user/cli/cmd_conns.c \
 		--suppress=uninitvar:user/pins/config_read.c \
-		--suppress=memleakOnRealloc:user/kernel/route.c \
+		--suppress=memleakOnRealloc:user/base/list.c \
 		--suppress=useClosedFile:tests/tools/labtool.c \
 		user tests/tools
 }

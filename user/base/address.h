@@ -8,11 +8,26 @@
 
 #include <netinet/in.h>
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
 
 #include "pccbpf.h"
 
 /* Room for an address as text, with its end. */
 #define PCC_ADDR_TEXT INET6_ADDRSTRLEN
+
+/* An address of either family; the family stands beside it. Network byte order. */
+union pcc_ip {
+	struct in_addr v4;
+	struct in6_addr v6;
+	uint8_t bytes[16];
+};
+
+static inline size_t pcc_ip_bytes(int family)
+{
+	return family == AF_INET ? 4 : 16;
+}
 
 /* AF_INET and AF_INET6, by enum pcc_family. */
 extern const int pcc_af[PCC_FAMILIES];

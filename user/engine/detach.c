@@ -9,6 +9,7 @@
 #include "engine/apply.h"
 #include "kernel/conntrack.h"
 #include "kernel/nat.h"
+#include "kernel/route_text.h"
 #include "pins/nexthop.h"
 #include "engine/observe.h"
 #include "pins/xdp.h"

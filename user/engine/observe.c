@@ -11,6 +11,8 @@
 #include "base/address.h"
 #include "engine/plan.h"
 #include "kernel/conntrack.h"
+#include "kernel/gateway.h"
+#include "kernel/neighbour.h"
 #include "pins/nexthop.h"
 #include "pins/own.h"
 #include "pins/xdp.h"

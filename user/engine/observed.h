@@ -7,7 +7,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "kernel/address.h"
+#include "kernel/link.h"
 #include "kernel/route.h"
+#include "kernel/rule.h"
 #include "kernel/sysctl.h"
 #include "pins/hooks.h"
 

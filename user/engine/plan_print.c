@@ -4,6 +4,8 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include "kernel/route_text.h"
+
 /* A program that comes or goes. */
 static void program_print(const struct pcc_step *step, FILE *out)
 {

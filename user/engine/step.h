@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "kernel/route.h"
+#include "kernel/rule.h"
 #include "kernel/sysctl.h"
 #include "pins/hooks.h"
 

@@ -8,6 +8,7 @@
 
 #include "base/address.h"
 #include "kernel/gateway.h"
+#include "kernel/neighbour.h"
 
 #define PROBE_MS 1000
 

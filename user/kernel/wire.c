@@ -24,14 +24,6 @@ static int pidfd_getfd(int pidfd, int fd)
 	return (int)syscall(SYS_pidfd_getfd, pidfd, fd, 0);
 }
 
-const struct pcc_link *pcc_link_numbered(const struct pcc_link_list *links, uint32_t ifindex)
-{
-	for (size_t i = 0; ifindex && i < links->n; i++)
-		if (links->v[i].ifindex == ifindex)
-			return &links->v[i];
-	return NULL;
-}
-
 /* The session id is printed as the kernel keeps it, in network byte order (pppoe_seq_show()). */
 size_t pcc_pppoe_read(FILE *in, struct pcc_pppoe *sessions, size_t max)
 {

@@ -14,7 +14,7 @@
 
 #include "base/array.h"
 #include "base/fnv.h"
-#include "kernel/route.h"
+#include "kernel/netns.h"
 #include "pins/nexthop.h"
 #include "pins/ours.h"
 #include "pins/own.h"

@@ -12,7 +12,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "kernel/route.h"
+#include "kernel/netns.h"
 #include "pins/hooks.h"
 
 const char *const pcc_map_names[PCC_MAP_MAX] = {

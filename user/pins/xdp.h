@@ -5,7 +5,7 @@
 
 #include "pins/dataplane.h"
 #include "pins/hooks.h"
-#include "kernel/route.h"
+#include "kernel/link.h"
 #include "kernel/wire.h"
 
 #define PCC_XDP_WHY 96

@@ -10,6 +10,8 @@
 
 #include "base/address.h"
 #include "base/array.h"
+#include "kernel/link.h"
+#include "kernel/route.h"
 #include "pins/policy_maps.h"
 
 /* ---------------------------------------------------------------- links */

@@ -17,6 +17,7 @@
 #include "base/checksum.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/list.h"
 
 static void addresses(void **state)
 {
@@ -117,6 +118,31 @@ static void clocks(void **state)
 	assert_true(pcc_clock_ns(CLOCK_REALTIME) > 1700000000ull * 1000000000ull);
 }
 
+/* A list grows past its room, item by item; what was in it stays, and so does its neighbour. */
+static void lists(void **state)
+{
+	struct {
+		uint16_t *v;
+		size_t n, room;
+		uint32_t after;
+	} list = {.after = 7};
+
+	(void)state;
+	for (uint16_t i = 0; i < 1000; i++)
+		assert_int_equal(PCC_LIST_APPEND(&list, &i), 0);
+	assert_int_equal(list.n, 1000);
+	assert_true(list.room >= list.n);
+	for (uint16_t i = 0; i < 1000; i++)
+		assert_int_equal(list.v[i], i);
+	assert_int_equal(list.after, 7);
+	list.n = 0;
+	assert_int_equal(PCC_LIST_APPEND(&list, &list.v[999]), 0);
+	assert_int_equal(list.v[0], 999);
+	PCC_LIST_FREE(&list);
+	assert_null(list.v);
+	assert_int_equal(list.n + list.room, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -125,6 +151,7 @@ int main(void)
 		cmocka_unit_test(files),
 		cmocka_unit_test(unreadable),
 		cmocka_unit_test(clocks),
+		cmocka_unit_test(lists),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
