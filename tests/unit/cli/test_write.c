@@ -74,7 +74,7 @@ static int setup(void **state)
 	r.cfg.nwans = 2;
 	wan_make(0, "wan1", 1, "192.0.2.1");
 	wan_make(1, "wan3", 3, "198.51.100.1");
-	r.wans[0].share = 1;
+	r.wans[0].share = 0.75;
 	r.wans[0].buckets[PCC_V4] = 2;
 	r.wans[0].counters =
 		(struct pcc_wan_stats){101, 102400, 103, 104, 105, 106, 107, 108, 109, 110};
@@ -82,6 +82,7 @@ static int setup(void **state)
 	r.cfg.wans[1].state = PCC_WAN_DOWN;
 	r.cfg.wans[1].by_daemon = true;
 	strcpy(r.wans[1].reason, "too few targets answer");
+	r.wans[1].share = 0.25;
 	r.wans[1].link = PCC_LINK_NO_ROUTE;
 	r.wans[1].buckets[PCC_V4] = r.wans[1].buckets[PCC_V6] = 1;
 	r.wans[1].offloaded.connections = 1; /* conntrack does not count */
@@ -129,8 +130,8 @@ static void status_in_words(void **state)
 		"br0: the filter u32, pref 10 does not see what the fast path forwards (attach again)\n"
 		"br0: a flowtable takes packets (nothing helps)\n"
 		"WAN              ID STATE    WEIGHT   SHARE     MARK  TABLE HOOK     FAST LINK       GATEWAYS\n"
-		"wan1              1 up           10  100.0%    0x100   1001 tcx      xdp  up         192.0.2.1 \n"
-		"wan3              3 down         30    0.0%    0x300   1003 tcx      xdp  no route   198.51.100.1 \n"
+		"wan1              1 up           10   75.0%    0x100   1001 tcx      xdp  up         192.0.2.1 \n"
+		"wan3              3 down         30   25.0%    0x300   1003 tcx      xdp  no route   198.51.100.1 \n"
 		"wan3 is down: too few targets answer\n"
 		"wan1: 2 connections are offloaded to a flowtable; pccbpf has not seen 5 of their packets (2.0 KiB)\n"
 		"wan3: 1 connection is offloaded to a flowtable; what pccbpf does not see of them is not "
@@ -171,7 +172,7 @@ static void status_as_json(void **state)
 		"s:s, s:s, s:s, s:b, s:i, s:n, s:n}",
 		"name", "wan3", "id", 3, "state", "down", "reason", "too few targets answer",
 		"weight", 30, "mark", "0x300", "table", 1003, "gateway", "198.51.100.1", "gateway6",
-		"buckets", 1, "buckets6", 1, "share", 0.0, "hook", "tcx", "fastpath", "xdp",
+		"buckets", 1, "buckets6", 1, "share", 0.25, "hook", "tcx", "fastpath", "xdp",
 		"fastpath_reason", "", "fastpath_passes_by", "", "link", "no route", "flowtable",
 		"", "flowtable_device", "", "flowtable_unseen", 0, "offloaded", 1,
 		"offloaded_unseen_packets", "offloaded_unseen_bytes");
