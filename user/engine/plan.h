@@ -12,9 +12,8 @@
 #include "kernel/nat.h"
 #include "model/model.h"
 
-/* The sysctls that cfg wants; *n entries, allocated. Value is what they shall be. */
-int pcc_plan_sysctls(
-	const struct pcc_config *cfg, bool has_v6, struct pcc_sysctl_now **list, size_t *n);
+/* The sysctls that cfg wants, into the empty list. Value is what they shall be. 0 or -ENOMEM. */
+int pcc_plan_sysctls(const struct pcc_config *cfg, bool has_v6, struct pcc_sysctl_list *list);
 
 /* NAT for cfg, and for those WANs of old (may be NULL) that cfg no longer has. */
 void pcc_plan_nat(const struct pcc_config *cfg, const struct pcc_config *old, bool write_ctmark,

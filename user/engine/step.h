@@ -68,7 +68,7 @@ struct pcc_step {
 };
 
 struct pcc_plan {
-	struct pcc_step *steps;
+	struct pcc_step *v;
 	size_t n, room;
 };
 
