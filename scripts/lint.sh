@@ -151,6 +151,21 @@ lint_circles() {
 	}
 }
 
+# Each header of bpf/ says what it needs: it compiles alone, so it may be included in any order.
+lint_bpf_headers() {
+	local header flags found
+	flags=$(make -s print-bpfflags)
+	found=$(for header in bpf/*.h; do
+		# shellcheck disable=SC2086 # several words
+		echo "#include \"${header#bpf/}\"" | clang $flags -fsyntax-only -x c - 2>&1 | grep -m 1 error |
+			sed "s|^|$header: |"
+	done)
+	[[ -z $found ]] || {
+		printf '%s\n' "$found"
+		return 1
+	}
+}
+
 # "FILE LINES" of each file, "FILE:FUNCTION LINES" of each function that is longer than scripts/sizes.txt allows.
 too_long() {
 	local max
@@ -213,6 +228,7 @@ check grep lint_space 'no line ends in white space'
 check grep lint_licence 'every source names its licence'
 check awk lint_layers 'includes in user/ lead to the same folder or to one below'
 check tsort lint_circles 'no files of user/ need each other (as they were built)'
+check clang lint_bpf_headers 'each header of bpf/ compiles by itself'
 check awk lint_sizes 'no file and no function of user/ and bpf/ is too long'
 echo "$PASSED passed, $FAILED failed, $SKIPPED skipped"
 exit $((FAILED != 0))

@@ -141,8 +141,6 @@ bool pcc_daemon_needs_look(struct pcc_daemon *d);
 
 /* --- daemon_wan.c -------------------------------------------------------------------------- */
 
-struct pcc_daemon_wan *pcc_daemon_wan(struct pcc_daemon *d, const char *name);
-
 /* Gives every WAN of the configuration its place and what the file says of it; frees the others. */
 void pcc_daemon_wans_update(struct pcc_daemon *d, const struct pcc_config *cfg);
 
@@ -185,8 +183,7 @@ int pcc_daemon_health_sample(struct pcc_daemon *d);
 /* After a look: probes and gateways follow what is in force. */
 void pcc_daemon_health_follow(struct pcc_daemon *d, struct pcc_daemon_wan *w);
 
-/* Something happened, or time has passed. */
-void pcc_daemon_health_step(struct pcc_daemon *d, struct pcc_daemon_wan *w);
+/* Something happened to a neighbour. */
 void pcc_daemon_health_neigh(struct pcc_daemon *d, const struct nlmsghdr *nlh);
 
 #endif

@@ -37,7 +37,7 @@ struct release {
 /* Has the connection perhaps a conntrack entry that has no mark? */
 static bool is_unmarked(const struct release *r, const struct pcc_conn *conn)
 {
-	if (!r->unmarked || conn->flags & PCC_CONN_CT_MARKED)
+	if (!r->unmarked || conn->flags & PCC_CONN_CT_DONE)
 		return false;
 	return conn->rx_packets || r->now_ns < conn->seen_ns + UNANSWERED_NS;
 }
@@ -68,7 +68,7 @@ int pcc_work_release(struct pcc_work *w, uint32_t wan_id, struct pcc_err *err)
 	if (!ret)
 		ret = pcc_offload_release(&w->s->dp, wan_id, w->old_locals, w->nold_locals, err);
 	if (!ret)
-		ret = pcc_ct_flush_mark(wan_id << w->s->dp.meta->mark_shift, mask, NULL, err);
+		ret = pcc_ct_flush_mark(wan_id << w->s->dp.meta->mark_shift, mask, err);
 	if (!pcc_ct_is_mute(ret))
 		return ret;
 	if (w->opts->warn && err)
