@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The plan: what has to be done so that the router does what a configuration says, given what is
- * there. Pure: computed from plain data, printed by plan_print.c for --dry-run, carried out by
- * apply.c. A configuration that is in force already has an empty plan.
+ * there. Pure: computed from plain data. --dry-run prints it, carry.c carries it out. A
+ * configuration that is in force already has an empty plan.
  */
 #ifndef PCC_PLAN_H
 #define PCC_PLAN_H

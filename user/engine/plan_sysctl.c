@@ -66,7 +66,7 @@ static int want_iface(struct pcc_sysctl_list *list, int family, const char *ifna
 
 /*
  * "accept_local" of an interface where nothing else validates sources. It only spares every packet
- * a look-up of its source: who cannot have it is without nothing.
+ * a look-up of its source, so a WAN that cannot have it is as good as before: no families.
  */
 static int want_accept_local(
 	struct pcc_sysctl_list *list, const char *ifname, struct pcc_sysctl_now want)
