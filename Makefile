@@ -24,7 +24,7 @@ COMPDIR  ?= $(PREFIX)/share/bash-completion/completions
 CC       ?= gcc
 CLANG    ?= clang
 BPFTOOL  ?= $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
-LIBS     := -lxdp -lbpf -lmnl -lnftables -lnetfilter_conntrack -ljansson -lcyaml -lyaml -lsystemd
+LIBS     := -lxdp -lbpf -lmnl -lnftables -lnetfilter_conntrack -ljansson -lcyaml -lyaml -lsystemd -lresolv
 WARN     := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
 	    -Wwrite-strings -Wvla -Wformat -Wundef
 CFLAGS   ?= -O2 -g

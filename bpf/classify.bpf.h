@@ -3,6 +3,8 @@
 #ifndef PCC_CLASSIFY_BPF_H
 #define PCC_CLASSIFY_BPF_H
 
+#include "route.bpf.h"
+
 #define PCC_PROBES 64u /* buckets looked at for another WAN before all ids are tried in turn */
 
 /* What is decided about a LAN packet. */

@@ -7,6 +7,8 @@
 #ifndef PCC_CONNTRACK_BPF_H
 #define PCC_CONNTRACK_BPF_H
 
+#include "tuple.bpf.h"
+
 /* Set before loading. */
 const volatile __u32 pcc_have_ct = 1;
 
@@ -108,6 +110,31 @@ static __always_inline void ct_read(struct nf_conn *ct, const struct pcc_tuple *
 	}
 	info->nat = info->nat_addr[0] != t->src[0] || info->nat_addr[1] != t->src[1] ||
 		    info->nat_addr[2] != t->src[2] || info->nat_addr[3] != t->src[3];
+}
+
+/* The tuple that the packet had when it came in: the other direction's, as conntrack has it. */
+static __always_inline void ct_in_tuple(
+	struct nf_conn *ct, __u32 in_dir, __u32 family, struct pcc_tuple *to)
+{
+	struct nf_conntrack_tuple *t = in_dir ? &ct->tuplehash[1].tuple : &ct->tuplehash[0].tuple;
+
+	if (family == PCC_V4) {
+		addr_map4(to->src, t->src.u3.ip);
+		addr_map4(to->dst, t->dst.u3.ip);
+	} else {
+		to->src[0] = t->src.u3.ip6[0];
+		to->src[1] = t->src.u3.ip6[1];
+		to->src[2] = t->src.u3.ip6[2];
+		to->src[3] = t->src.u3.ip6[3];
+		to->dst[0] = t->dst.u3.ip6[0];
+		to->dst[1] = t->dst.u3.ip6[1];
+		to->dst[2] = t->dst.u3.ip6[2];
+		to->dst[3] = t->dst.u3.ip6[3];
+	}
+	to->sport = t->src.u.all;
+	to->dport = t->dst.u.all;
+	to->proto = t->dst.protonum;
+	to->pad[0] = to->pad[1] = to->pad[2] = 0;
 }
 
 /*

@@ -3,6 +3,10 @@
 #ifndef PCC_FAST_TC_BPF_H
 #define PCC_FAST_TC_BPF_H
 
+#include "flow.bpf.h"
+#include "mark.bpf.h"
+#include "rewrite.bpf.h"
+
 /* L4 checksum, which may be partial: only the kernel's helpers know. 0 or an error. */
 static __always_inline int fast_tc_csum(
 	struct __sk_buff *skb, const struct pcc_flow *flow, __u32 off, __u8 proto)

@@ -3,6 +3,9 @@
 #ifndef PCC_FAST_XDP_BPF_H
 #define PCC_FAST_XDP_BPF_H
 
+#include "flow.bpf.h"
+#include "rewrite.bpf.h"
+
 /* The checksum is whole here: what is sent one to complete has no XDP (docs/GUIDE.md, Limits). */
 static __always_inline void xdp_csum(void *l4, void *end, const struct pcc_flow *flow, __u8 proto)
 {

@@ -7,6 +7,8 @@
 #ifndef PCC_GENERATION_BPF_H
 #define PCC_GENERATION_BPF_H
 
+#include "common.bpf.h"
+
 extern void *bpf_cast_to_kern_ctx(void *ctx) __ksym __weak;
 
 /* The parts of struct net that count, by their names only: other kernels have them elsewhere. */

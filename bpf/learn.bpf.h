@@ -6,13 +6,12 @@
 #ifndef PCC_LEARN_BPF_H
 #define PCC_LEARN_BPF_H
 
-extern int bpf_ct_change_timeout(struct nf_conn *ct, __u32 timeout) __ksym __weak;
+#include "conn.bpf.h"
+#include "mark.bpf.h"
+#include "flow.bpf.h"
+#include "rewrite.bpf.h"
 
-/* Notes from the ingress program to the egress program, in skb->tc_index, which nobody else uses.
- */
-#define PCC_NOTE_NONE 0
-#define PCC_NOTE_FAST 0x7c01  /* sent by the fast path: nothing to learn, all counted */
-#define PCC_NOTE_LEARN 0x7c02 /* of a connection that answers both ways: learn from it */
+extern int bpf_ct_change_timeout(struct nf_conn *ct, __u32 timeout) __ksym __weak;
 
 #define PCC_NF_CT_EXT_HELPER 0
 
@@ -29,24 +28,6 @@ struct {
 	__type(key, __u32);
 	__type(value, struct learn_scratch);
 } pcc_scratch SEC(".maps");
-
-/*
- * Will the connection have packets enough that a lease is worth its price, which is that of two or
- * three packets on the kernel's way? TCP first opens, and asks for something.
- */
-static __always_inline int worth_learning(__u64 packets, __u8 proto)
-{
-	return proto != IPPROTO_TCP || packets > 2;
-}
-
-static __always_inline __u32 note_take(struct __sk_buff *skb)
-{
-	__u32 note = skb->tc_index;
-
-	if (note)
-		skb->tc_index = PCC_NOTE_NONE;
-	return note;
-}
 
 /* Has the connection a helper (FTP, SIP, ...), which must see every packet? */
 static __always_inline int ct_has_helper(struct nf_conn *ct)
@@ -77,31 +58,6 @@ static __always_inline int ct_is_learnable(struct nf_conn *ct, __u8 proto)
 		(!(status & IPS_ASSURED) || ct->proto.tcp.state != PCC_TCP_CONNTRACK_ESTABLISHED))
 		return 0;
 	return !ct_has_helper(ct);
-}
-
-/* The tuple that the packet had when it came in: the other direction's, as conntrack has it. */
-static __always_inline void ct_in_tuple(
-	struct nf_conn *ct, __u32 in_dir, __u32 family, struct pcc_tuple *to)
-{
-	struct nf_conntrack_tuple *t = in_dir ? &ct->tuplehash[1].tuple : &ct->tuplehash[0].tuple;
-
-	if (family == PCC_V4) {
-		addr_map4(to->src, t->src.u3.ip);
-		addr_map4(to->dst, t->dst.u3.ip);
-	} else {
-		to->src[0] = t->src.u3.ip6[0];
-		to->src[1] = t->src.u3.ip6[1];
-		to->src[2] = t->src.u3.ip6[2];
-		to->src[3] = t->src.u3.ip6[3];
-		to->dst[0] = t->dst.u3.ip6[0];
-		to->dst[1] = t->dst.u3.ip6[1];
-		to->dst[2] = t->dst.u3.ip6[2];
-		to->dst[3] = t->dst.u3.ip6[3];
-	}
-	to->sport = t->src.u.all;
-	to->dport = t->dst.u.all;
-	to->proto = t->dst.protonum;
-	to->pad[0] = to->pad[1] = to->pad[2] = 0;
 }
 
 /* Finds the connection of the packet that leaves, by the tuple of the way back, and the tuple that
@@ -215,53 +171,6 @@ static __always_inline void flow_overwrite(struct pcc_flow *old, const struct pc
 		to[i] = from[i];
 	for (__u32 i = PCC_LEARNED_COLD; i < PCC_FLOW_WORDS; i++)
 		to[i] = from[i];
-}
-
-struct leased_clear {
-	struct pcc_leased *leased;
-	__u32 which; /* bit 0: the even period's, bit 1: the odd one's */
-};
-
-static long leased_clear_word(__u32 i, void *arg)
-{
-	struct leased_clear *c = arg;
-
-	i &= (1 << (PCC_LEASED_BITS - 5)) - 1;
-	if (c->which & 1)
-		c->leased->at[i][0] = 0;
-	if (c->which & 2)
-		c->leased->at[i][1] = 0;
-	return 0;
-}
-
-/* A new period begins: what was noted two periods ago, or earlier, goes. */
-static __noinline int leased_turn(struct pcc_leased *leased, __u32 period)
-{
-	struct leased_clear c = {.leased = leased, .which = 1u << (period & 1)};
-
-	if (!leased)
-		return 0;
-	if (period - leased->period > 1)
-		c.which = 3;
-	leased->period = period;
-	bpf_loop(1 << (PCC_LEASED_BITS - 5), leased_clear_word, &c, 0);
-	return 0;
-}
-
-/* Notes that the key is given a lease. */
-static __always_inline void leased_note(const struct pcc_flow_key *key, __u64 now)
-{
-	__u32 zero = 0, place = pcc_leased_place(key), period = now >> PCC_LEASED_PERIOD_SHIFT;
-	struct pcc_leased *leased = bpf_map_lookup_elem(&pcc_leased, &zero);
-	__u32 *bits;
-
-	if (!leased)
-		return;
-	if (leased->period != period)
-		leased_turn(leased, period);
-	bits = &leased->at[place >> 5][period & 1];
-	if (!(*bits & 1u << (place & 31)))
-		*bits |= 1u << (place & 31);
 }
 
 /* Puts the entry into the map, or renews the one that is there. An old entry is written in place,

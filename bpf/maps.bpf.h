@@ -3,6 +3,8 @@
 #ifndef PCC_MAPS_BPF_H
 #define PCC_MAPS_BPF_H
 
+#include "common.bpf.h"
+
 /*
  * Connections. Written by pcc_lan_in and pcc_lan_out (inserted with BPF_NOEXIST, changed in place
  * after that: an update of an existing key may evict another one), deleted by user space when a WAN

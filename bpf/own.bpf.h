@@ -7,6 +7,8 @@
 #ifndef PCC_OWN_BPF_H
 #define PCC_OWN_BPF_H
 
+#include "policy.bpf.h"
+
 #define PCC_SOL_SOCKET 1
 #define PCC_SO_MARK 36
 

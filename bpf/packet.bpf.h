@@ -7,6 +7,7 @@
 #ifndef PCC_PACKET_BPF_H
 #define PCC_PACKET_BPF_H
 
+#include "maps.bpf.h"
 #include "tuple.bpf.h"
 
 #define PCC_FRAG_MAX_AGE_NS (30ull * 1000 * 1000 * 1000) /* net.ipv4.ipfrag_time */

@@ -16,19 +16,12 @@
 /* TC_ACT_SHOT and TCX_DROP: only for what the kernel, or the ISP, would drop. */
 #define PCC_DROP 2
 
-#include "maps.bpf.h"
-#include "stats.bpf.h"
-#include "packet.bpf.h"
-#include "conntrack.bpf.h"
-#include "route.bpf.h"
-#include "classify.bpf.h"
-#include "policy.bpf.h"
 #include "generation_tc.bpf.h"
-#include "flow.bpf.h"
-#include "learn.bpf.h"
 #include "fast_tc.bpf.h"
-#include "lan.bpf.h"
-#include "wan.bpf.h"
+#include "lan_in.bpf.h"
+#include "wan_out.bpf.h"
+#include "wan_in.bpf.h"
+#include "lan_out.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
 

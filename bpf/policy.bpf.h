@@ -6,6 +6,8 @@
 #ifndef PCC_POLICY_BPF_H
 #define PCC_POLICY_BPF_H
 
+#include "classify.bpf.h"
+
 /* The search for the first rule that matches, for bpf_loop(). */
 struct policy_search {
 	const struct pcc_packet *p;

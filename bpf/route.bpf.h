@@ -4,6 +4,7 @@
 #define PCC_ROUTE_BPF_H
 
 #include "generation.bpf.h"
+#include "packet.bpf.h"
 
 /* Bits of bpf_fib_lookup() by number: headers of older kernels lack the last ones. */
 #define PCC_FIB_DIRECT 0x1u

@@ -3,6 +3,8 @@
 #ifndef PCC_STATS_BPF_H
 #define PCC_STATS_BPF_H
 
+#include "maps.bpf.h"
+
 static __always_inline void count_reason(__u32 reason)
 {
 	__u64 *n = bpf_map_lookup_elem(&pcc_counters, &reason);

@@ -3,10 +3,13 @@
 #ifndef PCC_TUPLE_BPF_H
 #define PCC_TUPLE_BPF_H
 
+#include "common.bpf.h"
+
 #define PCC_TCP_FIN 0x01
 #define PCC_TCP_SYN 0x02
 #define PCC_TCP_RST 0x04
 #define PCC_TCP_ACK 0x10
+#define PCC_TCP_ENDS (PCC_TCP_FIN | PCC_TCP_RST)
 
 static __always_inline void addr_map4(__be32 to[4], __be32 addr)
 {

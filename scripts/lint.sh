@@ -44,8 +44,8 @@ lint_format() {
 # Whole programs are not shown to it, so unused functions are not asked for. What it does not know:
 # macros of libbpf and libmnl, which hide declarations and loops. What it gets wrong:
 # - cmd_conns.c: the pointer to a local goes into a struct of the caller, which reads it no more;
-# - dataplane.c: qsort() of no element at all reads nothing;
-# - route.c: realloc() into a copy; the list still has what it had;
+# - config_read.c: qsort() of no element at all reads nothing;
+# - list.c: realloc() into a copy; the list still has what it had;
 # - labtool.c: takes both sides of `path ? fclose(out) : fflush(out)` for done.
 lint_cppcheck() {
 	cppcheck -q -j 2 --error-exitcode=1 --inline-suppr --std=c11 \
@@ -57,8 +57,8 @@ lint_cppcheck() {
 		'-Dmnl_attr_for_each_nested(attr,nest)=while ((attr = mnl_attr_any(nest)))' \
 		--suppress=missingIncludeSystem \
 		--suppress=autoVariables:user/cli/cmd_conns.c \
-		--suppress=uninitvar:user/pins/dataplane.c \
-		--suppress=memleakOnRealloc:user/kernel/route.c \
+		--suppress=uninitvar:user/pins/config_read.c \
+		--suppress=memleakOnRealloc:user/base/list.c \
 		--suppress=useClosedFile:tests/tools/labtool.c \
 		user tests/tools
 }

@@ -109,9 +109,6 @@ int pcc_daemon_run(const char *file, const char *dir, struct pcc_err *err);
 
 /* --- daemon_base.c ------------------------------------------------------------------------- */
 
-uint64_t pcc_daemon_clock_us(clockid_t clock);
-uint64_t pcc_daemon_now_ms(void); /* of CLOCK_MONOTONIC */
-
 /* Has the timer ring once. */
 void pcc_daemon_arm(sd_event_source *timer, uint64_t at_ms);
 
@@ -159,7 +156,7 @@ void pcc_daemon_wans_decide(struct pcc_config *cfg, const struct pcc_observed *n
 	const struct pcc_err *trouble, void *arg);
 
 /* From within a look: an interface cannot have what the step was for. */
-void pcc_daemon_wans_miss(struct pcc_daemon *d, const struct pcc_op *op, enum pcc_step how,
+void pcc_daemon_wans_miss(struct pcc_daemon *d, const struct pcc_step *step, enum pcc_fate how,
 	const struct pcc_err *why);
 
 /* After a look: does what a WAN misses, or has again, change its state? Then look again. */

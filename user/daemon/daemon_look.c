@@ -7,7 +7,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/array.h"
+#include "base/clock.h"
 #include "engine/conf_apply.h"
+#include "engine/plan.h"
 #include "kernel/conntrack.h"
 #include "daemon/daemon.h"
 #include "kernel/flowtable.h"
@@ -119,60 +122,60 @@ static void make_next(struct pcc_daemon *d)
 	}
 }
 
-static void count_step(struct pcc_daemon *d, const struct pcc_op *op)
+static void count_step(struct pcc_daemon *d, const struct pcc_step *step)
 {
-	switch (op->kind) {
-	case PCC_OP_RULE_ADD:
-	case PCC_OP_RULE_DEL:
+	switch (step->kind) {
+	case PCC_STEP_RULE_ADD:
+	case PCC_STEP_RULE_DEL:
 		d->did.rules++;
 		break;
-	case PCC_OP_ROUTE_ADD:
-	case PCC_OP_ROUTE_DEL:
+	case PCC_STEP_ROUTE_ADD:
+	case PCC_STEP_ROUTE_DEL:
 		d->did.routes++;
 		break;
-	case PCC_OP_HOOK_ON:
-	case PCC_OP_HOOK_OFF:
-	case PCC_OP_XDP_ON:
-	case PCC_OP_XDP_OFF:
-	case PCC_OP_XDP_SEND:
-	case PCC_OP_NEXTHOP_ON:
-	case PCC_OP_NEXTHOP_OFF:
-	case PCC_OP_OWN_ON:
-	case PCC_OP_OWN_OFF:
+	case PCC_STEP_HOOK_ON:
+	case PCC_STEP_HOOK_OFF:
+	case PCC_STEP_XDP_ON:
+	case PCC_STEP_XDP_OFF:
+	case PCC_STEP_XDP_SEND:
+	case PCC_STEP_NEXTHOP_ON:
+	case PCC_STEP_NEXTHOP_OFF:
+	case PCC_STEP_OWN_ON:
+	case PCC_STEP_OWN_OFF:
 		d->did.hooks++;
 		break;
-	case PCC_OP_SYSCTL:
-	case PCC_OP_SYSCTL_BACK:
+	case PCC_STEP_SYSCTL:
+	case PCC_STEP_SYSCTL_BACK:
 		d->did.sysctls++;
 		break;
-	case PCC_OP_NAT_FIRST:
-	case PCC_OP_NAT_LAST:
+	case PCC_STEP_NAT_FIRST:
+	case PCC_STEP_NAT_LAST:
 		d->did.nat = true;
 		break;
-	case PCC_OP_COMMIT:
+	case PCC_STEP_COMMIT:
 		d->did.maps = true;
 		break;
-	case PCC_OP_RELEASE:
+	case PCC_STEP_RELEASE:
 		break;
 	}
 }
 
-static void on_step(struct pcc_session *s, const struct pcc_op *op, enum pcc_step how,
+static void on_step(struct pcc_session *s, const struct pcc_step *step, enum pcc_fate how,
 	const struct pcc_err *why, void *arg)
 {
 	struct pcc_daemon *d = arg;
 
 	switch (how) {
-	case PCC_STEP_NEXT: /* the last moment at which its connections are known */
-		if (op->kind == PCC_OP_RELEASE)
-			pcc_reset_collect(d->reset, &s->dp, &d->next, op->wan_id);
+	case PCC_FATE_NEXT: /* the last moment at which its connections are known */
+		if (step->kind == PCC_STEP_RELEASE)
+			pcc_reset_collect(d->reset, &s->dp, &d->next, step->wan_id);
 		break;
-	case PCC_STEP_DONE:
-		count_step(d, op);
+	case PCC_FATE_DONE:
+		count_step(d, step);
 		break;
-	case PCC_STEP_MISSED:
-	case PCC_STEP_LOST:
-		pcc_daemon_wans_miss(d, op, how, why);
+	case PCC_FATE_MISSED:
+	case PCC_FATE_LOST:
+		pcc_daemon_wans_miss(d, step, how, why);
 		break;
 	}
 }
@@ -198,7 +201,7 @@ static void tell_what(struct pcc_daemon *d)
 	char text[160] = "";
 	size_t used = 0;
 
-	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+	for (size_t i = 0; i < COUNT(parts); i++)
 		if (parts[i].n)
 			used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%u %s",
 				used ? ", " : "", parts[i].n, parts[i].what);
@@ -248,7 +251,7 @@ static void done(struct pcc_daemon *d)
 		pcc_daemon_tell(d, PCC_EVENT_RELOAD, NULL, NULL, NULL, "%s is in force", d->file);
 	else if (did_network(&d->did))
 		tell_what(d);
-	pcc_fight_note(&d->fight, pcc_daemon_now_ms(), did_network(&d->did) && !d->did.maps);
+	pcc_fight_note(&d->fight, pcc_now_ms(), did_network(&d->did) && !d->did.maps);
 	pcc_hook_pins(&d->s.dp, drop_stale, NULL);
 	pcc_daemon_wans_tell(d);
 	if (pcc_daemon_wans_missed(d))
@@ -355,7 +358,7 @@ int pcc_daemon_look(struct pcc_daemon *d)
 
 void pcc_daemon_repair_nat(struct pcc_daemon *d)
 {
-	uint64_t now = pcc_daemon_now_ms();
+	uint64_t now = pcc_now_ms();
 	struct pcc_nat_cfg nat;
 	bool changed = false;
 
@@ -388,7 +391,7 @@ static bool hooks_there(struct pcc_daemon *d, uint32_t ifindex, bool both)
  */
 static bool gains_something(struct pcc_daemon *d)
 {
-	uint64_t now = pcc_daemon_now_ms();
+	uint64_t now = pcc_now_ms();
 
 	if (!(d->s.dp.meta->flags & PCC_META_NO_CT))
 		return false;

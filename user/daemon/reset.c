@@ -15,6 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/address.h"
+#include "base/clock.h"
 #include "kernel/netlink.h"
 #include "daemon/reset_packet.h"
 
@@ -71,20 +73,7 @@ struct pcc_reset {
 	struct pcc_nl nl;
 };
 
-static uint64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
 /* --- where a client is --------------------------------------------------------------------- */
-
-static bool is_v4(const __be32 a[4])
-{
-	return !a[0] && !a[1] && a[2] == htonl(0xffff);
-}
 
 static const struct lan *find_lan(const struct pcc_reset *r, uint32_t ifindex)
 {
@@ -203,7 +192,7 @@ static bool find_mac(
 /* False: it is on no LAN, or nobody knows where. */
 static bool find_client(struct pcc_reset *r, const struct pcc_tuple *conn, struct sockaddr_ll *to)
 {
-	int family = is_v4(conn->src) ? AF_INET : AF_INET6;
+	int family = pcc_addr_is_v4(conn->src) ? AF_INET : AF_INET6;
 	const uint8_t *addr = (const uint8_t *)&conn->src[family == AF_INET ? 3 : 0];
 	const struct lan *lan;
 	struct hop hop;
@@ -387,7 +376,7 @@ static uint32_t ask_again(struct pcc_reset *r, uint64_t now)
 static int on_tick(sd_event_source *source, uint64_t usec, void *arg)
 {
 	struct pcc_reset *r = arg;
-	uint64_t now = now_ms();
+	uint64_t now = pcc_now_ms();
 	uint32_t first, sent;
 
 	sent = ask_again(r, now);

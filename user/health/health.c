@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "health/target.h"
 
 /* A loss that is noticed this much too late was no loss: the process did not run. */
@@ -601,7 +602,7 @@ const char *pcc_health_state_name(enum pcc_health_state state)
 		[PCC_HEALTH_DOWN] = "down",
 	};
 
-	return state < sizeof(names) / sizeof(names[0]) ? names[state] : "?";
+	return state < COUNT(names) ? names[state] : "?";
 }
 
 const char *pcc_health_reason_name(enum pcc_health_reason reason)

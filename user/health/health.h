@@ -68,15 +68,6 @@ enum pcc_health_reason {
 		PCC_HEALTH_R_MAX
 };
 
-/* How a probe ended. */
-enum pcc_probe_outcome {
-	PCC_PROBE_OK,
-	PCC_PROBE_LOST,	   /* no answer in time, or nothing could be sent */
-	PCC_PROBE_REFUSED, /* reset, unreachable, a DNS error: an answer, but not the wanted one */
-	PCC_PROBE_PORTAL,  /* HTTP: another status than expected */
-	PCC_PROBE_LATE,	   /* an answer to a probe that had been given up: a sign of life */
-};
-
 /* What a prober says. A probe asks up to PCC_PROBE_TRIES times, until it has an answer. */
 struct pcc_probe_result {
 	uint32_t target; /* index in pcc_health_cfg.targets */

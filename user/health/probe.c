@@ -2,24 +2,17 @@
 #include "health/probe.h"
 
 #include <errno.h>
-#include <linux/filter.h>
-#include <netinet/icmp6.h>
-#include <netinet/ip_icmp.h>
 #include <netinet/tcp.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/random.h>
-#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "health/probe_wire.h"
-
-#ifndef SO_BINDTOIFINDEX
-#define SO_BINDTOIFINDEX 62
-#endif
+#include "base/clock.h"
+#include "health/kind.h"
+#include "health/probe_socket.h"
 
 /* How late a timer may be: lets the event loop do several things at one waking. */
 #define ACCURACY_US 5000u
@@ -30,43 +23,43 @@
 /* Of interval and timeout, whatever is asked for. */
 #define SHORTEST_MS 20u
 #define SENT_RING 16u /* a power of two, at least twice PCC_PROBE_TRIES */
+#define DATAGRAM_MAX 1500u
+#define STREAM_MAX 64u /* of an answer in a stream so much is read at most */
 
 struct slot;
 
-/* One question of a probe. TCP and HTTP have a socket for each. */
-struct
-try {
+/* One question of a probe. Streams have a socket for each. */
+struct attempt {
 	struct slot *slot;
 	int fd; /* -1: none */
 	sd_event_source *io;
 	uint64_t sent_us;
 	uint32_t rtt_us; /* of the handshake */
 	bool connected;
-	char status[PCC_HTTP_STATUS_BYTES];
-	size_t status_len;
+	uint8_t in[STREAM_MAX];
+	size_t in_len;
 };
 
-/* An echo that may still be answered; by its number. */
+/* A datagram that may still be answered; by its number. */
 struct sent {
 	uint64_t us; /* 0: not expected */
-	uint16_t seq;
+	uint16_t number;
 };
 
 /* A target and the probe that is under way. */
 struct slot {
 	struct pcc_prober *prober;
 	uint32_t index;
-	struct pcc_target target;
+	const struct pcc_kind *kind;
+	struct pcc_asker who;
 	sd_event_source *timer;
 	bool running;
 	uint64_t started_us;
 	uint32_t ntries;
-	struct try try[PCC_PROBE_TRIES];
-	int fd; /* ICMP: always; DNS: of this probe; else -1 */
+	struct attempt try[PCC_PROBE_TRIES];
+	int fd; /* for datagrams: of this probe, or for good; -1: none */
 	sd_event_source *io;
-	uint16_t id;  /* ICMP: of the socket; DNS: of the first try */
-	uint16_t seq; /* ICMP: of the next try */
-	uint8_t nonce[PCC_PROBE_NONCE];
+	uint16_t number; /* of the next question */
 	struct sent sent[SENT_RING];
 };
 
@@ -80,21 +73,13 @@ struct pcc_prober {
 	struct slot slot[PCC_MAX_TARGETS];
 };
 
-static uint64_t clock_us(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000u + (uint64_t)ts.tv_nsec / 1000u;
-}
-
 static uint32_t random_u32(void)
 {
 	uint32_t r;
 
 	/* Early at boot there may be no entropy; the time will do, nothing depends on secrecy. */
 	if (getrandom(&r, sizeof(r), GRND_NONBLOCK) != sizeof(r))
-		r = (uint32_t)clock_us() * 2654435761u;
+		r = (uint32_t)pcc_now_us() * 2654435761u;
 	return r;
 }
 
@@ -108,82 +93,7 @@ static void close_io(int *fd, sd_event_source **io)
 	*fd = -1;
 }
 
-static socklen_t address(const struct pcc_target *t, struct sockaddr_storage *ss)
-{
-	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)ss;
-	struct sockaddr_in *v4 = (struct sockaddr_in *)ss;
-
-	memset(ss, 0, sizeof(*ss));
-	ss->ss_family = t->family;
-	if (t->family == AF_INET) {
-		v4->sin_addr = t->addr.v4;
-		v4->sin_port = htons(t->port);
-		return sizeof(*v4);
-	}
-	v6->sin6_addr = t->addr.v6;
-	v6->sin6_port = htons(t->port);
-	return sizeof(*v6);
-}
-
-static int bind_source(int fd, int family, const struct pcc_probe_wan *wan)
-{
-	struct pcc_target src = {.family = family};
-	struct sockaddr_storage ss;
-	socklen_t len;
-
-	if (family == AF_INET)
-		src.addr.v4 = wan->src4;
-	else
-		src.addr.v6 = wan->src6;
-	if (family == AF_INET ? !wan->src4.s_addr : IN6_IS_ADDR_UNSPECIFIED(&wan->src6))
-		return 0;
-	len = address(&src, &ss);
-	return bind(fd, (struct sockaddr *)&ss, len) ? -errno : 0;
-}
-
-/* A socket that can leave by the WAN only. Returns it or -errno. */
-static int open_bound(int family, int type, int protocol, const struct pcc_probe_wan *wan)
-{
-	int fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
-	int ifindex = (int)wan->ifindex, err;
-
-	if (fd < 0)
-		return -errno;
-	if (setsockopt(fd, SOL_SOCKET, SO_BINDTOIFINDEX, &ifindex, sizeof(ifindex)) ||
-		setsockopt(fd, SOL_SOCKET, SO_MARK, &wan->mark, sizeof(wan->mark)))
-		err = -errno;
-	else
-		err = bind_source(fd, family, wan);
-	if (!err)
-		return fd;
-	close(fd);
-	return err;
-}
-
-/*
- * Only the answers to our own echoes wake us: echo replies with this id. A raw socket shows a
- * filter the IP header of IPv4, but not that of IPv6.
- */
-static int echo_filter(int fd, int family, uint16_t id)
-{
-	struct sock_filter code[] = {
-		family == AF_INET ? (struct sock_filter)BPF_STMT(BPF_LDX | BPF_B | BPF_MSH, 0)
-				  : (struct sock_filter)BPF_STMT(BPF_LDX | BPF_IMM, 0),
-		BPF_STMT(BPF_LD | BPF_H | BPF_IND, 4),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, id, 0, 3),
-		BPF_STMT(BPF_LD | BPF_B | BPF_IND, 0),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
-			family == AF_INET ? ICMP_ECHOREPLY : ICMP6_ECHO_REPLY, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, 0xffff),
-		BPF_STMT(BPF_RET | BPF_K, 0),
-	};
-	struct sock_fprog prog = {.len = sizeof(code) / sizeof(code[0]), .filter = code};
-
-	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog));
-}
-
-static int on_echo(sd_event_source *s, int fd, uint32_t events, void *arg);
-static int on_dns(sd_event_source *s, int fd, uint32_t events, void *arg);
+static int on_datagram(sd_event_source *s, int fd, uint32_t events, void *arg);
 static int on_stream(sd_event_source *s, int fd, uint32_t events, void *arg);
 
 static int watch(struct pcc_prober *p, int fd, uint32_t events, sd_event_io_handler_t handler,
@@ -197,26 +107,31 @@ static int watch(struct pcc_prober *p, int fd, uint32_t events, sd_event_io_hand
 }
 
 /*
- * The socket of an ICMP or DNS target. That of DNS is connected, so it hears nobody else. That of
- * ICMP lives long and is not: each echo is to have the source address that is right by then.
+ * A raw socket serves all probes of a target. It is not connected: each question is to have the
+ * source address that is right by then, and an answer that comes after its probe is still heard.
  */
+static bool lasts(const struct slot *slot)
+{
+	return slot->kind->type == SOCK_RAW;
+}
+
+/* The socket for datagrams. A connected one hears nobody else. */
 static int open_datagram(struct slot *slot)
 {
-	bool icmp = slot->target.kind == PCC_TARGET_ICMP;
-	int family = slot->target.family;
-	int proto = family == AF_INET ? IPPROTO_ICMP : IPPROTO_ICMPV6;
+	const struct pcc_target *target = &slot->who.target;
+	enum pcc_family f = target->family == AF_INET ? PCC_V4 : PCC_V6;
 	struct sockaddr_storage ss;
-	socklen_t len = address(&slot->target, &ss);
+	socklen_t len = pcc_probe_address(target, &ss);
 
 	if (slot->fd >= 0)
 		return 0;
-	slot->fd = open_bound(
-		family, icmp ? SOCK_RAW : SOCK_DGRAM, icmp ? proto : 0, &slot->prober->wan);
+	slot->fd = pcc_probe_socket(
+		target->family, slot->kind->type, slot->kind->protocol[f], &slot->prober->wan);
 	if (slot->fd < 0)
 		return slot->fd;
-	if (!(icmp ? echo_filter(slot->fd, family, slot->id)
-		   : connect(slot->fd, (struct sockaddr *)&ss, len)) &&
-		!watch(slot->prober, slot->fd, EPOLLIN, icmp ? on_echo : on_dns, slot, &slot->io))
+	if ((lasts(slot) || !connect(slot->fd, (struct sockaddr *)&ss, len)) &&
+		(!slot->kind->prepare || !slot->kind->prepare(&slot->who, slot->fd)) &&
+		!watch(slot->prober, slot->fd, EPOLLIN, on_datagram, slot, &slot->io))
 		return 0;
 	close_io(&slot->fd, &slot->io);
 	return -EIO;
@@ -226,7 +141,7 @@ static void close_tries(struct slot *slot)
 {
 	for (uint32_t i = 0; i < PCC_PROBE_TRIES; i++)
 		close_io(&slot->try[i].fd, &slot->try[i].io);
-	if (slot->target.kind == PCC_TARGET_DNS)
+	if (!lasts(slot))
 		close_io(&slot->fd, &slot->io);
 }
 
@@ -255,9 +170,8 @@ static void arm_next(struct slot *slot, uint64_t now_us)
 	arm(slot, at > now_us ? at : now_us);
 }
 
-/* The echoes that are no longer expected. After a loss they are: a late answer is a sign of life.
- */
-static void forget_echoes(struct slot *slot)
+/* No answer is expected any more. After a loss it is: a late one is a sign of life. */
+static void forget_sent(struct slot *slot)
 {
 	memset(slot->sent, 0, sizeof(slot->sent));
 }
@@ -266,7 +180,7 @@ static void forget_echoes(struct slot *slot)
 static void conclude(struct slot *slot, enum pcc_probe_outcome outcome, uint32_t n, uint32_t rtt_us)
 {
 	struct pcc_prober *p = slot->prober;
-	uint64_t now_us = clock_us();
+	uint64_t now_us = pcc_now_us();
 	struct pcc_probe_result r = {
 		.target = slot->index,
 		.outcome = outcome,
@@ -280,47 +194,38 @@ static void conclude(struct slot *slot, enum pcc_probe_outcome outcome, uint32_t
 	slot->running = false;
 	close_tries(slot);
 	if (outcome != PCC_PROBE_LOST)
-		forget_echoes(slot);
+		forget_sent(slot);
 	arm_next(slot, now_us);
 	p->fn(&r, p->arg);
 }
 
-static void send_echo(struct slot *slot, struct try *try)
+static void send_datagram(struct slot *slot, struct attempt *try)
 {
-	uint16_t seq = slot->seq++;
-	struct sent *sent = &slot->sent[seq % SENT_RING];
-	uint8_t packet[PCC_ECHO_BYTES];
+	uint16_t number = slot->number++;
+	struct sent *sent = &slot->sent[number % SENT_RING];
 	struct sockaddr_storage ss;
-	socklen_t len = address(&slot->target, &ss);
+	socklen_t ss_len = pcc_probe_address(&slot->who.target, &ss);
+	struct sockaddr *to = lasts(slot) ? (struct sockaddr *)&ss : NULL;
+	uint8_t packet[PCC_PROBE_BYTES];
+	size_t len = slot->kind->send(&slot->who, number, packet);
 
 	*sent = (struct sent){0};
-	if (open_datagram(slot))
-		return;
-	pcc_echo_write(packet, slot->target.family, slot->id, seq, slot->nonce);
-	if (sendto(slot->fd, packet, sizeof(packet), MSG_NOSIGNAL, (struct sockaddr *)&ss, len) >=
-		0)
-		*sent = (struct sent){try->sent_us, seq};
-}
-
-static void send_dns(struct slot *slot, uint32_t n)
-{
-	uint8_t packet[PCC_DNS_QUERY_MAX];
-	size_t len = pcc_dns_write(packet, slot->target.path, (uint16_t)(slot->id + n));
-
 	if (!len || open_datagram(slot))
 		return;
-	if (send(slot->fd, packet, len, MSG_NOSIGNAL) < 0)
+	if (sendto(slot->fd, packet, len, MSG_NOSIGNAL, to, to ? ss_len : 0) >= 0)
+		*sent = (struct sent){try->sent_us, number};
+	else if (!lasts(slot))
 		close_io(&slot->fd, &slot->io);
 }
 
 /* A connection request. It is answered in on_stream(), even if that is within this call. */
-static void send_syn(struct slot *slot, struct try *try)
+static void send_syn(struct slot *slot, struct attempt *try)
 {
 	struct linger reset = {.l_onoff = 1, .l_linger = 0};
 	struct sockaddr_storage ss;
-	socklen_t len = address(&slot->target, &ss);
+	socklen_t len = pcc_probe_address(&slot->who.target, &ss);
 
-	try->fd = open_bound(slot->target.family, SOCK_STREAM, 0, &slot->prober->wan);
+	try->fd = pcc_probe_socket(slot->who.target.family, SOCK_STREAM, 0, &slot->prober->wan);
 	if (try->fd < 0) {
 		try->fd = -1;
 		return;
@@ -334,22 +239,25 @@ static void send_syn(struct slot *slot, struct try *try)
 
 static void next_try(struct slot *slot)
 {
-	uint32_t n = slot->ntries++;
-	struct try *try = &slot->try[n];
+	struct attempt *try = &slot->try[slot->ntries++];
 
-	*try = (struct try){.slot = slot, .fd = -1, .sent_us = clock_us()};
-	switch (slot->target.kind) {
-	case PCC_TARGET_ICMP:
-		send_echo(slot, try);
-		break;
-	case PCC_TARGET_DNS:
-		send_dns(slot, n);
-		break;
-	case PCC_TARGET_TCP:
-	case PCC_TARGET_HTTP:
+	*try = (struct attempt){.slot = slot, .fd = -1, .sent_us = pcc_now_us()};
+	if (slot->kind->type == SOCK_STREAM)
 		send_syn(slot, try);
-		break;
-	}
+	else
+		send_datagram(slot, try);
+}
+
+static void begin(struct slot *slot)
+{
+	slot->running = true;
+	slot->started_us = pcc_now_us();
+	slot->ntries = 0;
+	if (lasts(slot))
+		return;
+	/* A new socket: its numbers are not to be guessed from those of the last one. */
+	forget_sent(slot);
+	slot->number = (uint16_t)random_u32();
 }
 
 static int on_timer(sd_event_source *s, uint64_t usec, void *arg)
@@ -362,13 +270,8 @@ static int on_timer(sd_event_source *s, uint64_t usec, void *arg)
 		conclude(slot, PCC_PROBE_LOST, 0, 0);
 		return 0;
 	}
-	if (!slot->running) {
-		slot->running = true;
-		slot->started_us = clock_us();
-		slot->ntries = 0;
-		if (slot->target.kind == PCC_TARGET_DNS)
-			slot->id = (uint16_t)random_u32();
-	}
+	if (!slot->running)
+		begin(slot);
 	next_try(slot);
 	arm_running(slot);
 	return 0;
@@ -376,11 +279,11 @@ static int on_timer(sd_event_source *s, uint64_t usec, void *arg)
 
 /* ---------------------------------------------------------------- answers */
 
-/* The answer to an echo of a probe that was given up. */
-static void late_echo(struct slot *slot, uint32_t rtt_us)
+/* The answer to a question of a probe that was given up. */
+static void late(struct slot *slot, uint32_t rtt_us)
 {
 	struct pcc_prober *p = slot->prober;
-	uint64_t now_us = clock_us();
+	uint64_t now_us = pcc_now_us();
 	struct pcc_probe_result r = {
 		.target = slot->index,
 		.outcome = PCC_PROBE_LATE,
@@ -392,63 +295,43 @@ static void late_echo(struct slot *slot, uint32_t rtt_us)
 	p->fn(&r, p->arg);
 }
 
-static int on_echo(sd_event_source *s, int fd, uint32_t events, void *arg)
+static int on_datagram(sd_event_source *s, int fd, uint32_t events, void *arg)
 {
 	struct slot *slot = arg;
-	uint64_t sent_us, rtt_us;
-	uint8_t in[256];
+	uint8_t in[DATAGRAM_MAX];
 	ssize_t len = recv(fd, in, sizeof(in), MSG_DONTWAIT);
-	uint16_t seq, ago;
-
-	(void)s;
-	(void)events;
-	if (len < 0 ||
-		!pcc_echo_read(in, (size_t)len, slot->target.family, slot->id, slot->nonce, &seq))
-		return 0;
-	if (slot->sent[seq % SENT_RING].seq != seq || !slot->sent[seq % SENT_RING].us)
-		return 0;
-	sent_us = slot->sent[seq % SENT_RING].us;
-	slot->sent[seq % SENT_RING].us = 0;
-	rtt_us = clock_us() - sent_us;
-	ago = (uint16_t)(slot->seq - 1 - seq); /* tries since this one */
-	if (slot->running && ago < slot->ntries)
-		conclude(slot, PCC_PROBE_OK, slot->ntries - 1 - ago, (uint32_t)rtt_us);
-	else
-		late_echo(slot, (uint32_t)rtt_us);
-	return 0;
-}
-
-static int on_dns(sd_event_source *s, int fd, uint32_t events, void *arg)
-{
-	struct slot *slot = arg;
-	uint8_t in[1500];
-	ssize_t len = recv(fd, in, sizeof(in), MSG_DONTWAIT);
-	uint16_t id, n;
+	struct pcc_answer answer;
+	struct sent *sent;
 	uint32_t rtt_us;
+	uint16_t ago;
 
 	(void)s;
 	(void)events;
 	if (len < 0) {
 		/* The port is closed: an answer, of a kind. Other errors may pass. */
-		if (errno == ECONNREFUSED)
+		if (errno == ECONNREFUSED && slot->running)
 			conclude(slot, PCC_PROBE_REFUSED, slot->ntries - 1, 0);
 		return 0;
 	}
-	if (!pcc_dns_answers(in, (size_t)len, slot->target.path, &id))
+	if (!slot->kind->read(&slot->who, in, (size_t)len, &answer))
 		return 0;
-	n = (uint16_t)(id - slot->id);
-	if (n >= slot->ntries)
+	sent = &slot->sent[answer.number % SENT_RING];
+	if (sent->number != answer.number || !sent->us)
 		return 0;
-	rtt_us = (uint32_t)(clock_us() - slot->try[n].sent_us);
-	conclude(slot, pcc_dns_has_address(in, (size_t)len) ? PCC_PROBE_OK : PCC_PROBE_REFUSED, n,
-		rtt_us);
+	rtt_us = (uint32_t)(pcc_now_us() - sent->us);
+	sent->us = 0;
+	ago = (uint16_t)(slot->number - 1 - answer.number); /* tries since this one */
+	if (slot->running && ago < slot->ntries)
+		conclude(slot, answer.outcome, slot->ntries - 1 - ago, rtt_us);
+	else
+		late(slot, rtt_us);
 	return 0;
 }
 
 /* Of the handshake: by the kernel's clock, which does not wait for us. */
 static uint32_t handshake_us(int fd, uint64_t sent_us)
 {
-	uint64_t now_us = clock_us();
+	uint64_t now_us = pcc_now_us();
 	struct tcp_info info = {};
 	socklen_t len = sizeof(info);
 
@@ -458,52 +341,47 @@ static uint32_t handshake_us(int fd, uint64_t sent_us)
 	return (uint32_t)(now_us - sent_us);
 }
 
-/* The connection stands: for HTTP the question, else the answer. Returns 1 when it is complete. */
-static int stream_connected(struct try *try, uint32_t n)
+/* The connection stands. That is the answer, or now the question can be asked. */
+static void stream_connected(struct attempt *try, uint32_t n)
 {
 	struct slot *slot = try->slot;
-	char request[PCC_HTTP_REQUEST_MAX];
+	uint8_t request[PCC_PROBE_BYTES];
 	size_t len;
 
 	try->connected = true;
 	try->rtt_us = handshake_us(try->fd, try->sent_us);
-	if (slot->target.kind == PCC_TARGET_TCP) {
+	if (!slot->kind->send) {
 		conclude(slot, PCC_PROBE_OK, n, try->rtt_us);
-		return 1;
+		return;
 	}
-	len = pcc_http_write(request, &slot->target);
+	len = slot->kind->send(&slot->who, (uint16_t)n, request);
 	if (send(try->fd, request, len, MSG_NOSIGNAL) != (ssize_t)len ||
 		sd_event_source_set_io_events(try->io, EPOLLIN) < 0)
 		close_io(&try->fd, &try->io);
-	return 0;
 }
 
-static void stream_status(struct try *try, uint32_t n)
+static void stream_read(struct attempt *try, uint32_t n)
 {
 	struct slot *slot = try->slot;
-	ssize_t len = recv(try->fd, try->status + try->status_len,
-		sizeof(try->status) - try->status_len, MSG_DONTWAIT);
-	int status;
+	struct pcc_answer answer;
+	ssize_t len =
+		recv(try->fd, try->in + try->in_len, sizeof(try->in) - try->in_len, MSG_DONTWAIT);
 
 	if (len < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
+	/* Its end, before there was an answer; or it is too long for one. */
 	if (len <= 0) {
 		conclude(slot, PCC_PROBE_REFUSED, n, 0);
 		return;
 	}
-	try->status_len += (size_t)len;
-	status = pcc_http_status(try->status, try->status_len);
-	if (!status)
-		return;
-	if (status > 0 && pcc_http_expected(&slot->target, status))
-		conclude(slot, PCC_PROBE_OK, n, try->rtt_us);
-	else
-		conclude(slot, PCC_PROBE_PORTAL, n, 0);
+	try->in_len += (size_t)len;
+	if (slot->kind->read(&slot->who, try->in, try->in_len, &answer))
+		conclude(slot, answer.outcome, n, try->rtt_us);
 }
 
 static int on_stream(sd_event_source *s, int fd, uint32_t events, void *arg)
 {
-	struct try *try = arg;
+	struct attempt *try = arg;
 	struct slot *slot = try->slot;
 	uint32_t n = (uint32_t)(try - slot->try);
 	int err = 0;
@@ -512,7 +390,7 @@ static int on_stream(sd_event_source *s, int fd, uint32_t events, void *arg)
 	(void)s;
 	(void)events;
 	if (try->connected) {
-		stream_status(try, n);
+		stream_read(try, n);
 		return 0;
 	}
 	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len))
@@ -531,17 +409,18 @@ static int on_stream(sd_event_source *s, int fd, uint32_t events, void *arg)
 static int slot_init(struct pcc_prober *p, uint32_t i, const struct pcc_target *target)
 {
 	struct slot *slot = &p->slot[i];
-	uint64_t at = clock_us() + random_u32() % (p->interval_us + 1);
+	uint64_t at = pcc_now_us() + random_u32() % (p->interval_us + 1);
 	int err;
 
 	slot->prober = p;
 	slot->index = i;
-	slot->target = *target;
+	slot->kind = pcc_kind(target->kind);
 	slot->fd = -1;
-	slot->id = (uint16_t)random_u32();
-	slot->seq = (uint16_t)random_u32();
+	slot->number = (uint16_t)random_u32();
+	slot->who.target = *target;
+	slot->who.id = (uint16_t)random_u32();
 	for (uint32_t n = 0; n < PCC_PROBE_NONCE; n++)
-		slot->nonce[n] = (uint8_t)random_u32();
+		slot->who.nonce[n] = (uint8_t)random_u32();
 	for (uint32_t n = 0; n < PCC_PROBE_TRIES; n++)
 		slot->try[n].fd = -1;
 	err = sd_event_add_time(
@@ -557,7 +436,7 @@ static uint32_t at_least(uint32_t value, uint32_t least)
 /* May this process do what the probes need? */
 static int check_rights(const struct pcc_probe_wan *wan, struct pcc_err *err)
 {
-	int fd = open_bound(AF_INET, SOCK_RAW, IPPROTO_ICMP, wan);
+	int fd = pcc_probe_socket(AF_INET, SOCK_RAW, IPPROTO_ICMP, wan);
 
 	if (fd >= 0)
 		close(fd);
@@ -616,5 +495,5 @@ void pcc_prober_now(struct pcc_prober *p, uint32_t targets)
 {
 	for (uint32_t i = 0; i < p->nslots; i++)
 		if (targets & 1u << i && !p->slot[i].running)
-			arm(&p->slot[i], clock_us());
+			arm(&p->slot[i], pcc_now_us());
 }

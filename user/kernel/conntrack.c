@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/address.h"
 #include "kernel/netlink.h"
 #include "kernel/sysctl.h"
 
@@ -334,7 +335,7 @@ int pcc_ct_max(uint32_t *max, struct pcc_err *err)
 
 static void ct_set_tuple(struct nf_conntrack *ct, const struct pcc_tuple *t, bool reply)
 {
-	bool v4 = !t->src[0] && !t->src[1] && t->src[2] == htonl(0xffff);
+	bool v4 = pcc_addr_is_v4(t->src);
 	bool icmp = t->proto == IPPROTO_ICMP || t->proto == IPPROTO_ICMPV6;
 
 	nfct_set_attr_u8(

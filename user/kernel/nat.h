@@ -27,14 +27,6 @@ struct pcc_nat_cfg {
 };
 
 /*
- * Writes the nftables transaction that makes the table from nothing (pure: touches no kernel).
- * *text is allocated, the caller frees it; it is NULL, and 0 returned, where the configuration
- * needs no table. -EINVAL for an interface name that cannot stand in a ruleset, two WANs with one
- * name or id, or a mark outside the mask; -ENOMEM.
- */
-int pcc_nat_render(const struct pcc_nat_cfg *cfg, char **text, struct pcc_err *err);
-
-/*
  * Makes the table be what cfg says, in one transaction; does nothing if it is that already, and
  * removes it if cfg needs none. *changed (may be NULL) says whether anything was done. Never
  * touches another table. 0 or -errno.

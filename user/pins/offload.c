@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/address.h"
 #include "kernel/conntrack.h"
 #include "kernel/flowtable.h"
 #include "kernel/netlink.h"
@@ -40,12 +41,10 @@ static void read_addr(const struct nf_conntrack *ct, bool v4, enum nf_conntrack_
 	const void *six = v4 ? NULL : nfct_get_attr(ct, a6);
 
 	memset(to, 0, 16);
-	if (v4) {
-		to[2] = htonl(0xffff);
-		to[3] = nfct_get_attr_u32(ct, a4);
-	} else if (six) {
+	if (v4)
+		pcc_addr_map_v4(to, nfct_get_attr_u32(ct, a4));
+	else if (six)
 		memcpy(to, six, 16);
-	}
 }
 
 static void read_direction(const struct nf_conntrack *ct, const struct direction *d,

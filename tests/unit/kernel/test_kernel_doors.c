@@ -17,9 +17,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernel/address.h"
 #include "kernel/conntrack.h"
+#include "kernel/link.h"
+#include "kernel/neighbour.h"
 #include "kernel/netlink.h"
+#include "kernel/netns.h"
 #include "kernel/route.h"
+#include "kernel/route_text.h"
+#include "kernel/rule.h"
 #include "kernel/sysctl.h"
 
 /* ---- the namespace of each test ---- */

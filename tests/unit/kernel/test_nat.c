@@ -14,6 +14,9 @@
 #include <string.h>
 
 #include "kernel/nat.h"
+#include "kernel/nat_text.h"
+
+static struct pcc_nat_identity id;
 
 static struct pcc_nat_cfg two_wans(void)
 {
@@ -61,7 +64,7 @@ static void render_is_exact(void **state)
 	(void)state;
 	cfg.nwans = 1;
 	cfg.write_ctmark = true;
-	assert_int_equal(pcc_nat_render(&cfg, &text, NULL), 0);
+	assert_int_equal(pcc_nat_render(&cfg, &text, &id, NULL), 0);
 	hash = strstr(text, "comment \"pccbpf ");
 	assert_non_null(hash);
 	memset(hash + strlen("comment \"pccbpf "), '#', 16);
@@ -85,7 +88,7 @@ static void switches_are_independent(void **state)
 		cfg.nat4 = rows[i].nat4;
 		cfg.nat6 = rows[i].nat6;
 		cfg.write_ctmark = rows[i].ctmark;
-		assert_int_equal(pcc_nat_render(&cfg, &text, NULL), 0);
+		assert_int_equal(pcc_nat_render(&cfg, &text, &id, NULL), 0);
 		if (i == 0) {
 			assert_null(text);
 			continue;
@@ -113,23 +116,23 @@ static void bad_configurations(void **state)
 	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		cfg = two_wans();
 		strcpy(cfg.wans[1].name, names[i]);
-		assert_int_equal(pcc_nat_render(&cfg, &text, &err), -EINVAL);
+		assert_int_equal(pcc_nat_render(&cfg, &text, &id, &err), -EINVAL);
 		assert_null(text);
 		assert_non_null(strstr(err.object, names[i]));
 		assert_true(err.hint[0]);
 	}
 	cfg = two_wans();
 	memset(cfg.wans[0].name, 'x', sizeof(cfg.wans[0].name)); /* no final NUL */
-	assert_int_equal(pcc_nat_render(&cfg, &text, &err), -EINVAL);
+	assert_int_equal(pcc_nat_render(&cfg, &text, &id, &err), -EINVAL);
 	cfg = two_wans();
 	cfg.wans[1].id = 1;
-	assert_int_equal(pcc_nat_render(&cfg, &text, &err), -EINVAL);
+	assert_int_equal(pcc_nat_render(&cfg, &text, &id, &err), -EINVAL);
 	cfg = two_wans();
 	strcpy(cfg.wans[1].name, cfg.wans[0].name);
-	assert_int_equal(pcc_nat_render(&cfg, &text, &err), -EINVAL);
+	assert_int_equal(pcc_nat_render(&cfg, &text, &id, &err), -EINVAL);
 	cfg = two_wans();
 	cfg.wans[0].mark = 0x10000;
-	assert_int_equal(pcc_nat_render(&cfg, &text, &err), -EINVAL);
+	assert_int_equal(pcc_nat_render(&cfg, &text, &id, &err), -EINVAL);
 }
 
 /* ---- with a kernel ---- */

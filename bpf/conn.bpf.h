@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The memory of connections, pcc_conns: entering them, and whether what is remembered still holds.
+ */
+#ifndef PCC_CONN_BPF_H
+#define PCC_CONN_BPF_H
+
+#include "stats.bpf.h"
+#include "packet.bpf.h"
+#include "conntrack.bpf.h"
+#include "route.bpf.h"
+#include "classify.bpf.h"
+
+#define PCC_RECHECK_NS (2ull * 1000 * 1000 * 1000)
+#define PCC_IDLE_NS (30ull * 1000 * 1000 * 1000) /* nf_conntrack_udp_timeout */
+#define PCC_IDLE_NO_CT_NS                                                                          \
+	(180ull * 1000 * 1000 * 1000) /* beyond nf_conntrack_udp_timeout_stream                    \
+				       */
+
+/* May pinned connections stay on this WAN? */
+static __always_inline int wan_keeps(__u32 id)
+{
+	struct pcc_wan *wan = bpf_map_lookup_elem(&pcc_wans, &id);
+
+	return id && wan && (wan->state == PCC_WAN_UP || wan->state == PCC_WAN_DRAIN);
+}
+
+static __always_inline void conn_count_tx(struct pcc_conn *conn, __u32 bytes, __u64 now)
+{
+	conn->seen_ns = now;
+	__sync_fetch_and_add(&conn->tx_packets, 1);
+	__sync_fetch_and_add(&conn->tx_bytes, bytes);
+}
+
+static __always_inline void conn_count_rx(struct pcc_conn *conn, __u32 bytes, __u64 now)
+{
+	conn->seen_ns = now;
+	__sync_fetch_and_add(&conn->rx_packets, 1);
+	__sync_fetch_and_add(&conn->rx_bytes, bytes);
+}
+
+/*
+ * Will the connection have packets enough that a lease is worth its price, which is that of two or
+ * three packets on the kernel's way? TCP first opens, and asks for something.
+ */
+static __always_inline int worth_learning(__u64 packets, __u8 proto)
+{
+	return proto != IPPROTO_TCP || packets > 2;
+}
+
+/*
+ * Writes the WAN id into the connection's conntrack entry: when the connection is worth learning,
+ * which is before it has a lease, and whenever the routing decision is checked. The entry is not
+ * there yet when the first packet passes; so it is tried again with the next ones and those whose
+ * number is a power of two. User space deletes entries of a lost WAN by their marks, and those
+ * without one by the tuples in pcc_conns.
+ */
+static __always_inline void conn_mark_ct(struct __sk_buff *skb, const struct pcc_tuple *key,
+	const struct pcc_meta *meta, struct pcc_conn *conn)
+{
+	struct pcc_ct_info info;
+
+	if (ct_lookup(skb, key, &info, meta->mark_mask, conn->mark), info.found)
+		conn->flags |= PCC_CONN_CT_MARKED;
+}
+
+static __always_inline int conn_wants_ct_mark(
+	const struct pcc_conn *conn, __u64 packets, __u8 proto)
+{
+	return pcc_have_ct && !(conn->flags & PCC_CONN_CT_MARKED) &&
+	       worth_learning(packets, proto) && (packets <= 4 || !(packets & (packets - 1)));
+}
+
+static __always_inline __u8 conn_first_flags(__u8 proto)
+{
+	return proto == IPPROTO_TCP || proto == IPPROTO_UDP ? 0 : PCC_CONN_CT_MARKED;
+}
+
+/* A SYN on a remembered tuple: does the connection still stand (then it stays), or is this a new
+ * one? */
+static __noinline int syn_belongs(
+	struct __sk_buff *skb, const struct pcc_tuple *key, const struct pcc_conn *conn, __u64 now)
+{
+	struct pcc_ct_info info;
+
+	if (!skb || !key || !conn)
+		return 0;
+	if (!pcc_have_ct)
+		return now - conn->seen_ns < PCC_IDLE_NO_CT_NS;
+	ct_lookup(skb, key, &info, 0, 0);
+	/* Answered: the answer did not get as far as the client. */
+	return info.found && (info.established || info.answered);
+}
+
+/* Has conntrack forgotten the connection? Then the next packet opens a new one. TCP opens with SYN.
+ */
+static __always_inline int conn_expired(
+	struct __sk_buff *skb, const struct pcc_tuple *key, const struct pcc_conn *conn, __u64 now)
+{
+	__u64 idle = now - conn->seen_ns;
+	struct pcc_ct_info info;
+
+	if (key->proto == IPPROTO_TCP || idle < PCC_IDLE_NS)
+		return 0;
+	if (key->proto != IPPROTO_UDP || !pcc_have_ct)
+		return key->proto != IPPROTO_UDP || idle >= PCC_IDLE_NO_CT_NS;
+	ct_lookup(skb, key, &info, 0, 0);
+	return !info.found;
+}
+
+/* Every two seconds of a pinned connection's life: is it still to be balanced, and still the same
+ * one? */
+static __noinline int conn_recheck(struct __sk_buff *skb, const struct pcc_packet *p,
+	const struct pcc_meta *meta, struct pcc_conn *conn, __u64 now)
+{
+	if (!skb || !p || !meta || !conn)
+		return 0;
+	if (conn_expired(skb, &p->tuple, conn, now))
+		return 0;
+	if (route_own(skb, p) != ROUTE_DEFAULT)
+		return 0;
+	if (pcc_have_ct && !(conn->flags & PCC_CONN_CT_MARKED))
+		conn_mark_ct(skb, &p->tuple, meta, conn);
+	conn->checked_ns = now;
+	return 1;
+}
+
+/* Does what is remembered of this LAN packet's connection still hold? */
+static __always_inline int conn_holds(struct __sk_buff *skb, const struct pcc_packet *p,
+	const struct pcc_meta *meta, struct pcc_conn *conn, __u64 now)
+{
+	if (!conn->wan_id)
+		return now - conn->checked_ns < PCC_RECHECK_NS;
+	if (!wan_keeps(conn->wan_id))
+		return 0;
+	if (packet_is_syn(p))
+		return syn_belongs(skb, &p->tuple, conn, now);
+	if (now - conn->checked_ns >= PCC_RECHECK_NS)
+		return conn_recheck(skb, p, meta, conn, now);
+	return 1;
+}
+
+/* Is the decision the start of a connection, to be counted as one? */
+static __always_inline int decision_is_new(const struct pcc_decision *d)
+{
+	return d->reason == PCC_R_NEW || d->reason == PCC_R_NEXT_BEST ||
+	       d->reason == PCC_R_POLICY || d->reason == PCC_R_POLICY_NEXT ||
+	       d->reason == PCC_R_POLICY_FALLBACK;
+}
+
+static __always_inline void conn_fill(struct pcc_conn *conn, const struct pcc_meta *meta,
+	const struct pcc_decision *d, __u8 origin, __u8 proto, __u64 now)
+{
+	conn->wan_id = d->wan_id;
+	conn->bucket = d->wan_id ? d->bucket : PCC_NO_BUCKET;
+	conn->mark = (d->wan_id << (meta->mark_shift & 31)) & meta->mark_mask;
+	conn->origin = origin;
+	conn->flags = conn_first_flags(proto);
+	conn->created_ns = now;
+	conn->seen_ns = now;
+	conn->checked_ns = now;
+	conn->tx_packets = 0;
+	conn->tx_bytes = 0;
+	conn->rx_packets = 0;
+	conn->rx_bytes = 0;
+}
+
+/*
+ * Remembers a decision about a tuple that is not known, with d->tx_bytes as its first packet. 0, or
+ * the error of the map.
+ */
+static __noinline int conn_insert(const struct pcc_tuple *key, const struct pcc_meta *meta,
+	struct pcc_decision *d, __u32 origin)
+{
+	struct pcc_conn fresh = {};
+	long err;
+
+	if (!key || !meta || !d)
+		return -1;
+	conn_fill(&fresh, meta, d, origin, key->proto, bpf_ktime_get_coarse_ns());
+	fresh.tx_packets = !!d->tx_bytes;
+	fresh.tx_bytes = d->tx_bytes;
+	err = bpf_map_update_elem(&pcc_conns, key, &fresh, BPF_NOEXIST);
+	if (!err && decision_is_new(d))
+		count_new(meta, d->wan_id, pcc_tuple_is_v4(key) ? PCC_V4 : PCC_V6, d->bucket);
+	return err;
+}
+
+/*
+ * Remembers a decision: in place where the tuple was known (`conn`), else as a new entry. Returns
+ * the entry, which is another CPU's if that one was first, or NULL where the map took none. A new
+ * entry counts d->tx_bytes as its first packet; NULL and d->counted then spare looking it up again.
+ */
+static __noinline struct pcc_conn *conn_remember(const struct pcc_tuple *key,
+	const struct pcc_meta *meta, struct pcc_decision *d, __u32 origin, struct pcc_conn *conn)
+{
+	__u64 now = bpf_ktime_get_coarse_ns();
+	int err;
+
+	if (!key || !meta || !d)
+		return NULL;
+	if (conn) {
+		/* A SYN sent again is the same connection: it keeps its age and its counters. */
+		if (conn->wan_id == d->wan_id && !conn->rx_packets && d->wan_id) {
+			conn->checked_ns = now;
+			return conn;
+		}
+		if (decision_is_new(d)) {
+			count_reason(PCC_R_REPINNED);
+			count_new(
+				meta, d->wan_id, pcc_tuple_is_v4(key) ? PCC_V4 : PCC_V6, d->bucket);
+		}
+		conn_fill(conn, meta, d, origin, key->proto, now);
+		return conn;
+	}
+	err = conn_insert(key, meta, d, origin);
+	if (err && err != -PCC_EEXIST)
+		count_reason(PCC_R_UNREMEMBERED);
+	d->counted = !err && d->tx_bytes;
+	return d->counted ? NULL : bpf_map_lookup_elem(&pcc_conns, key);
+}
+
+#endif

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* How long an entry of the fast path may be used. */
+#ifndef PCC_LEASE_BPF_H
+#define PCC_LEASE_BPF_H
+
+#include "stats.bpf.h"
+
+#define PCC_LEASE_NS (2ull * 1000 * 1000 * 1000)
+#define PCC_LEASE_UNITS ((__s32)(PCC_LEASE_NS >> PCC_LEASE_SHIFT))
+#define PCC_RENEW_NS (100ull * 1000 * 1000)
+
+/*
+ * Renewals that a CPU sends to the kernel in a slice of time: about 50,000 a second. Where more
+ * leases than that end, the others are stretched, to 20 s in all, while nothing in the kernel's
+ * tables and rules has changed.
+ */
+#define PCC_SLICE_SHIFT 24 /* 2^24 ns, 16.8 ms */
+#define PCC_RENEWALS_PER_SLICE 839u
+#define PCC_STRETCH_UNITS (9 * PCC_LEASE_UNITS)
+
+struct renewals {
+	__u32 slice;
+	__u32 count;
+};
+
+/* Written and read by the ingress programs. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct renewals);
+} pcc_renewals SEC(".maps");
+
+/* May one more packet go to the kernel to renew a lease? */
+static __always_inline int renewal_take(__u64 now)
+{
+	__u32 zero = 0, slice = now >> PCC_SLICE_SHIFT;
+	struct renewals *r = bpf_map_lookup_elem(&pcc_renewals, &zero);
+
+	if (!r)
+		return 1;
+	if ((__s32)(slice - r->slice) > 0) {
+		r->slice = slice;
+		r->count = 0;
+	}
+	return r->count++ < PCC_RENEWALS_PER_SLICE;
+}
+
+/*
+ * May a lease that has ended be used on? Where more connections are busy than the kernel's way can
+ * carry a packet of every two seconds, insisting on it would leave all of them to that way.
+ */
+static __always_inline int flow_stretches(struct pcc_flow *flow, void *ctx, __s32 late, __u64 now)
+{
+	if (!PCC_HAVE_GENERATION() || late >= PCC_STRETCH_UNITS || renewal_take(now))
+		return 0;
+	return flow->generation && flow->generation == ctx_generation(ctx);
+}
+
+/*
+ * Is the lease good? When it has ended one packet is let through to the kernel; while that is under
+ * way the others may go on for at most 100 ms.
+ */
+static __always_inline int flow_valid(
+	struct pcc_flow *flow, const struct pcc_meta *meta, void *ctx, __u64 now, __u32 grace)
+{
+	__s32 late = (__u32)(now >> PCC_LEASE_SHIFT) - flow->lease;
+	__u64 renew;
+
+	if (flow->epoch != meta->epoch)
+		return 0;
+	if (late < 0)
+		return 1;
+	if (!grace)
+		return 0;
+	renew = flow->renew_ns;
+	if (!renew) {
+		if (flow_stretches(flow, ctx, late, now))
+			return 1;
+		if (!__sync_val_compare_and_swap(&flow->renew_ns, 0, now)) {
+			count_reason(PCC_R_FAST_RENEW);
+			return 0;
+		}
+		return 1;
+	}
+	return now < renew + PCC_RENEW_NS && late < PCC_LEASE_UNITS;
+}
+
+/* May there be a good lease under this key? 0: surely not. */
+static __always_inline int flow_may_be(const struct pcc_flow_key *key)
+{
+	__u32 zero = 0, place = pcc_leased_place(key);
+	struct pcc_leased *leased = bpf_map_lookup_elem(&pcc_leased, &zero);
+
+	return leased &&
+	       (leased->at[place >> 5][0] | leased->at[place >> 5][1]) & 1u << (place & 31);
+}
+
+struct leased_clear {
+	struct pcc_leased *leased;
+	__u32 which; /* bit 0: the even period's, bit 1: the odd one's */
+};
+
+static long leased_clear_word(__u32 i, void *arg)
+{
+	struct leased_clear *c = arg;
+
+	i &= (1 << (PCC_LEASED_BITS - 5)) - 1;
+	if (c->which & 1)
+		c->leased->at[i][0] = 0;
+	if (c->which & 2)
+		c->leased->at[i][1] = 0;
+	return 0;
+}
+
+/* A new period begins: what was noted two periods ago, or earlier, goes. */
+static __noinline int leased_turn(struct pcc_leased *leased, __u32 period)
+{
+	struct leased_clear c = {.leased = leased, .which = 1u << (period & 1)};
+
+	if (!leased)
+		return 0;
+	if (period - leased->period > 1)
+		c.which = 3;
+	leased->period = period;
+	bpf_loop(1 << (PCC_LEASED_BITS - 5), leased_clear_word, &c, 0);
+	return 0;
+}
+
+/* Notes that the key is given a lease. */
+static __always_inline void leased_note(const struct pcc_flow_key *key, __u64 now)
+{
+	__u32 zero = 0, place = pcc_leased_place(key), period = now >> PCC_LEASED_PERIOD_SHIFT;
+	struct pcc_leased *leased = bpf_map_lookup_elem(&pcc_leased, &zero);
+	__u32 *bits;
+
+	if (!leased)
+		return;
+	if (leased->period != period)
+		leased_turn(leased, period);
+	bits = &leased->at[place >> 5][period & 1];
+	if (!(*bits & 1u << (place & 31)))
+		*bits |= 1u << (place & 31);
+}
+
+#endif
