@@ -59,9 +59,10 @@ t_ok() {
 	t_end
 }
 
-# t_fail REASON: the test goes on, so that one run shows all that is wrong.
+# t_fail REASON: the test goes on, so that one run shows all that is wrong. With what a daemon has said last.
 t_fail() {
 	echo "FAIL ${T_NAME:-(outside of a test)}: $*"
+	[[ ! -s ${DAEMON_LOG:-} ]] || grep -v ' hook ' "$DAEMON_LOG" | tail -n 8 | sed 's/^/     it says: /'
 	if [[ -n $T_NAME ]]; then
 		T_STATE=failed
 	else

@@ -181,7 +181,7 @@ start() {
 	local log command nice=()
 	eval "command=(${COMMAND[$1]})"
 	log=$LOGS/$(log_name "${NAME[$1]}").log
-	[[ ${GROUP[$1]} != guest ]] || nice=(nice -n 19)
+	[[ ${GROUP[$1]} != guest ]] || nice=(nice -n 10)
 	BEGAN[$1]=$SECONDS
 	# shellcheck disable=SC2016
 	"${nice[@]}" timeout -k 60 "${LIMIT[$1]}" bash -c 'echo $$ >"$0"; exec "$@"' "$log.pid" "${command[@]}" >"$log" 2>&1 </dev/null &
