@@ -12,6 +12,10 @@ require_tools ip nft nsenter jq
 COUNT=60
 
 lab_up --isps 3 --hosts 1
+# An ISP's IPv6 address must outlive its link, or its IPv6 gateway does not answer any more and the WAN is degraded.
+for k in 1 2 3; do
+	isp $k bash -c 'echo 1 >/proc/sys/net/ipv6/conf/cust/keep_addr_on_down'
+done
 
 # conf [FAILBACK]: wan3 is a backup; the others have that failback policy. wan1 has targets.
 TARGETS='targets: [203.0.113.1, "tcp://203.0.113.2:7000"], interval: 500ms, rise: 1, '
