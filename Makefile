@@ -24,7 +24,9 @@ COMPDIR  ?= $(PREFIX)/share/bash-completion/completions
 CC       ?= gcc
 CLANG    ?= clang
 BPFTOOL  ?= $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
-LIBS     := -lxdp -lbpf -lmnl -lnftables -lnetfilter_conntrack -ljansson -lcyaml -lyaml -lsystemd
+LIBS     := -lxdp -lbpf -lmnl -lnftables -ljansson -lcyaml -lyaml -lsystemd -lresolv
+# The tests ask conntrack by another way than the product.
+TESTLIBS := -lcmocka -lnetfilter_conntrack
 WARN     := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
 	    -Wwrite-strings -Wvla -Wformat -Wundef
 CFLAGS   ?= -O2 -g
@@ -115,7 +117,7 @@ vpath test_%.c $(sort $(dir $(UNIT_SRC) $(PROG_SRC)))
 $(UNIT_BIN) $(PROG_BIN): $(BUILD)/tests/%: %.c $(USER_OBJ)
 	$(say) TEST $@
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CSTD) $(WARN) $(CPPFLAGS) -Itests $(CFLAGS) -MMD -MP $< $(USER_OBJ) -o $@ -lcmocka $(LIBS)
+	$(Q)$(CC) $(CSTD) $(WARN) $(CPPFLAGS) -Itests $(CFLAGS) -MMD -MP $< $(USER_OBJ) -o $@ $(TESTLIBS) $(LIBS)
 
 install: all
 	install -D -m 0755 $(BUILD)/pccbpf $(DESTDIR)$(SBINDIR)/pccbpf

@@ -4,8 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "cli/cmds.h"
 #include "daemon/run.h"
+#include "engine/apply.h"
 
 /* Numbers of attach: option, bounds, where they go. */
 static int parse_numbers(const struct pcc_args *args, struct pcc_config *cfg, struct pcc_err *err)
@@ -23,7 +25,7 @@ static int parse_numbers(const struct pcc_args *args, struct pcc_config *cfg, st
 		{PCC_OPT_RULE_PREF, PCC_DECIMAL, 1, PCC_MAX_RULE_PREF, &cfg->rule_pref},
 	};
 
-	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+	for (size_t i = 0; i < COUNT(numbers); i++) {
 		const char *word = pcc_args_value(args, numbers[i].opt, NULL);
 		int ret;
 

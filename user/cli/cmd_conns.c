@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "cli/cmds.h"
 #include "kernel/conntrack.h"
 #include "pins/flows.h"
@@ -202,7 +203,7 @@ static int walk(const struct pcc_args *args, struct walk *w)
 	if (!status && filter_resolve(args, &w->filter, &s, &err))
 		status = pcc_cmd_failed(&err);
 	if (!status) {
-		w->now_ns = pcc_dp_now_ns();
+		w->now_ns = pcc_now_ns();
 		w->s = &s;
 		if (!w->flush)
 			pcc_offload_set_read(&w->offloaded);

@@ -7,8 +7,9 @@
 #include <string.h>
 
 #include "cli/cmds.h"
+#include "kernel/link.h"
+#include "kernel/route.h"
 #include "pins/policy_maps.h"
-#include "kernel/route_get.h"
 #include "pccbpf_hash.h"
 
 /* The tuple that the words describe. */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/address.h"
 #include "cli/cmds.h"
 #include "engine/fastpath.h"
 #include "cli/flowtable_status.h"
@@ -35,11 +36,10 @@ static json_t *gateway_json(const struct pcc_gateway *gw, enum pcc_family f)
 /* Has the WAN's table a way out for the family? */
 static bool has_route(struct pcc_session *s, const struct pcc_wan_cfg *wan, int f)
 {
-	static const int families[PCC_FAMILIES] = {AF_INET, AF_INET6};
 	struct pcc_route_list list = {};
 	bool found = false;
 
-	if (pcc_route_dump(&s->nl, families[f], s->cfg.table_base + wan->id, &list, NULL))
+	if (pcc_route_dump(&s->nl, pcc_af[f], s->cfg.table_base + wan->id, &list, NULL))
 		return false;
 	for (size_t i = 0; i < list.n; i++)
 		found = found || (list.v[i].type == RTN_UNICAST && list.v[i].oif == wan->ifindex);

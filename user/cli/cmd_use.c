@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "kernel/cgroup.h"
 #include "cli/cmds.h"
 
@@ -28,8 +29,8 @@ static void pass_on(int sig)
 static const int passed[] = {SIGTERM, SIGHUP, SIGUSR1, SIGUSR2};
 static const int ignored[] = {SIGINT, SIGQUIT};
 
-#define N_PASSED (sizeof(passed) / sizeof(passed[0]))
-#define N_IGNORED (sizeof(ignored) / sizeof(ignored[0]))
+#define N_PASSED (COUNT(passed))
+#define N_IGNORED (COUNT(ignored))
 
 static void run_child(const struct pcc_cgroup *cg, char *const *argv, const struct sigaction *was)
 {

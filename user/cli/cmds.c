@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include "base/array.h"
 #include "cli/cmds.h"
+#include "base/address.h"
+#include "engine/apply.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -95,19 +98,6 @@ int pcc_cmd_print_json(struct json_t *json)
 	return failed ? PCC_EXIT_FAILED : PCC_EXIT_OK;
 }
 
-bool pcc_addr_is_v4(const __be32 addr[4])
-{
-	return !addr[0] && !addr[1] && addr[2] == htonl(0xffff);
-}
-
-const char *pcc_addr_text(const __be32 addr[4], char buf[PCC_ADDR_TEXT])
-{
-	const char *text = pcc_addr_is_v4(addr) ? inet_ntop(AF_INET, &addr[3], buf, PCC_ADDR_TEXT)
-						: inet_ntop(AF_INET6, addr, buf, PCC_ADDR_TEXT);
-
-	return text ? text : "?";
-}
-
 const char *pcc_gateway_text(
 	const struct pcc_gateway *gw, enum pcc_family f, char buf[PCC_ADDR_TEXT])
 {
@@ -115,7 +105,7 @@ const char *pcc_gateway_text(
 	if (gw->source == PCC_GW_ONLINK)
 		return "on-link";
 	if (gw->source == PCC_GW_GIVEN || gw->source == PCC_GW_FOUND)
-		inet_ntop(f == PCC_V4 ? AF_INET : AF_INET6, &gw->addr, buf, PCC_ADDR_TEXT);
+		inet_ntop(pcc_af[f], &gw->addr, buf, PCC_ADDR_TEXT);
 	return buf;
 }
 
@@ -125,7 +115,7 @@ const char *pcc_bytes_text(uint64_t bytes, char buf[16])
 	double value = bytes;
 	size_t unit = 0;
 
-	while (value >= 1024 && unit + 1 < sizeof(units) / sizeof(units[0])) {
+	while (value >= 1024 && unit + 1 < COUNT(units)) {
 		value /= 1024;
 		unit++;
 	}

@@ -4,7 +4,8 @@
 #ifndef PCC_CMDS_H
 #define PCC_CMDS_H
 
-#include "engine/apply.h"
+#include "base/address.h"
+#include "engine/session.h"
 #include "cli/options.h"
 #include "text/parse.h"
 
@@ -68,11 +69,6 @@ void pcc_cmd_report(const struct pcc_config *cfg);
 /* Prints JSON, sorted as built, with a newline; releases it. Returns the exit status. */
 struct json_t;
 int pcc_cmd_print_json(struct json_t *json);
-
-/* v4-mapped address as text. */
-#define PCC_ADDR_TEXT 46
-const char *pcc_addr_text(const __be32 addr[4], char buf[PCC_ADDR_TEXT]);
-bool pcc_addr_is_v4(const __be32 addr[4]);
 
 /* Gateway as text, "" for none, "on-link". */
 const char *pcc_gateway_text(

@@ -3,7 +3,7 @@
 #ifndef PCC_FLOWTABLE_STATUS_H
 #define PCC_FLOWTABLE_STATUS_H
 
-#include "engine/apply.h"
+#include "engine/session.h"
 #include "kernel/flowtable.h"
 #include "pins/offload.h"
 

@@ -5,7 +5,7 @@
 
 #include <stdio.h>
 
-#include "engine/apply.h"
+#include "engine/session.h"
 
 struct json_t;
 

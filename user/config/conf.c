@@ -4,11 +4,14 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/array.h"
+#include "base/file.h"
 #include "config/conf_keys.h"
 #include "config/conf_raw.h"
 #include "config/conf_value.h"
@@ -16,7 +19,6 @@
 #include "text/suggest.h"
 #include "health/target.h"
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define MAX_FILE_BYTES (1u << 20)
 
 #define HEALTH(kind, key, member, model, min, max)                                                 \
@@ -854,26 +856,12 @@ int pcc_conf_parse(const char *text, size_t len, const char *name, enum pcc_conf
 	return ret;
 }
 
-/* The file into *text, at most MAX_FILE_BYTES. */
-static int slurp(FILE *in, const char *name, char **text, size_t *len, struct pcc_err *err)
-{
-	*text = malloc(MAX_FILE_BYTES + 1);
-	if (!*text)
-		return pcc_err_set(err, -ENOMEM, name, "out of memory");
-	*len = fread(*text, 1, MAX_FILE_BYTES + 1, in);
-	if (ferror(in))
-		return pcc_err_set(err, -EIO, name, "%s", strerror(errno));
-	if (*len > MAX_FILE_BYTES)
-		return pcc_err_set(err, -EFBIG, name, "larger than %u bytes", MAX_FILE_BYTES);
-	return 0;
-}
-
 int pcc_conf_read(const char *path, enum pcc_conf_check check, struct pcc_conf *conf,
 	struct pcc_conf_pos *pos, struct pcc_err *err)
 {
 	bool stdin_wanted = !strcmp(path, "-");
 	const char *name = stdin_wanted ? "standard input" : path;
-	FILE *in = stdin_wanted ? stdin : fopen(path, "re");
+	int fd = stdin_wanted ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
 	char *text = NULL;
 	size_t len = 0;
 	int ret;
@@ -881,15 +869,19 @@ int pcc_conf_read(const char *path, enum pcc_conf_check check, struct pcc_conf *
 	memset(conf, 0, sizeof(*conf));
 	if (pos)
 		*pos = (struct pcc_conf_pos){0, 0};
-	if (!in) {
+	if (fd < 0) {
 		ret = -errno;
 		return pcc_err_set(err, ret, path, "cannot be read: %s", strerror(-ret));
 	}
-	ret = slurp(in, name, &text, &len, err);
-	if (!ret)
+	ret = pcc_slurp(fd, MAX_FILE_BYTES, &text, &len);
+	if (ret == -EFBIG)
+		pcc_err_set(err, ret, name, "larger than %u bytes", MAX_FILE_BYTES);
+	else if (ret)
+		ret = pcc_err_set(err, -EIO, name, "%s", strerror(-ret));
+	else
 		ret = pcc_conf_parse(text, len, name, check, conf, pos, err);
 	if (!stdin_wanted)
-		fclose(in);
+		close(fd);
 	free(text);
 	return ret;
 }

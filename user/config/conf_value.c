@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include "base/address.h"
 #include "config/conf_value.h"
+#include "base/array.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 const char *const pcc_failback_names[] = {
 	[PCC_FAILBACK_STAY] = "stay",
@@ -220,11 +220,9 @@ int pcc_parse_path(
 
 const char *pcc_prefix_text(const struct pcc_prefix *prefix, char buf[PCC_VALUE_TEXT_MAX])
 {
-	bool v4 = prefix->family == PCC_V4;
-	char address[INET6_ADDRSTRLEN] = "?";
+	char address[PCC_ADDR_TEXT];
 
-	inet_ntop(v4 ? AF_INET : AF_INET6, v4 ? &prefix->addr.a[3] : &prefix->addr.a[0], address,
-		sizeof(address));
-	snprintf(buf, PCC_VALUE_TEXT_MAX, "%s/%u", address, prefix->len);
+	snprintf(buf, PCC_VALUE_TEXT_MAX, "%s/%u", pcc_addr_text(prefix->addr.a, address),
+		prefix->len);
 	return buf;
 }

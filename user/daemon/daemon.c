@@ -11,6 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/array.h"
+#include "base/clock.h"
 #include "daemon/run.h"
 
 #define TICK_MS                                                                                    \
@@ -29,7 +31,7 @@ static void on_reader(struct pcc_monitor *m, int reader, void *arg)
 	for (uint32_t i = 0; i < PCC_MAX_WANS; i++) {
 		const struct pcc_daemon_wan *w = &d->wans[i];
 		struct pcc_event e = {
-			.time_us = pcc_daemon_clock_us(CLOCK_REALTIME), .kind = PCC_EVENT_WAN};
+			.time_us = pcc_clock_ns(CLOCK_REALTIME) / 1000, .kind = PCC_EVENT_WAN};
 		const char *state;
 
 		if (!w->in_force)
@@ -110,8 +112,8 @@ static int on_look(sd_event_source *source, uint64_t usec, void *arg)
 		wait = RETRY_MS << (d->failures < 5 ? d->failures : 5);
 		if (++d->failures == RELOAD_TRIES && d->before)
 			end_reload(d, false);
-		pcc_daemon_arm(d->look_timer,
-			pcc_daemon_now_ms() + (wait < RETRY_MAX_MS ? wait : RETRY_MAX_MS));
+		pcc_daemon_arm(
+			d->look_timer, pcc_now_ms() + (wait < RETRY_MAX_MS ? wait : RETRY_MAX_MS));
 	} else {
 		d->failures = 0;
 		if (d->before && !d->conf_pending)
@@ -128,7 +130,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *arg)
 	if (pcc_daemon_needs_look(d))
 		pcc_daemon_look_soon(d, PCC_URGENT_MS);
 	(void)usec;
-	pcc_daemon_arm(source, pcc_daemon_now_ms() + TICK_MS);
+	pcc_daemon_arm(source, pcc_now_ms() + TICK_MS);
 	return 0;
 }
 
@@ -164,8 +166,7 @@ static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *inf
 
 	(void)source;
 	(void)info;
-	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu",
-		(unsigned long long)pcc_daemon_clock_us(CLOCK_MONOTONIC));
+	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)pcc_now_us());
 	if (!conf || pcc_conf_read(d->file, PCC_CONF_FILES, conf, NULL, &err)) {
 		free(conf);
 		pcc_daemon_tell(d, PCC_EVENT_ERROR, NULL, NULL, NULL,
@@ -201,7 +202,7 @@ static int add_signals(struct pcc_daemon *d)
 	sigaddset(&set, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
-	for (size_t i = 0; !ret && i < sizeof(stops) / sizeof(stops[0]); i++)
+	for (size_t i = 0; !ret && i < COUNT(stops); i++)
 		ret = sd_event_add_signal(d->loop, NULL, stops[i], on_stop, d);
 	if (ret >= 0)
 		ret = sd_event_add_signal(d->loop, NULL, SIGHUP, on_hangup, d);
@@ -213,8 +214,7 @@ static int add_signals(struct pcc_daemon *d)
 static int add_timer(struct pcc_daemon *d, sd_event_source **timer, uint64_t accuracy_us,
 	sd_event_time_handler_t fn)
 {
-	return sd_event_add_time(d->loop, timer, CLOCK_MONOTONIC,
-		pcc_daemon_clock_us(CLOCK_MONOTONIC), accuracy_us, fn, d);
+	return sd_event_add_time(d->loop, timer, CLOCK_MONOTONIC, pcc_now_us(), accuracy_us, fn, d);
 }
 
 static int add_netlink(struct pcc_daemon *d, struct mnl_socket *sock)
@@ -279,7 +279,7 @@ static void daemon_free(struct pcc_daemon *d)
 /* The first look, before READY: what cannot stand now is an error. */
 static int start(struct pcc_daemon *d, struct pcc_err *err)
 {
-	uint64_t until = pcc_daemon_now_ms() + 10000;
+	uint64_t until = pcc_now_ms() + 10000;
 	int ret = pcc_watch_open(&d->watch, err);
 
 	if (ret)
@@ -296,7 +296,7 @@ static int start(struct pcc_daemon *d, struct pcc_err *err)
 	d->conf_pending = true;
 	do
 		ret = pcc_daemon_look(d);
-	while (ret == -EBUSY && pcc_daemon_now_ms() < until && !usleep(BUSY_MS * 1000));
+	while (ret == -EBUSY && pcc_now_ms() < until && !usleep(BUSY_MS * 1000));
 	if (ret)
 		return pcc_err_set(err, ret, "daemon", "cannot start: %s",
 			d->last_error[0] ? d->last_error : strerror(-ret));

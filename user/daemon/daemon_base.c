@@ -1,25 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* What all parts of the daemon need: its clocks, telling, when to look next, the file in force. */
 #include "daemon/daemon.h"
+#include "base/clock.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-uint64_t pcc_daemon_clock_us(clockid_t clock)
-{
-	struct timespec t;
-
-	clock_gettime(clock, &t);
-	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
-
-uint64_t pcc_daemon_now_ms(void)
-{
-	return pcc_daemon_clock_us(CLOCK_MONOTONIC) / 1000;
-}
 
 static void log_event(const struct pcc_event *e)
 {
@@ -36,7 +24,7 @@ static void log_event(const struct pcc_event *e)
 void pcc_daemon_tell(struct pcc_daemon *d, enum pcc_event_kind kind, const char *wan,
 	const char *old_state, const char *new_state, const char *format, ...)
 {
-	struct pcc_event e = {.time_us = pcc_daemon_clock_us(CLOCK_REALTIME), .kind = kind};
+	struct pcc_event e = {.time_us = pcc_clock_ns(CLOCK_REALTIME) / 1000, .kind = kind};
 	va_list args;
 
 	snprintf(e.wan, sizeof(e.wan), "%s", wan ? wan : "");
@@ -62,7 +50,7 @@ void pcc_daemon_arm(sd_event_source *timer, uint64_t at_ms)
 
 void pcc_daemon_look_soon(struct pcc_daemon *d, uint32_t quiet_ms)
 {
-	uint64_t now = pcc_daemon_now_ms(), due = pcc_debounce_heard(&d->debounce, now, quiet_ms);
+	uint64_t now = pcc_now_ms(), due = pcc_debounce_heard(&d->debounce, now, quiet_ms);
 	uint64_t until = pcc_fight_until(&d->fight);
 
 	pcc_daemon_arm(d->look_timer, due < until ? until : due);

@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/address.h"
+#include "base/clock.h"
 #include "daemon/daemon.h"
 #include "health/probe_neigh.h"
-
-static const int families[PCC_FAMILIES] = {AF_INET, AF_INET6};
 
 /* One that can be asked: on a device without link layer there are no neighbours. */
 static bool has_gateway(const struct pcc_wan_cfg *wan, enum pcc_family f)
@@ -23,8 +23,10 @@ static void ask_gateways(struct pcc_daemon *d, const struct pcc_daemon_wan *w)
 {
 	for (int f = 0; f < PCC_FAMILIES; f++)
 		if (has_gateway(&w->cfg, f) && w->cfg.ifindex)
-			pcc_neigh_ask(&d->asker, w->cfg.ifindex, families[f], &w->cfg.gw[f].addr);
+			pcc_neigh_ask(&d->asker, w->cfg.ifindex, pcc_af[f], &w->cfg.gw[f].addr);
 }
+
+static void step(struct pcc_daemon *d, struct pcc_daemon_wan *w);
 
 static int on_deadline(sd_event_source *source, uint64_t usec, void *arg)
 {
@@ -32,7 +34,7 @@ static int on_deadline(sd_event_source *source, uint64_t usec, void *arg)
 
 	(void)source;
 	(void)usec;
-	pcc_daemon_health_step(w->daemon, w);
+	step(w->daemon, w);
 	return 0;
 }
 
@@ -55,9 +57,10 @@ static void take_verdict(struct pcc_daemon_wan *w, const struct pcc_health_verdi
 	w->health_reason = v->reason;
 }
 
-void pcc_daemon_health_step(struct pcc_daemon *d, struct pcc_daemon_wan *w)
+/* Something happened, or time has passed. */
+static void step(struct pcc_daemon *d, struct pcc_daemon_wan *w)
 {
-	uint64_t now = pcc_daemon_now_ms(), at;
+	uint64_t now = pcc_now_ms(), at;
 	enum pcc_health_state was = w->health_state;
 	struct pcc_health_verdict v;
 
@@ -90,7 +93,7 @@ static void on_probe(const struct pcc_probe_result *result, void *arg)
 	struct pcc_daemon_wan *w = arg;
 
 	pcc_health_probe(&w->health, result);
-	pcc_daemon_health_step(w->daemon, w);
+	step(w->daemon, w);
 }
 
 /* Probes leave by the WAN as it is now: another ifindex, mark or list of targets is another prober.
@@ -120,7 +123,7 @@ static void follow_prober(struct pcc_daemon *d, struct pcc_daemon_wan *w)
 /* A new gateway: nothing is known of it. */
 static void follow_gateways(struct pcc_daemon *d, struct pcc_daemon_wan *w)
 {
-	uint64_t now = pcc_daemon_now_ms();
+	uint64_t now = pcc_now_ms();
 
 	for (int f = 0; f < PCC_FAMILIES; f++) {
 		const struct pcc_gateway *gw = &w->cfg.gw[f];
@@ -131,7 +134,7 @@ static void follow_gateways(struct pcc_daemon *d, struct pcc_daemon_wan *w)
 		w->gw_seen[f] = *gw;
 		pcc_health_gateway(&w->health, f, PCC_NEIGH_NONE, now);
 		if (has_gateway(&w->cfg, f) && w->link.present)
-			pcc_neigh_ask(&d->asker, w->cfg.ifindex, families[f], &gw->addr);
+			pcc_neigh_ask(&d->asker, w->cfg.ifindex, pcc_af[f], &gw->addr);
 	}
 	w->ifindex_seen = w->cfg.ifindex;
 }
@@ -139,7 +142,7 @@ static void follow_gateways(struct pcc_daemon *d, struct pcc_daemon_wan *w)
 static int on_sample(sd_event_source *source, uint64_t usec, void *arg)
 {
 	struct pcc_daemon *d = arg;
-	uint64_t now = pcc_daemon_now_ms();
+	uint64_t now = pcc_now_ms();
 	struct pcc_wan_stats sum;
 
 	(void)usec;
@@ -155,7 +158,7 @@ static int on_sample(sd_event_source *source, uint64_t usec, void *arg)
 		t.syn_sent = sum.syn_sent;
 		t.syn_answered = sum.syn_answered;
 		pcc_health_traffic(&w->health, &t, now);
-		pcc_daemon_health_step(d, w);
+		step(d, w);
 	}
 	sd_event_source_set_time(source, (now + PCC_HEALTH_SAMPLE_MS) * 1000);
 	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
@@ -173,13 +176,13 @@ void pcc_daemon_health_follow(struct pcc_daemon *d, struct pcc_daemon_wan *w)
 {
 	follow_prober(d, w);
 	follow_gateways(d, w);
-	pcc_daemon_health_step(d, w);
+	step(d, w);
 }
 
 void pcc_daemon_health_start(struct pcc_daemon *d, struct pcc_daemon_wan *w)
 {
 	w->daemon = d;
-	pcc_health_init(&w->health, &w->conf.health, pcc_daemon_now_ms());
+	pcc_health_init(&w->health, &w->conf.health, pcc_now_ms());
 	w->health_state = PCC_HEALTH_UP;
 }
 
@@ -196,13 +199,13 @@ void pcc_daemon_health_configure(struct pcc_daemon_wan *w, const struct pcc_heal
 		return;
 	w->conf.health = *cfg;
 	w->conf_changed = true;
-	pcc_health_configure(&w->health, cfg, pcc_daemon_now_ms());
+	pcc_health_configure(&w->health, cfg, pcc_now_ms());
 }
 
 void pcc_daemon_health_link(struct pcc_daemon_wan *w, bool up)
 {
-	pcc_health_link(&w->health, up, pcc_daemon_now_ms());
-	pcc_daemon_health_step(w->daemon, w);
+	pcc_health_link(&w->health, up, pcc_now_ms());
+	step(w->daemon, w);
 }
 
 enum pcc_fitness pcc_daemon_health_fitness(const struct pcc_daemon_wan *w, const char **reason)
@@ -257,7 +260,7 @@ void pcc_daemon_health_neigh(struct pcc_daemon *d, const struct nlmsghdr *nlh)
 
 		if (!is_gateway(w, ndm, mnl_attr_get_payload(dst), &f))
 			continue;
-		pcc_health_gateway(&w->health, f, neigh, pcc_daemon_now_ms());
-		pcc_daemon_health_step(d, w);
+		pcc_health_gateway(&w->health, f, neigh, pcc_now_ms());
+		step(d, w);
 	}
 }

@@ -5,17 +5,16 @@
 #include <linux/rtnetlink.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/address.h"
+#include "base/clock.h"
 #include "daemon/daemon.h"
 #include "kernel/gateway.h"
 #include "daemon/run.h"
 
 #define INHERIT_MS 3000u /* the health finds out within this time */
 
-static const int families[PCC_FAMILIES] = {AF_INET, AF_INET6};
-
-struct pcc_daemon_wan *pcc_daemon_wan(struct pcc_daemon *d, const char *name)
+static struct pcc_daemon_wan *find_wan(struct pcc_daemon *d, const char *name)
 {
 	for (uint32_t i = 0; i < PCC_MAX_WANS; i++)
 		if (d->wans[i].name[0] && !strcmp(d->wans[i].name, name))
@@ -66,12 +65,12 @@ void pcc_daemon_wans_free(struct pcc_daemon *d)
 void pcc_daemon_wans_update(struct pcc_daemon *d, const struct pcc_config *cfg)
 {
 	for (uint32_t i = 0; i < cfg->nwans && i < PCC_MAX_WANS; i++) {
-		struct pcc_daemon_wan *w = pcc_daemon_wan(d, cfg->wans[i].name);
+		struct pcc_daemon_wan *w = find_wan(d, cfg->wans[i].name);
 
 		if (!w) {
 			w = wan_new(d, cfg->wans[i].name);
 			if (w && cfg->wans[i].by_daemon && !cfg->wans[i].standby)
-				w->inherit_until_ms = pcc_daemon_now_ms() + INHERIT_MS;
+				w->inherit_until_ms = pcc_now_ms() + INHERIT_MS;
 		}
 		if (!w)
 			continue;
@@ -83,14 +82,6 @@ void pcc_daemon_wans_update(struct pcc_daemon *d, const struct pcc_config *cfg)
 			wan_free(&d->wans[i]);
 		d->wans[i].marked = false;
 	}
-}
-
-static const struct pcc_link *find_link(const struct pcc_observed *now, const char *name)
-{
-	for (size_t i = 0; i < now->links.n; i++)
-		if (!strcmp(now->links.v[i].name, name))
-			return &now->links.v[i];
-	return NULL;
 }
 
 static bool has_address(const struct pcc_observed *now, uint32_t ifindex, int family)
@@ -110,7 +101,7 @@ static void drop_addressless(struct pcc_wan_cfg *wan, const struct pcc_observed 
 {
 	for (int f = 0; f < PCC_FAMILIES; f++)
 		if (wan->gw[f].source == PCC_GW_FOUND && !wan->waits[f] &&
-			!has_address(now, wan->ifindex, families[f]))
+			!has_address(now, wan->ifindex, pcc_af[f]))
 			wan->gw[f].source = PCC_GW_NONE;
 }
 
@@ -137,9 +128,9 @@ static bool wait_for_addresses(struct pcc_daemon_wan *w, struct pcc_wan_cfg *wan
 
 	for (int f = 0; f < PCC_FAMILIES; f++) {
 		bool missing = can && pcc_wan_serves(wan, f) &&
-			       !has_address(now, link->ifindex, families[f]);
+			       !has_address(now, link->ifindex, pcc_af[f]);
 
-		wan->waits[f] = pcc_grace_holds(&w->grace[f], missing, used, pcc_daemon_now_ms());
+		wan->waits[f] = pcc_grace_holds(&w->grace[f], missing, used, pcc_now_ms());
 	}
 	return wan->waits[PCC_V4] || wan->waits[PCC_V6];
 }
@@ -179,7 +170,7 @@ static void tell_health(struct pcc_daemon_wan *w, const struct pcc_link *link)
 static void look_at_link(struct pcc_daemon_wan *w, struct pcc_wan_cfg *wan,
 	const struct pcc_observed *now, const struct pcc_err *trouble)
 {
-	const struct pcc_link *link = find_link(now, wan->name);
+	const struct pcc_link *link = pcc_observed_link_named(now, wan->name);
 	bool waits = wait_for_addresses(w, wan, link, now);
 	const char *wrong = waits ? NULL : link_trouble(wan, link, now, trouble);
 
@@ -215,7 +206,7 @@ void pcc_daemon_wans_decide(struct pcc_config *cfg, const struct pcc_observed *n
 
 	for (uint32_t i = 0; i < cfg->nwans; i++) {
 		struct pcc_wan_cfg *wan = &cfg->wans[i];
-		struct pcc_daemon_wan *w = pcc_daemon_wan(d, wan->name);
+		struct pcc_daemon_wan *w = find_wan(d, wan->name);
 
 		out_of_cfg(d, &out[i], wan);
 		w->id = wan->id;
@@ -246,16 +237,16 @@ void pcc_daemon_wans_decide(struct pcc_config *cfg, const struct pcc_observed *n
 }
 
 /* The object of a route's error is the route, of a program's the interface. */
-void pcc_daemon_wans_miss(
-	struct pcc_daemon *d, const struct pcc_op *op, enum pcc_step how, const struct pcc_err *why)
+void pcc_daemon_wans_miss(struct pcc_daemon *d, const struct pcc_step *step, enum pcc_fate how,
+	const struct pcc_err *why)
 {
 	struct pcc_daemon_wan *w = NULL;
 	char text[sizeof(d->last_miss)];
 
 	for (uint32_t i = 0; i < PCC_MAX_WANS; i++)
-		if (d->wans[i].name[0] && d->wans[i].id == op->wan_id)
+		if (d->wans[i].name[0] && d->wans[i].id == step->wan_id)
 			w = &d->wans[i];
-	if (w && how == PCC_STEP_LOST) {
+	if (w && how == PCC_FATE_LOST) {
 		snprintf(
 			w->miss_now, sizeof(w->miss_now), "%.*s", PCC_REASON_BYTES - 1, why->cause);
 		return;
@@ -271,7 +262,7 @@ bool pcc_daemon_wans_missed(struct pcc_daemon *d)
 	bool changed = false;
 
 	for (uint32_t i = 0; i < d->next.nwans; i++) {
-		struct pcc_daemon_wan *w = pcc_daemon_wan(d, d->next.wans[i].name);
+		struct pcc_daemon_wan *w = find_wan(d, d->next.wans[i].name);
 
 		if (!w || !strcmp(w->miss, w->miss_now))
 			continue;
@@ -320,7 +311,7 @@ static void write_run(struct pcc_daemon *d)
 void pcc_daemon_wans_settled(struct pcc_daemon *d)
 {
 	for (uint32_t i = 0; i < d->next.nwans; i++) {
-		struct pcc_daemon_wan *w = pcc_daemon_wan(d, d->next.wans[i].name);
+		struct pcc_daemon_wan *w = find_wan(d, d->next.wans[i].name);
 
 		if (w)
 			settled_one(w, &d->next.wans[i], &d->next_out[i]);
@@ -341,7 +332,7 @@ static void tell_one(struct pcc_daemon *d, const struct pcc_daemon_wan *w)
 void pcc_daemon_wans_tell(struct pcc_daemon *d)
 {
 	for (uint32_t i = 0; i < d->next.nwans; i++) {
-		struct pcc_daemon_wan *w = pcc_daemon_wan(d, d->next.wans[i].name);
+		struct pcc_daemon_wan *w = find_wan(d, d->next.wans[i].name);
 
 		if (!w)
 			continue;

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include "base/clock.h"
 #include "daemon/hook_run.h"
+#include "base/array.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -28,14 +30,6 @@ struct pcc_hook_runner {
 	struct script *scripts[PCC_MAX_HOOKS]; /* NULL: none */
 };
 
-static uint64_t now_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
-
 /* --- one script ---------------------------------------------------------------------------- */
 
 #define VARS 8
@@ -52,7 +46,7 @@ static void make_env(const struct pcc_event *e, char text[VARS][320], char *env[
 		{"PCCBPF_NEW", e->new_state},
 		{"PCCBPF_REASON", e->reason},
 	};
-	size_t n = sizeof(vars) / sizeof(vars[0]);
+	size_t n = COUNT(vars);
 
 	for (size_t i = 0; i < n; i++) {
 		snprintf(text[i], 320, "%s=%s", vars[i].name, vars[i].value);
@@ -137,7 +131,7 @@ static int on_timeout(sd_event_source *source, uint64_t usec, void *arg)
 	if (s->terminated)
 		return 0;
 	s->terminated = true;
-	sd_event_source_set_time(source, now_us() + PCC_HOOK_KILL_MS * 1000);
+	sd_event_source_set_time(source, pcc_now_us() + PCC_HOOK_KILL_MS * 1000);
 	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 
@@ -162,7 +156,7 @@ static void start_next(struct script *s)
 	ret = sd_event_add_child(loop, &s->child, s->pid, WEXITED, on_exit_of, s);
 	if (ret >= 0)
 		ret = sd_event_add_time(loop, &s->timer, CLOCK_MONOTONIC,
-			now_us() + s->conf.timeout_ms * 1000ull, 10000, on_timeout, s);
+			pcc_now_us() + s->conf.timeout_ms * 1000ull, 10000, on_timeout, s);
 	if (ret < 0)
 		tell(s, "cannot be watched");
 }

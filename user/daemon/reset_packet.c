@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include "base/array.h"
+#include "base/checksum.h"
 #include "daemon/reset_packet.h"
+#include "base/address.h"
 
 #include <arpa/inet.h>
 #include <linux/filter.h>
@@ -8,31 +11,10 @@
 #include <netinet/tcp.h>
 #include <string.h>
 
-static bool is_v4(const __be32 a[4])
-{
-	return !a[0] && !a[1] && a[2] == htonl(0xffff);
-}
-
 /* RFC 1071, over 16-bit words in network order. */
-static uint32_t sum_words(uint32_t sum, const void *data, size_t len)
-{
-	const uint8_t *p = data;
-
-	for (size_t i = 0; i + 1 < len; i += 2)
-		sum += (uint32_t)p[i] << 8 | p[i + 1];
-	return sum;
-}
-
-static uint16_t fold(uint32_t sum)
-{
-	while (sum >> 16)
-		sum = (sum & 0xffff) + (sum >> 16);
-	return htons((uint16_t)~sum);
-}
-
 static size_t put_ip(uint8_t *buf, const struct pcc_tuple *conn)
 {
-	if (is_v4(conn->src)) {
+	if (pcc_addr_is_v4(conn->src)) {
 		struct iphdr ip = {
 			.version = 4,
 			.ihl = 5,
@@ -44,7 +26,7 @@ static size_t put_ip(uint8_t *buf, const struct pcc_tuple *conn)
 			.daddr = conn->src[3],
 		};
 
-		ip.check = fold(sum_words(0, &ip, sizeof(ip)));
+		ip.check = pcc_checksum_end(pcc_checksum_add(0, &ip, sizeof(ip)));
 		memcpy(buf, &ip, sizeof(ip));
 		return sizeof(ip);
 	}
@@ -62,15 +44,15 @@ static size_t put_ip(uint8_t *buf, const struct pcc_tuple *conn)
 
 static size_t build(uint8_t buf[PCC_RESET_BYTES], const struct pcc_tuple *conn, struct tcphdr *tcp)
 {
-	size_t at = put_ip(buf, conn), from = is_v4(conn->src) ? 3 : 0;
+	size_t at = put_ip(buf, conn), from = pcc_addr_is_v4(conn->src) ? 3 : 0;
 	uint32_t sum = IPPROTO_TCP + sizeof(*tcp);
 
 	tcp->source = conn->dport;
 	tcp->dest = conn->sport;
 	tcp->doff = sizeof(*tcp) / 4;
-	sum = sum_words(sum, &conn->src[from], 16 - 4 * from);
-	sum = sum_words(sum, &conn->dst[from], 16 - 4 * from);
-	tcp->check = fold(sum_words(sum, tcp, sizeof(*tcp)));
+	sum = pcc_checksum_add(sum, &conn->src[from], 16 - 4 * from);
+	sum = pcc_checksum_add(sum, &conn->dst[from], 16 - 4 * from);
+	tcp->check = pcc_checksum_end(pcc_checksum_add(sum, tcp, sizeof(*tcp)));
 	memcpy(buf + at, tcp, sizeof(*tcp));
 	return at + sizeof(*tcp);
 }
@@ -101,9 +83,8 @@ static size_t parse_ip(const uint8_t *packet, size_t len, struct pcc_tuple *conn
 		if (ip.ihl < 5 || ip.protocol != IPPROTO_TCP ||
 			ip.frag_off & htons(IP_MF | IP_OFFMASK))
 			return 0;
-		conn->src[2] = conn->dst[2] = htonl(0xffff);
-		conn->src[3] = ip.saddr;
-		conn->dst[3] = ip.daddr;
+		pcc_addr_map_v4(conn->src, ip.saddr);
+		pcc_addr_map_v4(conn->dst, ip.daddr);
 		return ip.ihl * 4u;
 	}
 	if (len < sizeof(ip6) || packet[0] >> 4 != 6)
@@ -166,7 +147,7 @@ size_t pcc_reset_filter(struct sock_filter *insns, const __be16 *ports, size_t n
 		[AT_DROP] = BPF_STMT(BPF_RET | BPF_K, 0),
 		BPF_STMT(BPF_LD | BPF_H | BPF_IND, 0),
 	};
-	size_t used = sizeof(head) / sizeof(head[0]);
+	size_t used = COUNT(head);
 
 	memcpy(insns, head, sizeof(head));
 	for (size_t i = 0; i < n; i++) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "daemon/run.h"
+#include "base/array.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -93,7 +94,7 @@ void pcc_run_remove(const char *pin_dir)
 	static const char *const files[] = {"state.json", "state.json.new", "monitor", "lock"};
 	char path[PCC_RUN_PATH];
 
-	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+	for (size_t i = 0; i < COUNT(files); i++)
 		unlink(pcc_run_path(pin_dir, files[i], path));
 	rmdir(pcc_run_path(pin_dir, NULL, path));
 	rmdir(PCC_RUN_ROOT);

@@ -6,38 +6,16 @@
 #ifndef PCC_APPLY_H
 #define PCC_APPLY_H
 
-#include "pins/dataplane.h"
-#include "engine/plan.h"
-
-/* A command at work: the pin directory, a netlink socket, and what is attached. */
-struct pcc_session {
-	struct pcc_dp dp;
-	struct pcc_nl nl;
-	enum pcc_dp_state state;
-	struct pcc_config cfg; /* what is attached, where state is PCC_DP_ATTACHED */
-	struct pcc_err why;    /* what is wrong with the pins, where state says so */
-};
-
-enum pcc_session_mode {
-	PCC_SESSION_READ,   /* no lock */
-	PCC_SESSION_CHANGE, /* lock, if there is something to lock */
-	PCC_SESSION_CREATE, /* lock, make the pin directory */
-};
-
-/*
- * Opens the session; wait_s is for the lock. 0 also where nothing is attached or the pins are
- * damaged: look at state. pcc_session_close() accepts what a failed open left, and all zeroes.
- */
-int pcc_session_open(struct pcc_session *s, const char *dir, enum pcc_session_mode mode,
-	unsigned int wait_s, struct pcc_err *err);
-void pcc_session_close(struct pcc_session *s);
+#include "engine/observed.h"
+#include "engine/session.h"
+#include "engine/step.h"
 
 /* What becomes of a step of the plan. */
-enum pcc_step {
-	PCC_STEP_NEXT, /* it is taken now */
-	PCC_STEP_DONE,
-	PCC_STEP_MISSED, /* one interface cannot have it; the others go on */
-	PCC_STEP_LOST,	 /* the same, and the WAN is of no use without it */
+enum pcc_fate {
+	PCC_FATE_NEXT, /* it is taken now */
+	PCC_FATE_DONE,
+	PCC_FATE_MISSED, /* one interface cannot have it; the others go on */
+	PCC_FATE_LOST,	 /* the same, and the WAN is of no use without it */
 };
 
 struct pcc_apply_opts {
@@ -53,7 +31,7 @@ struct pcc_apply_opts {
 	 */
 	void (*settled)(struct pcc_config *cfg, const struct pcc_observed *now,
 		const struct pcc_err *trouble, void *arg);
-	void (*step)(struct pcc_session *s, const struct pcc_op *op, enum pcc_step how,
+	void (*step)(struct pcc_session *s, const struct pcc_step *step, enum pcc_fate how,
 		const struct pcc_err *why, void *arg);
 	void *arg;
 };

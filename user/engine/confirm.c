@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "engine/confirm.h"
+#include "base/clock.h"
 
 #include <bpf/bpf.h>
 #include <errno.h>
@@ -22,14 +23,6 @@
 #define READY 'r'
 #define GO 'g'
 #define CANCEL 'c'
-
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_BOOTTIME, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
 
 /* When the process started, in ticks: field 22 of /proc/PID/stat (proc(5)). 0: there is none. */
 static uint64_t started(uint32_t pid)
@@ -108,7 +101,7 @@ static int pin_write(const char *dir, const struct pcc_confirm *c, struct pcc_er
 enum pcc_confirm_state pcc_confirm_look(const char *dir, uint32_t *left_s)
 {
 	struct pcc_confirm c;
-	uint64_t now = now_ms();
+	uint64_t now = pcc_clock_ns(CLOCK_BOOTTIME) / 1000000;
 
 	*left_s = 0;
 	if (pin_read(dir, &c))
@@ -239,7 +232,8 @@ static void leave_terminal(int fd, sigset_t *wake)
 /* Until the deadline, or until somebody ends us: then the pin says what that means. */
 static void wait_until(uint64_t deadline_ms, const sigset_t *wake)
 {
-	for (uint64_t now = now_ms(); now < deadline_ms; now = now_ms()) {
+	for (uint64_t now = pcc_clock_ns(CLOCK_BOOTTIME) / 1000000; now < deadline_ms;
+		now = pcc_clock_ns(CLOCK_BOOTTIME) / 1000000) {
 		struct timespec left = {.tv_sec = (time_t)((deadline_ms - now) / 1000),
 			.tv_nsec = (long)((deadline_ms - now) % 1000) * 1000000};
 
@@ -302,7 +296,7 @@ int pcc_waiter_go(struct pcc_waiter *w, const char *dir, uint32_t seconds, struc
 {
 	struct pcc_confirm c = {
 		.started = started(w->pid),
-		.deadline_ms = now_ms() + seconds * 1000ull,
+		.deadline_ms = pcc_clock_ns(CLOCK_BOOTTIME) / 1000000 + seconds * 1000ull,
 		.pid = w->pid,
 	};
 	char words[1 + sizeof(c.deadline_ms)] = {GO};

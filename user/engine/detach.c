@@ -5,8 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/address.h"
 #include "engine/apply.h"
 #include "kernel/conntrack.h"
+#include "kernel/nat.h"
+#include "kernel/route_text.h"
 #include "pins/nexthop.h"
 #include "engine/observe.h"
 #include "pins/xdp.h"
@@ -29,7 +32,6 @@ static void remains_free(struct remains *r)
 /* All routes and rules with our protocol number, in every table, both families. */
 static int remains_find(struct pcc_session *s, struct remains *r, struct pcc_err *err)
 {
-	static const int families[] = {AF_INET, AF_INET6};
 	int ret;
 
 	memset(r, 0, sizeof(*r));
@@ -38,9 +40,9 @@ static int remains_find(struct pcc_session *s, struct remains *r, struct pcc_err
 		struct pcc_route_list routes = {};
 		struct pcc_rule_list rules = {};
 
-		ret = pcc_route_dump(&s->nl, families[f], 0, &routes, err);
+		ret = pcc_route_dump(&s->nl, pcc_af[f], 0, &routes, err);
 		if (!ret)
-			ret = pcc_rule_dump(&s->nl, families[f], &rules, err);
+			ret = pcc_rule_dump(&s->nl, pcc_af[f], &rules, err);
 		r->routes.v =
 			reallocarray(r->routes.v, r->routes.n + routes.n + 1, sizeof(*routes.v));
 		r->rules.v = reallocarray(r->rules.v, r->rules.n + rules.n + 1, sizeof(*rules.v));
@@ -128,7 +130,7 @@ static void note(int ret, const struct pcc_err *w, int *first, struct pcc_err *e
 static void clear_marks(uint32_t mask, pcc_warn_fn warn, int *first, struct pcc_err *err)
 {
 	struct pcc_err w = {};
-	int ret = pcc_ct_clear_mark(mask, NULL, &w);
+	int ret = pcc_ct_clear_mark(mask, &w);
 
 	if (!pcc_ct_is_mute(ret))
 		note(ret, &w, first, err);

@@ -3,7 +3,7 @@
 #ifndef PCC_FASTPATH_H
 #define PCC_FASTPATH_H
 
-#include "engine/apply.h"
+#include "engine/session.h"
 #include "pins/xdp.h"
 
 struct pcc_fastpath_now {

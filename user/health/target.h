@@ -10,13 +10,30 @@
 
 #include "base/err.h"
 
-#define PCC_TARGET_TEXT_MAX 208u /* longest text of pcc_target_format() and its terminating 0 */
+/*
+ * The kinds, by what they ask: X(symbol, name). Each is the struct pcc_kind_NAME of probe_NAME.c;
+ * kind.h says what belongs into it. An address alone is of the first kind.
+ */
+#define PCC_TARGET_KINDS(X)                                                                        \
+	X(ICMP, icmp)                                                                              \
+	X(TCP, tcp)                                                                                \
+	X(DNS, dns)                                                                                \
+	X(HTTP, http)
 
 enum pcc_target_kind {
-	PCC_TARGET_ICMP, /* "9.9.9.9", "icmp://9.9.9.9": an echo is answered */
-	PCC_TARGET_TCP,	 /* "tcp://1.1.1.1:443": a connection is accepted */
-	PCC_TARGET_DNS,	 /* "dns://1.1.1.1/example.com": the name has an address */
-	PCC_TARGET_HTTP, /* "http://192.0.2.80/generate_204": the expected status */
+#define X(sym, name) PCC_TARGET_##sym,
+	PCC_TARGET_KINDS(X)
+#undef X
+		PCC_TARGET_KIND_MAX
+};
+
+/* How a probe of a target ended. */
+enum pcc_probe_outcome {
+	PCC_PROBE_OK,
+	PCC_PROBE_LOST,	   /* no answer in time, or nothing could be sent */
+	PCC_PROBE_REFUSED, /* reset, unreachable, a DNS error: an answer, but not the wanted one */
+	PCC_PROBE_PORTAL,  /* HTTP: another status than expected */
+	PCC_PROBE_LATE,	   /* an answer to a probe that had been given up: a sign of life */
 };
 
 /* One thing to ask. Addresses are numbers: a probe must not depend on a resolver. */
@@ -47,9 +64,6 @@ struct pcc_target {
  * is untouched.
  */
 int pcc_target_parse(const char *word, struct pcc_target *target, struct pcc_err *err);
-
-/* The shortest text that gives this target. */
-void pcc_target_format(const struct pcc_target *target, char text[PCC_TARGET_TEXT_MAX]);
 
 /* Do they ask the same? However the user wrote them. */
 bool pcc_target_same(const struct pcc_target *a, const struct pcc_target *b);

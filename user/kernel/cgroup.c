@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "kernel/cgroup.h"
+#include "base/array.h"
 
 #include <bpf/bpf.h>
 #include <dirent.h>
@@ -139,8 +140,8 @@ static int mark_program(uint32_t mark, uint32_t mask)
 		INSN(BPF_JMP | BPF_EXIT, 0, 0, 0, 0),
 	};
 	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = BPF_CGROUP_INET_SOCK_CREATE);
-	int fd = bpf_prog_load(BPF_PROG_TYPE_CGROUP_SOCK, "pcc_use", "GPL", insns,
-		sizeof(insns) / sizeof(insns[0]), &opts);
+	int fd = bpf_prog_load(
+		BPF_PROG_TYPE_CGROUP_SOCK, "pcc_use", "GPL", insns, COUNT(insns), &opts);
 
 	return fd < 0 ? -errno : fd;
 }

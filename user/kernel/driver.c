@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "kernel/netlink.h"
 
 /* include/uapi/linux/netdev.h; headers before Linux 6.3 lack it. */
@@ -130,7 +131,7 @@ void pcc_driver_xdp(uint32_t ifindex, const char *ifname, struct pcc_driver_xdp 
 	xdp->told = features.told;
 	xdp->redirects = features.bits & NETDEV_XDP_REDIRECT;
 	xdp->takes = features.bits & NETDEV_XDP_NDO_XMIT;
-	for (size_t i = 0; !xdp->told && i < sizeof(redirecting) / sizeof(redirecting[0]); i++)
+	for (size_t i = 0; !xdp->told && i < COUNT(redirecting); i++)
 		if (!strcmp(xdp->name, redirecting[i]))
 			xdp->redirects = xdp->takes = true;
 }

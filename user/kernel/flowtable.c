@@ -144,14 +144,6 @@ void pcc_flowtable_list_free(struct pcc_flowtable_list *list)
 
 /* ---- what that means for an interface ---- */
 
-static const struct pcc_link *link_of(const struct pcc_link_list *links, uint32_t ifindex)
-{
-	for (size_t i = 0; i < links->n; i++)
-		if (links->v[i].ifindex == ifindex)
-			return &links->v[i];
-	return NULL;
-}
-
 /* Does a PPPoE session run on the device? Which of the ppp devices is its own is not told. */
 static bool has_pppoe(const char *device)
 {
@@ -186,7 +178,7 @@ static bool is_below(const struct pcc_link_list *links, const struct pcc_link *l
 		return false;
 	}
 	if (!strcmp(link->kind, "vlan")) {
-		lower = link_of(links, link->lower_ifindex);
+		lower = pcc_link_numbered(links, link->lower_ifindex);
 		return lower && is_below(links, lower, device, depth + 1);
 	}
 	if (!strcmp(link->kind, "ppp") && device != link)
@@ -219,7 +211,7 @@ static bool use_at(const struct pcc_flowtable *t, const struct pcc_link_list *li
 void pcc_flowtable_use_of(const struct pcc_flowtable_list *list, const struct pcc_link_list *links,
 	uint32_t ifindex, struct pcc_flowtable_use *use)
 {
-	const struct pcc_link *link = link_of(links, ifindex);
+	const struct pcc_link *link = pcc_link_numbered(links, ifindex);
 
 	memset(use, 0, sizeof(*use));
 	for (size_t i = 0; link && i < list->n; i++)

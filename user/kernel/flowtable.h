@@ -10,7 +10,7 @@
 #define PCC_FLOWTABLE_H
 
 #include "base/err.h"
-#include "kernel/route.h"
+#include "kernel/link.h"
 #include "model/model.h"
 
 #define PCC_FLOWTABLE_NAME 96

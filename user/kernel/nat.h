@@ -27,14 +27,6 @@ struct pcc_nat_cfg {
 };
 
 /*
- * Writes the nftables transaction that makes the table from nothing (pure: touches no kernel).
- * *text is allocated, the caller frees it; it is NULL, and 0 returned, where the configuration
- * needs no table. -EINVAL for an interface name that cannot stand in a ruleset, two WANs with one
- * name or id, or a mark outside the mask; -ENOMEM.
- */
-int pcc_nat_render(const struct pcc_nat_cfg *cfg, char **text, struct pcc_err *err);
-
-/*
  * Makes the table be what cfg says, in one transaction; does nothing if it is that already, and
  * removes it if cfg needs none. *changed (may be NULL) says whether anything was done. Never
  * touches another table. 0 or -errno.
@@ -50,8 +42,5 @@ int pcc_nat_present(struct pcc_err *err);
 /* 1: the table is what cfg says, 0: it is not, or -errno. A configuration that needs no table is
  * matched by its absence. Somebody else's change to the number of rules is noticed. */
 int pcc_nat_matches(const struct pcc_nat_cfg *cfg, struct pcc_err *err);
-
-/* The table as nft lists it, for people. *listing is allocated, the caller frees it. -ENOENT. */
-int pcc_nat_current(char **listing, struct pcc_err *err);
 
 #endif

@@ -236,3 +236,46 @@ const char *pcc_nl_reason(const struct pcc_nl *nl, int err)
 {
 	return nl->extack[0] ? nl->extack : strerror(-err);
 }
+
+int pcc_nl_listed(const struct pcc_nl *nl, int code, const char *what, struct pcc_err *err)
+{
+	if (!code || code == -EAFNOSUPPORT)
+		return 0;
+	return pcc_err_set(err, code, what, "cannot list them: %s", pcc_nl_reason(nl, code));
+}
+
+bool pcc_attr_u32(const struct nlattr *attr, uint32_t *value)
+{
+	if (mnl_attr_validate(attr, MNL_TYPE_U32) < 0)
+		return false;
+	*value = mnl_attr_get_u32(attr);
+	return true;
+}
+
+bool pcc_attr_u8(const struct nlattr *attr, uint8_t *value)
+{
+	if (mnl_attr_validate(attr, MNL_TYPE_U8) < 0)
+		return false;
+	*value = mnl_attr_get_u8(attr);
+	return true;
+}
+
+bool pcc_attr_ip(const struct nlattr *attr, int family, union pcc_ip *ip)
+{
+	size_t bytes = pcc_ip_bytes(family);
+
+	if (mnl_attr_get_payload_len(attr) < bytes)
+		return false;
+	memcpy(ip->bytes, mnl_attr_get_payload(attr), bytes);
+	return true;
+}
+
+void pcc_attr_name(const struct nlattr *attr, char name[PCC_IFNAMSIZ])
+{
+	size_t bytes = mnl_attr_get_payload_len(attr);
+
+	if (bytes >= PCC_IFNAMSIZ)
+		bytes = PCC_IFNAMSIZ - 1;
+	memcpy(name, mnl_attr_get_payload(attr), bytes);
+	name[bytes] = '\0';
+}

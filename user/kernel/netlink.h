@@ -4,8 +4,12 @@
 #define PCC_NETLINK_H
 
 #include <libmnl/libmnl.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "base/address.h"
+#include "base/err.h"
 
 /*
  * Room for any request that this program builds. Start from zeroes: libmnl leaves the padding of
@@ -64,5 +68,19 @@ int pcc_nl_batch(struct pcc_nl *nl, void *messages, size_t bytes, int ignore);
 
 /* The kernel's explanation of the last failure, else strerror() of err (a negative errno). */
 const char *pcc_nl_reason(const struct pcc_nl *nl, int err);
+
+/*
+ * The end of a dump of `what` that gave code: 0, also where it is of a family that the kernel does
+ * not have; else code, with err filled.
+ */
+int pcc_nl_listed(const struct pcc_nl *nl, int code, const char *what, struct pcc_err *err);
+
+/* The value of an attribute. False, and the value is as it was, where the length is wrong. */
+bool pcc_attr_u32(const struct nlattr *attr, uint32_t *value);
+bool pcc_attr_u8(const struct nlattr *attr, uint8_t *value);
+bool pcc_attr_ip(const struct nlattr *attr, int family, union pcc_ip *ip);
+
+/* The name of an interface, cut where it is too long. */
+void pcc_attr_name(const struct nlattr *attr, char name[PCC_IFNAMSIZ]);
 
 #endif

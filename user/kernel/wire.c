@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "kernel/wire.h"
+#include "base/array.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -21,14 +22,6 @@ static int pidfd_open(pid_t pid)
 static int pidfd_getfd(int pidfd, int fd)
 {
 	return (int)syscall(SYS_pidfd_getfd, pidfd, fd, 0);
-}
-
-const struct pcc_link *pcc_link_numbered(const struct pcc_link_list *links, uint32_t ifindex)
-{
-	for (size_t i = 0; ifindex && i < links->n; i++)
-		if (links->v[i].ifindex == ifindex)
-			return &links->v[i];
-	return NULL;
 }
 
 /* The session id is printed as the kernel keeps it, in network byte order (pppoe_seq_show()). */
@@ -104,7 +97,7 @@ static pid_t pppd_of(const char *ifname)
 	char path[64];
 	int pid = 0;
 
-	for (size_t i = 0; !pid && i < sizeof(dirs) / sizeof(dirs[0]); i++) {
+	for (size_t i = 0; !pid && i < COUNT(dirs); i++) {
 		FILE *in;
 
 		snprintf(path, sizeof(path), "%s/%s.pid", dirs[i], ifname);

@@ -9,7 +9,7 @@
 #include <stdio.h>
 
 #include "pccbpf.h"
-#include "kernel/route.h"
+#include "kernel/link.h"
 
 /* A PPPoE session of this network namespace. */
 struct pcc_pppoe {
@@ -28,8 +28,5 @@ size_t pcc_pppoe_read(FILE *in, struct pcc_pppoe *sessions, size_t max);
  */
 int pcc_wire_of(const struct pcc_link_list *links, const struct pcc_link *link,
 	struct pcc_wire_out *out, const char **why);
-
-/* The link of that number, or NULL. */
-const struct pcc_link *pcc_link_numbered(const struct pcc_link_list *links, uint32_t ifindex);
 
 #endif

@@ -96,8 +96,28 @@ struct pcc_dp {
 	bool no_ct;	   /* the same, once pcc_dp_see_features() has looked */
 };
 
+/* --- pins.c -------------------------------------------------------------------------- */
+
 void pcc_dp_init(struct pcc_dp *dp, const char *dir);
 void pcc_dp_close(struct pcc_dp *dp);
+
+/*
+ * Opens what is pinned and says what it is; fills err for PCC_DP_DAMAGED and PCC_DP_INCOMPLETE.
+ * Checks types, sizes, ABI version and the network namespace before anything is read from a map.
+ */
+enum pcc_dp_state pcc_dp_open(struct pcc_dp *dp, struct pcc_err *err);
+
+/*
+ * Has another object (struct bpf_object) use the pinned maps that it names: before it is loaded. 0
+ * or a negative errno.
+ */
+struct bpf_object;
+int pcc_dp_reuse_maps(const struct pcc_dp *dp, struct bpf_object *obj);
+
+/* max_entries of a map, 0 where it cannot be asked. */
+uint32_t pcc_dp_map_entries(int fd);
+
+/* --- dir.c --------------------------------------------------------------------------- */
 
 /*
  * Takes the lock that every changing command holds, waiting wait_s seconds at most; makes the
@@ -106,11 +126,10 @@ void pcc_dp_close(struct pcc_dp *dp);
  */
 int pcc_dp_lock(struct pcc_dp *dp, bool create, unsigned int wait_s, struct pcc_err *err);
 
-/*
- * Opens what is pinned and says what it is; fills err for PCC_DP_DAMAGED and PCC_DP_INCOMPLETE.
- * Checks types, sizes, ABI version and the network namespace before anything is read from a map.
- */
-enum pcc_dp_state pcc_dp_open(struct pcc_dp *dp, struct pcc_err *err);
+/* Removes every pin that is ours, and the directory if attach made it. */
+void pcc_dp_remove(struct pcc_dp *dp);
+
+/* --- load.c -------------------------------------------------------------------------- */
 
 /*
  * Loads the programs for cfg and pins them. Maps that are pinned already and fit are used again, so
@@ -134,31 +153,16 @@ bool pcc_dp_gained_ct(const struct pcc_dp *dp);
  */
 bool pcc_dp_wants_load(struct pcc_dp *dp, const struct pcc_config *cfg);
 
-/*
- * Has another object (struct bpf_object) use the pinned maps that it names: before it is loaded. 0
- * or a negative errno.
- */
-struct bpf_object;
-int pcc_dp_reuse_maps(const struct pcc_dp *dp, struct bpf_object *obj);
-
 /* Writes the rest of pcc_meta for the first time: from here on it counts as attached. */
 void pcc_dp_finish(struct pcc_dp *dp);
 
-/* Removes every pin that is ours, and the directory if attach made it. */
-void pcc_dp_remove(struct pcc_dp *dp);
-
-/* Reads the configuration back from the maps. */
-int pcc_dp_config(struct pcc_dp *dp, struct pcc_config *cfg, struct pcc_err *err);
+/* --- commit.c, config_read.c --------------------------------------------------------- */
 
 /* Addresses for pcc_local. */
 struct pcc_dp_local {
 	struct pcc_addr addr;
 	uint32_t wan_id;
 };
-
-/* Lets XDP send by a device for the interfaces above it that are in pcc_wire_out, or not any more.
- */
-void pcc_dp_wire_ports(struct pcc_dp *dp, uint32_t carrier_ifindex, bool on);
 
 /*
  * Makes cfg what the data plane works by: WANs, interfaces, local addresses, then the bucket tables
@@ -170,8 +174,10 @@ int pcc_dp_commit(struct pcc_dp *dp, const struct pcc_config *cfg,
 /* Does pcc_meta say of the kernel's features what a commit of cfg would make it say? */
 bool pcc_dp_flags_match(const struct pcc_dp *dp, const struct pcc_config *cfg);
 
-/* The last part of pcc_dp_commit(): bucket tables and policies, and the store that switches. */
-int pcc_dp_commit_tables(struct pcc_dp *dp, const struct pcc_config *cfg);
+/* Reads the configuration back from the maps. */
+int pcc_dp_config(struct pcc_dp *dp, struct pcc_config *cfg, struct pcc_err *err);
+
+/* --- members.c ----------------------------------------------------------------------- */
 
 /*
  * The WANs of `among` (bit id-1) that get new connections of a family, as pcc_bucket_table() takes
@@ -180,6 +186,11 @@ int pcc_dp_commit_tables(struct pcc_dp *dp, const struct pcc_config *cfg);
 uint32_t pcc_dp_members(const struct pcc_config *cfg, enum pcc_family family, uint64_t among,
 	bool standby, struct pcc_bucket_member members[PCC_MAX_WANS]);
 
+/* --- tables.c ------------------------------------------------------------------------ */
+
+/* The last part of pcc_dp_commit(): bucket tables and policies, and the store that switches. */
+int pcc_dp_commit_tables(struct pcc_dp *dp, const struct pcc_config *cfg);
+
 /* Owner table and number of buckets now in force for a family. table has PCC_MAX_BUCKETS entries.
  */
 uint32_t pcc_dp_buckets(struct pcc_dp *dp, enum pcc_family family, uint8_t *table);
@@ -187,25 +198,7 @@ uint32_t pcc_dp_buckets(struct pcc_dp *dp, enum pcc_family family, uint8_t *tabl
 /* Has every lease of the fast path end now. */
 void pcc_dp_new_epoch(struct pcc_dp *dp);
 
-/* Counters, summed over the CPUs. */
-int pcc_dp_wan_stats(struct pcc_dp *dp, uint32_t wan_id, struct pcc_wan_stats *sum);
-int pcc_dp_bucket_stats(
-	struct pcc_dp *dp, enum pcc_family family, uint32_t bucket, struct pcc_bucket_stats *sum);
-int pcc_dp_counter(struct pcc_dp *dp, enum pcc_reason reason, uint64_t *sum);
-
-/* The clock of the times in the maps, CLOCK_MONOTONIC, in nanoseconds. */
-uint64_t pcc_dp_now_ns(void);
-
-/* Calls fn for every connection; fn returns 0 to go on, 1 to have the entry deleted, <0 to stop. */
-typedef int (*pcc_conn_fn)(const struct pcc_tuple *key, const struct pcc_conn *conn, void *arg);
-int pcc_dp_conns(struct pcc_dp *dp, pcc_conn_fn fn, void *arg, struct pcc_err *err);
-
-/* pcc_sysctls: remembers an old value unless one is remembered already; forgets one; reads one. */
-int pcc_dp_sysctl_remember(struct pcc_dp *dp, const char *path, const char *value);
-int pcc_dp_sysctl_old(struct pcc_dp *dp, const char *path, char value[32]);
-int pcc_dp_sysctl_forget(struct pcc_dp *dp, const char *path);
-/* The next remembered path after prev ("" for the first); -ENOENT at the end. */
-int pcc_dp_sysctl_next(struct pcc_dp *dp, const char *prev, char path[96]);
+/* --- ifaces.c ------------------------------------------------------------------------ */
 
 /* Writes one entry of a map. 0 or -errno. */
 int pcc_dp_map_set(struct pcc_dp *dp, enum pcc_map map, const void *key, const void *value);
@@ -216,8 +209,41 @@ int pcc_dp_iface_flag(struct pcc_dp *dp, uint32_t ifindex, uint8_t flag);
 void pcc_dp_iface_qdisc_gone(struct pcc_dp *dp, uint32_t ifindex);
 bool pcc_dp_iface_has(struct pcc_dp *dp, uint32_t ifindex, uint8_t flag);
 
-/* max_entries of a map, 0 where it cannot be asked. */
-uint32_t pcc_dp_map_entries(int fd);
+/* Lets XDP send by a device for the interfaces above it that are in pcc_wire_out, or not any more.
+ */
+void pcc_dp_wire_ports(struct pcc_dp *dp, uint32_t carrier_ifindex, bool on);
+
+/* --- conns.c ------------------------------------------------------------------------- */
+
+/* Calls fn for every connection; fn returns 0 to go on, 1 to have the entry deleted, <0 to stop. */
+typedef int (*pcc_conn_fn)(const struct pcc_tuple *key, const struct pcc_conn *conn, void *arg);
+int pcc_dp_conns(struct pcc_dp *dp, pcc_conn_fn fn, void *arg, struct pcc_err *err);
+
+/* --- stats.c ------------------------------------------------------------------------- */
+
+/* Counters, summed over the CPUs. */
+int pcc_dp_wan_stats(struct pcc_dp *dp, uint32_t wan_id, struct pcc_wan_stats *sum);
+int pcc_dp_bucket_stats(
+	struct pcc_dp *dp, enum pcc_family family, uint32_t bucket, struct pcc_bucket_stats *sum);
+int pcc_dp_counter(struct pcc_dp *dp, enum pcc_reason reason, uint64_t *sum);
+
+/* Sums the n 64-bit words of a per-CPU entry over the CPUs. */
+int pcc_dp_percpu_sum(struct pcc_dp *dp, enum pcc_map map, uint32_t key, uint64_t *sum, size_t n);
+
+/* Name of a counter as in JSON, and what it counts. */
+const char *pcc_reason_name(enum pcc_reason reason);
+const char *pcc_reason_text(enum pcc_reason reason);
+
+/* --- sysctls.c ----------------------------------------------------------------------- */
+
+/* pcc_sysctls: remembers an old value unless one is remembered already; forgets one; reads one. */
+int pcc_dp_sysctl_remember(struct pcc_dp *dp, const char *path, const char *value);
+int pcc_dp_sysctl_old(struct pcc_dp *dp, const char *path, char value[32]);
+int pcc_dp_sysctl_forget(struct pcc_dp *dp, const char *path);
+/* The next remembered path after prev ("" for the first); -ENOENT at the end. */
+int pcc_dp_sysctl_next(struct pcc_dp *dp, const char *prev, char path[96]);
+
+/* --- explain.c ----------------------------------------------------------------------- */
 
 /* What pcc_lan_in would do with a packet that arrives on the interface, addressed to its MAC. */
 struct pcc_dp_verdict {
@@ -230,12 +256,5 @@ struct pcc_dp_verdict {
 };
 int pcc_dp_explain(struct pcc_dp *dp, uint32_t lan_ifindex, const uint8_t mac[6],
 	const struct pcc_tuple *tuple, struct pcc_dp_verdict *verdict, struct pcc_err *err);
-
-/* Sums the n 64-bit words of a per-CPU entry over the CPUs. */
-int pcc_dp_percpu_sum(struct pcc_dp *dp, enum pcc_map map, uint32_t key, uint64_t *sum, size_t n);
-
-/* Name of a counter as in JSON, and what it counts. */
-const char *pcc_reason_name(enum pcc_reason reason);
-const char *pcc_reason_text(enum pcc_reason reason);
 
 #endif

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "pins/flows.h"
-#include "pccbpf_flow.h"
 
-#include <bpf/bpf.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define BATCH 8192
+#include "base/clock.h"
+#include "pccbpf_flow.h"
+#include "pins/pins.h"
 
 static void conn_key(struct pcc_tuple *to, const struct pcc_flow *flow)
 {
@@ -20,9 +20,15 @@ static void conn_key(struct pcc_tuple *to, const struct pcc_flow *flow)
 	to->dport = flow->sport;
 }
 
-static int add_part(
-	struct pcc_flows *flows, const struct pcc_flow *flow, uint32_t epoch, uint64_t now_ns)
+struct flows_walk {
+	struct pcc_flows *flows;
+	const struct pcc_meta *meta;
+	uint64_t now_ns;
+};
+
+static int add_part(const struct flows_walk *walk, const struct pcc_flow *flow)
 {
+	struct pcc_flows *flows = walk->flows;
 	struct pcc_flow_part *part;
 	__u64 packets, bytes;
 
@@ -42,9 +48,20 @@ static int add_part(
 	part->packets = packets;
 	part->bytes = bytes;
 	part->to_lan = flow->flags & PCC_FLOW_TO_LAN;
-	part->valid = flow->epoch == epoch &&
-		      (int32_t)((uint32_t)(now_ns >> PCC_LEASE_SHIFT) - flow->lease) < 0;
+	part->valid = flow->epoch == walk->meta->epoch &&
+		      (int32_t)((uint32_t)(walk->now_ns >> PCC_LEASE_SHIFT) - flow->lease) < 0;
 	return 0;
+}
+
+static int add_parts(const void *keys, const void *values, uint32_t n, void *arg)
+{
+	const struct pcc_flow *flow = values;
+	int ret = 0;
+
+	(void)keys;
+	for (uint32_t i = 0; !ret && i < n; i++)
+		ret = add_part(arg, &flow[i]);
+	return ret;
 }
 
 static int part_cmp(const void *a, const void *b)
@@ -54,30 +71,10 @@ static int part_cmp(const void *a, const void *b)
 
 int pcc_flows_read(struct pcc_flows *flows, struct pcc_dp *dp, struct pcc_err *err)
 {
-	struct pcc_flow_key *keys = calloc(BATCH, sizeof(*keys));
-	struct pcc_flow *values = calloc(BATCH, sizeof(*values));
-	uint32_t cursor = 0, next = 0, n;
-	uint64_t now_ns = pcc_dp_now_ns();
-	void *from = NULL;
-	int ret = keys && values ? 0 : -ENOMEM, end = 0;
+	struct flows_walk walk = {.flows = flows, .meta = dp->meta, .now_ns = pcc_now_ns()};
+	int ret = pcc_map_walk(dp->map_fd[PCC_MAP_FLOWS], sizeof(struct pcc_flow_key),
+		sizeof(struct pcc_flow), add_parts, &walk);
 
-	while (!ret && !end) {
-		n = BATCH;
-		if (bpf_map_lookup_batch(
-			    dp->map_fd[PCC_MAP_FLOWS], from, &next, keys, values, &n, NULL)) {
-			if (errno != ENOENT) {
-				ret = -errno;
-				break;
-			}
-			end = 1;
-		}
-		for (uint32_t i = 0; !ret && i < n; i++)
-			ret = add_part(flows, &values[i], dp->meta->epoch, now_ns);
-		cursor = next;
-		from = &cursor;
-	}
-	free(keys);
-	free(values);
 	if (ret)
 		return pcc_err_set(err, ret, "pcc_flows", "cannot be read: %s", strerror(-ret));
 	if (flows->n)

@@ -11,8 +11,7 @@
 #include <stdint.h>
 
 #include "pins/dataplane.h"
-
-enum pcc_hook_dir { PCC_HOOK_IN = 0, PCC_HOOK_OUT = 1 };
+#include "pins/tc.h"
 
 enum pcc_hook_kind { PCC_HOOK_NONE, PCC_HOOK_TCX, PCC_HOOK_CLSACT };
 
@@ -20,9 +19,6 @@ enum pcc_hook_kind { PCC_HOOK_NONE, PCC_HOOK_TCX, PCC_HOOK_CLSACT };
 #define PCC_TCX_INGRESS 46
 #define PCC_TCX_EGRESS 47
 #define PCC_TCX_MAX 64 /* BPF_MPROG_MAX */
-
-/* Is the program this instance's: of whatever build, it works on our pcc_meta? */
-bool pcc_prog_is_ours(struct pcc_dp *dp, uint32_t id);
 
 /* What of ours sits at a hook; *prog_id (may be NULL) is its program. */
 enum pcc_hook_kind pcc_hook_find(
@@ -37,6 +33,15 @@ int pcc_hook_attach(struct pcc_dp *dp, uint32_t ifindex, const char *ifname, enu
 
 /* Takes ours away, and the clsact qdisc if it is ours and empty. Nothing there is fine. */
 int pcc_hook_detach(struct pcc_dp *dp, uint32_t ifindex, enum pcc_hook_dir dir);
+
+/* Calls fn for every ifindex that has a pinned link. */
+void pcc_hook_pins(struct pcc_dp *dp,
+	void (*fn)(struct pcc_dp *dp, uint32_t ifindex, enum pcc_hook_dir dir, void *arg),
+	void *arg);
+
+const char *pcc_hook_name(enum pcc_hook_kind kind);
+
+/* --- others.c ------------------------------------------------------------------------ */
 
 /* Is a pccbpf program at the hook that this pin directory does not know? */
 bool pcc_hook_is_foreign(struct pcc_dp *dp, uint32_t ifindex, enum pcc_hook_dir dir);
@@ -53,18 +58,5 @@ enum pcc_hook_others { PCC_OTHERS_ALL, PCC_OTHERS_BEHIND };
  */
 bool pcc_hook_others(struct pcc_dp *dp, uint32_t ifindex, enum pcc_hook_dir dir,
 	enum pcc_hook_others which, char what[PCC_OTHERS_TEXT]);
-
-#define PCC_QDISC_KIND 32
-
-/* The kind of the interface's qdisc at that parent (TC_H_ROOT, TC_H_INGRESS); "" where there is
- * none. */
-void pcc_qdisc_kind(uint32_t ifindex, uint32_t parent, char kind[PCC_QDISC_KIND]);
-
-/* Calls fn for every ifindex that has a pinned link. */
-void pcc_hook_pins(struct pcc_dp *dp,
-	void (*fn)(struct pcc_dp *dp, uint32_t ifindex, enum pcc_hook_dir dir, void *arg),
-	void *arg);
-
-const char *pcc_hook_name(enum pcc_hook_kind kind);
 
 #endif

@@ -12,9 +12,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/fnv.h"
-#include "kernel/route.h"
+#include "kernel/netns.h"
 #include "pins/nexthop.h"
+#include "pins/ours.h"
 #include "pins/own.h"
 #include "pins/xdp.h"
 
@@ -113,9 +115,9 @@ static int reuse_maps(struct pcc_dp *dp, struct pccbpf_bpf *skel, bool reuse[PCC
 
 static int pin_as(const struct pcc_dp *dp, int fd, const char *name)
 {
-	char path[320], fresh[340];
+	char path[PCC_PIN_PATH], fresh[340];
 
-	pcc_pin_path(dp, name, path, sizeof(path));
+	pcc_pin_path(dp, name, path);
 	snprintf(fresh, sizeof(fresh), "%s_new", path);
 	unlink(fresh);
 	if (bpf_obj_pin(fd, fresh))
@@ -206,26 +208,25 @@ static int load_error(int ret, struct pcc_err *err)
 	return pcc_err_hint(err, ret, "Linux 6.1 or later is needed; PCCBPF_DEBUG=1 shows the log");
 }
 
+static const void *main_object(size_t *len)
+{
+	return pccbpf_bpf__elf_bytes(len);
+}
+
 /* Over all BPF objects: changes with every build that changes a program. */
 static uint64_t object_hash(void)
 {
+	static const void *(*const objects[])(size_t * len) = {main_object, pcc_xdp_object,
+		pcc_xdp_wire_object, pcc_nexthop_object, pcc_own_object};
 	uint64_t hash = PCC_FNV1A_BASIS;
-	const void *data;
-	size_t len;
 
-	data = pccbpf_bpf__elf_bytes(&len);
-	hash = pcc_fnv1a(hash, data, len);
-	hash = pcc_xdp_objects_hash(hash);
-	hash = pcc_nexthop_object_hash(hash);
-	return pcc_own_object_hash(hash);
-}
+	for (size_t i = 0; i < COUNT(objects); i++) {
+		size_t len;
+		const void *bytes = objects[i](&len);
 
-static uint32_t map_id(int fd)
-{
-	struct bpf_map_info info = {};
-	uint32_t len = sizeof(info);
-
-	return bpf_obj_get_info_by_fd(fd, &info, &len) ? 0 : info.id;
+		hash = pcc_fnv1a(hash, bytes, len);
+	}
+	return hash;
 }
 
 /*
@@ -239,21 +240,11 @@ static bool programs_use_pins(const struct pcc_dp *dp)
 		PCC_MAP_STATS, PCC_MAP_WANS, PCC_MAP_IFACES, PCC_MAP_BUCKETS};
 	static const enum pcc_prog progs[] = {PCC_PROG_LAN_IN, PCC_PROG_LAN_OUT};
 
-	for (size_t p = 0; p < sizeof(progs) / sizeof(progs[0]); p++) {
-		uint32_t ids[64] = {0}, len = sizeof(struct bpf_prog_info);
-		struct bpf_prog_info info = {.nr_map_ids = 64, .map_ids = (uintptr_t)ids};
-
-		if (bpf_obj_get_info_by_fd(dp->prog_fd[progs[p]], &info, &len))
-			return false;
-		for (size_t m = 0; m < sizeof(used) / sizeof(used[0]) - p; m++) {
-			uint32_t id = map_id(dp->map_fd[used[m]]), i = 0;
-
-			while (i < info.nr_map_ids && i < 64 && ids[i] != id)
-				i++;
-			if (i == info.nr_map_ids || i == 64)
+	for (size_t p = 0; p < COUNT(progs); p++)
+		for (size_t m = 0; m < COUNT(used) - p; m++)
+			if (!pcc_prog_uses_map(
+				    dp->prog_fd[progs[p]], pcc_map_id(dp->map_fd[used[m]])))
 				return false;
-		}
-	}
 	return true;
 }
 

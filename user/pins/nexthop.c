@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "base/fnv.h"
 #include "pins/nexthop.h"
 
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "pins/hooks.h"
+#include "pins/ours.h"
+#include "pins/pins.h"
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wshadow"
@@ -17,13 +16,6 @@
 #pragma GCC diagnostic pop
 
 static const char *const pins[] = {"link_neigh", "link_neigh_done"};
-
-#define PATH_BYTES 320
-
-static void pin_path(const struct pcc_dp *dp, int i, char path[PATH_BYTES])
-{
-	snprintf(path, PATH_BYTES, "%s/%s", dp->dir, pins[i]);
-}
 
 bool pcc_nexthop_possible(void)
 {
@@ -50,10 +42,10 @@ bool pcc_nexthop_watched(struct pcc_dp *dp)
 	for (int i = 0; all && i < 2; i++) {
 		struct bpf_link_info info = {};
 		uint32_t len = sizeof(info);
-		char path[PATH_BYTES];
+		char path[PCC_PIN_PATH];
 		int fd;
 
-		pin_path(dp, i, path);
+		pcc_pin_path(dp, pins[i], path);
 		fd = bpf_obj_get(path);
 		/* Only the first has to do with our maps by itself; both come from one object. */
 		all = fd >= 0 && !bpf_obj_get_info_by_fd(fd, &info, &len) &&
@@ -66,12 +58,12 @@ bool pcc_nexthop_watched(struct pcc_dp *dp)
 
 static int link_pin(struct pcc_dp *dp, int i, const struct bpf_program *prog)
 {
-	char path[PATH_BYTES];
+	char path[PCC_PIN_PATH];
 	int fd = bpf_raw_tracepoint_open(NULL, bpf_program__fd(prog)), ret = 0;
 
 	if (fd < 0)
 		return -errno;
-	pin_path(dp, i, path);
+	pcc_pin_path(dp, pins[i], path);
 	unlink(path);
 	if (bpf_obj_pin(fd, path))
 		ret = -errno;
@@ -79,12 +71,9 @@ static int link_pin(struct pcc_dp *dp, int i, const struct bpf_program *prog)
 	return ret;
 }
 
-uint64_t pcc_nexthop_object_hash(uint64_t hash)
+const void *pcc_nexthop_object(size_t *len)
 {
-	size_t len;
-	const void *data = pccbpf_neigh_bpf__elf_bytes(&len);
-
-	return pcc_fnv1a(hash, data, len);
+	return pccbpf_neigh_bpf__elf_bytes(len);
 }
 
 int pcc_nexthop_watch(struct pcc_dp *dp, struct pcc_err *err)
@@ -113,10 +102,10 @@ int pcc_nexthop_watch(struct pcc_dp *dp, struct pcc_err *err)
 
 void pcc_nexthop_unwatch(struct pcc_dp *dp)
 {
-	char path[PATH_BYTES];
+	char path[PCC_PIN_PATH];
 
 	for (int i = 0; i < 2; i++) {
-		pin_path(dp, i, path);
+		pcc_pin_path(dp, pins[i], path);
 		unlink(path);
 	}
 }

@@ -18,8 +18,8 @@ bool pcc_nexthop_watched(struct pcc_dp *dp);
 /* Puts the programs there, in the place of older ones. 0 or a negative errno with err filled. */
 int pcc_nexthop_watch(struct pcc_dp *dp, struct pcc_err *err);
 
-/* The hash, FNV-1a, goes on over the object that the programs are loaded from. */
-uint64_t pcc_nexthop_object_hash(uint64_t hash);
+/* The object that the programs are loaded from. */
+const void *pcc_nexthop_object(size_t *len);
 
 /* Takes them away. Nothing there is fine. */
 void pcc_nexthop_unwatch(struct pcc_dp *dp);

@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "base/fnv.h"
 #include "pins/own.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "kernel/cgroup.h"
+#include "pins/pins.h"
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wshadow"
@@ -20,28 +19,23 @@
 #define N_PINS 2
 static const char *const pins[N_PINS] = {"link_connect4", "link_connect6"};
 
-static void pin_path(const struct pcc_dp *dp, int i, char path[300])
-{
-	snprintf(path, 300, "%s/%s", dp->dir, pins[i]);
-}
-
 void pcc_own_detach(struct pcc_dp *dp)
 {
-	char path[300];
+	char path[PCC_PIN_PATH];
 
 	for (int i = 0; i < N_PINS; i++) {
-		pin_path(dp, i, path);
+		pcc_pin_path(dp, pins[i], path);
 		unlink(path);
 	}
 }
 
 bool pcc_own_present(struct pcc_dp *dp)
 {
-	char path[300];
+	char path[PCC_PIN_PATH];
 	int n = 0;
 
 	for (int i = 0; i < N_PINS; i++) {
-		pin_path(dp, i, path);
+		pcc_pin_path(dp, pins[i], path);
 		n += !access(path, F_OK);
 	}
 	return n == N_PINS;
@@ -51,24 +45,21 @@ bool pcc_own_present(struct pcc_dp *dp)
 static int link_one(struct pcc_dp *dp, const struct bpf_program *prog, int cgroup, int i)
 {
 	struct bpf_link *link = bpf_program__attach_cgroup(prog, cgroup);
-	char path[300];
+	char path[PCC_PIN_PATH];
 	int ret;
 
 	if (!link)
 		return -errno;
-	pin_path(dp, i, path);
+	pcc_pin_path(dp, pins[i], path);
 	unlink(path);
 	ret = bpf_obj_pin(bpf_link__fd(link), path) ? -errno : 0;
 	bpf_link__destroy(link); /* the pin keeps it */
 	return ret;
 }
 
-uint64_t pcc_own_object_hash(uint64_t hash)
+const void *pcc_own_object(size_t *len)
 {
-	size_t len;
-	const void *data = pccbpf_own_bpf__elf_bytes(&len);
-
-	return pcc_fnv1a(hash, data, len);
+	return pccbpf_own_bpf__elf_bytes(len);
 }
 
 int pcc_own_attach(struct pcc_dp *dp, struct pcc_err *err)

@@ -15,8 +15,8 @@ int pcc_own_attach(struct pcc_dp *dp, struct pcc_err *err);
 /* Takes them away. Nothing there is fine. */
 void pcc_own_detach(struct pcc_dp *dp);
 
-/* The hash, FNV-1a, goes on over the object that the programs are loaded from. */
-uint64_t pcc_own_object_hash(uint64_t hash);
+/* The object that the programs are loaded from. */
+const void *pcc_own_object(size_t *len);
 
 /* Are both attached? */
 bool pcc_own_present(struct pcc_dp *dp);

@@ -1,30 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The pin directory: lock, open and check, remove. */
+/* What is pinned: opened, and checked before anything is read from it. */
 #include "pins/pins.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/magic.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
-#include <sys/vfs.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "kernel/route.h"
+#include "kernel/netns.h"
 #include "pins/hooks.h"
-
-#ifndef BPF_FS_MAGIC
-#define BPF_FS_MAGIC 0xcafe4a11
-#endif
 
 const char *const pcc_map_names[PCC_MAP_MAX] = {
 #define X(sym, name) [PCC_MAP_##sym] = #name,
@@ -138,7 +127,7 @@ void pcc_close_fd(int *fd)
 	*fd = -1;
 }
 
-static void close_objects(struct pcc_dp *dp)
+void pcc_close_objects(struct pcc_dp *dp)
 {
 	if (dp->meta)
 		munmap(dp->meta, sizeof(*dp->meta));
@@ -151,132 +140,18 @@ static void close_objects(struct pcc_dp *dp)
 
 void pcc_dp_close(struct pcc_dp *dp)
 {
-	close_objects(dp);
+	pcc_close_objects(dp);
 	pcc_close_fd(&dp->lock_fd);
 }
 
-/* "DIR/NAME" into buf. */
-void pcc_pin_path(const struct pcc_dp *dp, const char *name, char *buf, size_t len)
+void pcc_pin_path(const struct pcc_dp *dp, const char *name, char path[PCC_PIN_PATH])
 {
-	snprintf(buf, len, "%s/%s", dp->dir, name);
+	snprintf(path, PCC_PIN_PATH, "%s/%s", dp->dir, name);
 }
 
-/* Maps that came without a new ABI number: an older build has none, and its programs are about to
- * be loaded anew. */
-static bool map_is_younger(int which)
+bool pcc_map_is_younger(int which)
 {
 	return which == PCC_MAP_WIRE_IN || which == PCC_MAP_WIRE_OUT;
-}
-
-/*
- * The detach of an older build leaves the maps that it does not know. Where nothing else of ours is
- * there they are nobody's.
- */
-static void drop_orphans(const struct pcc_dp *dp)
-{
-	char path[320];
-
-	for (int i = 0; i < PCC_MAP_MAX; i++) {
-		pcc_pin_path(dp, pcc_map_names[i], path, sizeof(path));
-		if (!map_is_younger(i) && !access(path, F_OK))
-			return;
-	}
-	for (int i = 0; i < PCC_MAP_MAX; i++) {
-		pcc_pin_path(dp, pcc_map_names[i], path, sizeof(path));
-		if (map_is_younger(i))
-			unlink(path);
-	}
-}
-
-/* Is DIR, or where it would be made, on a BPF file system? */
-static int check_bpffs(const struct pcc_dp *dp, struct pcc_err *err)
-{
-	char parent[sizeof(dp->dir)], *slash;
-	struct statfs fs;
-
-	snprintf(parent, sizeof(parent), "%s", dp->dir);
-	if (statfs(parent, &fs)) {
-		slash = strrchr(parent, '/');
-		if (!slash)
-			snprintf(parent, sizeof(parent), ".");
-		else
-			slash[slash == parent] = '\0';
-		if (statfs(parent, &fs)) {
-			pcc_err_set(err, -ENOENT, "pin directory", "'%s' does not exist", parent);
-			return pcc_err_hint(err, -ENOENT, "mount -t bpf bpf /sys/fs/bpf");
-		}
-	}
-	if ((unsigned long)fs.f_type == BPF_FS_MAGIC)
-		return 0;
-	pcc_err_set(
-		err, -EMEDIUMTYPE, "pin directory", "'%s' is not on a BPF file system", dp->dir);
-	return pcc_err_hint(err, -EMEDIUMTYPE, "mount -t bpf bpf %s", parent);
-}
-
-/* Opens the directory and flocks it; -EAGAIN where somebody else holds it or it was just replaced.
- */
-static int try_lock(struct pcc_dp *dp)
-{
-	struct stat held, there;
-	int fd;
-
-	fd = open(dp->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	if (flock(fd, LOCK_EX | LOCK_NB)) {
-		close(fd);
-		return -EAGAIN;
-	}
-	if (fstat(fd, &held) || stat(dp->dir, &there) || held.st_ino != there.st_ino ||
-		held.st_dev != there.st_dev) {
-		close(fd); /* removed by a detach while we waited */
-		return -EAGAIN;
-	}
-	dp->lock_fd = fd;
-	return 0;
-}
-
-static bool dir_is_empty(const char *path)
-{
-	DIR *dir = opendir(path);
-	struct dirent *entry;
-	bool empty = dir;
-
-	while (empty && (entry = readdir(dir)))
-		empty = entry->d_name[0] == '.';
-	if (dir)
-		closedir(dir);
-	return empty;
-}
-
-int pcc_dp_lock(struct pcc_dp *dp, bool create, unsigned int wait_s, struct pcc_err *err)
-{
-	const struct timespec pause = {.tv_nsec = 20 * 1000 * 1000};
-	int ret;
-
-	ret = check_bpffs(dp, err);
-	if (ret)
-		return ret;
-	for (unsigned long tries = 0; tries <= wait_s * 50ul; tries++) {
-		if (create && !mkdir(dp->dir, 0700))
-			dp->dir_made = true;
-		ret = try_lock(dp);
-		if (!ret) {
-			drop_orphans(dp);
-			/* Empty: made just now, or by an attach that was interrupted at once. */
-			dp->dir_made = dp->dir_made || dir_is_empty(dp->dir);
-			return 0;
-		}
-		if (ret == -ENOENT && !create)
-			return ret;
-		if (ret != -EAGAIN && ret != -ENOENT)
-			return pcc_err_set(err, ret, "pin directory", "'%s' cannot be opened: %s",
-				dp->dir, strerror(-ret));
-		nanosleep(&pause, NULL);
-	}
-	pcc_err_set(err, -EBUSY, "lock", "another pccbpf command is changing '%s'", dp->dir);
-	return pcc_err_hint(
-		err, -EBUSY, "wait for it to end, or give more time with --wait SECONDS");
 }
 
 static int check_map(int fd, enum pcc_map which, struct pcc_err *err)
@@ -304,11 +179,11 @@ static int open_maps(struct pcc_dp *dp, struct pcc_err *err)
 
 	for (int i = 0; i < PCC_MAP_MAX; i++) {
 		struct pcc_err why = {};
-		char path[320];
+		char path[PCC_PIN_PATH];
 
-		pcc_pin_path(dp, pcc_map_names[i], path, sizeof(path));
+		pcc_pin_path(dp, pcc_map_names[i], path);
 		dp->map_fd[i] = bpf_obj_get(path);
-		if (dp->map_fd[i] < 0 && errno == ENOENT && map_is_younger(i))
+		if (dp->map_fd[i] < 0 && errno == ENOENT && pcc_map_is_younger(i))
 			continue;
 		if (dp->map_fd[i] < 0 && errno == ENOENT) {
 			ret = -EBADF;
@@ -316,7 +191,7 @@ static int open_maps(struct pcc_dp *dp, struct pcc_err *err)
 				missing = pcc_map_names[i];
 			continue;
 		}
-		found += !map_is_younger(i);
+		found += !pcc_map_is_younger(i);
 		if (dp->map_fd[i] < 0)
 			bad = pcc_err_set(&why, -errno, pcc_map_names[i], "cannot be opened: %s",
 				strerror(errno));
@@ -342,9 +217,9 @@ static int open_progs(struct pcc_dp *dp, struct pcc_err *err)
 	for (int i = 0; i < PCC_PROG_MAX; i++) {
 		struct bpf_prog_info info = {};
 		uint32_t len = sizeof(info);
-		char path[320];
+		char path[PCC_PIN_PATH];
 
-		pcc_pin_path(dp, pcc_prog_names[i], path, sizeof(path));
+		pcc_pin_path(dp, pcc_prog_names[i], path);
 		dp->prog_fd[i] = bpf_obj_get(path);
 		if (dp->prog_fd[i] < 0)
 			return pcc_err_set(err, -EBADF, pcc_prog_names[i], "%s",
@@ -404,7 +279,7 @@ enum pcc_dp_state pcc_dp_open(struct pcc_dp *dp, struct pcc_err *err)
 	struct pcc_err why = {};
 	int ret, progs;
 
-	close_objects(dp);
+	pcc_close_objects(dp);
 	ret = open_maps(dp, &why);
 	if (ret == -ENOENT)
 		return PCC_DP_ABSENT;
@@ -452,50 +327,4 @@ int pcc_dp_reuse_maps(const struct pcc_dp *dp, struct bpf_object *obj)
 			return -errno;
 	}
 	return 0;
-}
-
-/* Is a name in the pin directory one of ours? Links are link_in_<ifindex>, link_out_<ifindex> and
- * those of nexthop.c. */
-static bool is_our_pin(const char *name)
-{
-	size_t len = strlen(name);
-
-	if (len > 4 && !strcmp(name + len - 4, "_new"))
-		len -= 4;
-	if ((len == strlen(PCC_CONF_PIN) && !strncmp(name, PCC_CONF_PIN, len)) ||
-		!strcmp(name, PCC_CONFIRM_PIN) || !strncmp(name, "link_connect", 12))
-		return true;
-	for (int i = 0; i < PCC_MAP_MAX; i++)
-		if (strlen(pcc_map_names[i]) == len && !strncmp(name, pcc_map_names[i], len))
-			return true;
-	for (int i = 0; i < PCC_PROG_MAX; i++)
-		if (strlen(pcc_prog_names[i]) == len && !strncmp(name, pcc_prog_names[i], len))
-			return true;
-	return !strncmp(name, "link_in_", 8) || !strncmp(name, "link_out_", 9) ||
-	       !strncmp(name, "link_neigh", 10);
-}
-
-void pcc_dp_remove(struct pcc_dp *dp)
-{
-	bool made = dp->dir_made || (dp->meta && dp->meta->flags & PCC_META_DIR_MADE);
-	struct dirent *entry;
-	char path[600];
-	DIR *dir;
-
-	dir = opendir(dp->dir);
-	while (dir && (entry = readdir(dir))) {
-		/* pcc_meta goes last: as long as it is there, detach knows what to do. */
-		if (!is_our_pin(entry->d_name) ||
-			!strcmp(entry->d_name, pcc_map_names[PCC_MAP_META]))
-			continue;
-		snprintf(path, sizeof(path), "%s/%s", dp->dir, entry->d_name);
-		unlink(path);
-	}
-	if (dir)
-		closedir(dir);
-	pcc_pin_path(dp, pcc_map_names[PCC_MAP_META], path, sizeof(path));
-	unlink(path);
-	if (made || dp->any_instance)
-		rmdir(dp->dir); /* fails where somebody else has put something there */
-	close_objects(dp);
 }

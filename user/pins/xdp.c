@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "base/fnv.h"
 #include "pins/xdp.h"
 
 #include <bpf/bpf.h>
@@ -10,6 +9,7 @@
 #include <string.h>
 #include <xdp/libxdp.h>
 
+#include "base/array.h"
 #include "kernel/driver.h"
 
 #pragma GCC diagnostic push
@@ -26,7 +26,7 @@ static const char *const plain_qdiscs[] = {"noqueue", "pfifo_fast", "pfifo", "bf
 static void shaping_qdisc(uint32_t ifindex, char kind[PCC_QDISC_KIND])
 {
 	pcc_qdisc_kind(ifindex, TC_H_ROOT, kind);
-	for (size_t i = 0; i < sizeof(plain_qdiscs) / sizeof(plain_qdiscs[0]); i++)
+	for (size_t i = 0; i < COUNT(plain_qdiscs); i++)
 		if (!strcmp(kind, plain_qdiscs[i]))
 			kind[0] = '\0';
 }
@@ -227,15 +227,14 @@ bool pcc_xdp_wanted(struct pcc_dp *dp, const struct pcc_link_list *links,
 	return driver_redirects(below, why);
 }
 
-uint64_t pcc_xdp_objects_hash(uint64_t hash)
+const void *pcc_xdp_object(size_t *len)
 {
-	const void *data;
-	size_t len;
+	return pccbpf_xdp_bpf__elf_bytes(len);
+}
 
-	data = pccbpf_xdp_bpf__elf_bytes(&len);
-	hash = pcc_fnv1a(hash, data, len);
-	data = pccbpf_wire_bpf__elf_bytes(&len);
-	return pcc_fnv1a(hash, data, len);
+const void *pcc_xdp_wire_object(size_t *len)
+{
+	return pccbpf_wire_bpf__elf_bytes(len);
 }
 
 /* Opens the object on the pinned maps; NULL and errno. */
@@ -247,7 +246,7 @@ static struct bpf_object *open_object(struct pcc_dp *dp, bool wire)
 	size_t n;
 	int ret;
 
-	bytes = wire ? pccbpf_wire_bpf__elf_bytes(&n) : pccbpf_xdp_bpf__elf_bytes(&n);
+	bytes = wire ? pcc_xdp_wire_object(&n) : pcc_xdp_object(&n);
 	obj = bpf_object__open_mem(bytes, n, &opts);
 	if (!obj)
 		return NULL;

@@ -5,7 +5,7 @@
 
 #include "pins/dataplane.h"
 #include "pins/hooks.h"
-#include "kernel/route.h"
+#include "kernel/link.h"
 #include "kernel/wire.h"
 
 #define PCC_XDP_WHY 96
@@ -49,8 +49,9 @@ bool pcc_xdp_sends(struct pcc_dp *dp, uint32_t ifindex);
 /* Takes ours away, and no other. Nothing there is fine. */
 int pcc_xdp_detach(struct pcc_dp *dp, uint32_t ifindex);
 
-/* The hash, FNV-1a, goes on over the objects that the programs are loaded from. */
-uint64_t pcc_xdp_objects_hash(uint64_t hash);
+/* The objects that the programs are loaded from: for plain frames, and with tags and PPPoE. */
+const void *pcc_xdp_object(size_t *len);
+const void *pcc_xdp_wire_object(size_t *len);
 
 /* Is one of ours attached? */
 bool pcc_xdp_present(uint32_t ifindex);

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "kernel/gateway.h"
+#include "kernel/lease.h"
 
 static const char networkd[] = "# This is private data. Do not parse.\n"
 			       "ADDRESS=192.0.2.77\n"

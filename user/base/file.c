@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "base/file.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+int pcc_slurp(int fd, size_t max, char **data, size_t *len)
+{
+	char *text = malloc(max + 1);
+	ssize_t got = 1;
+	int ret = 0;
+
+	*data = NULL;
+	*len = 0;
+	if (!text)
+		return -ENOMEM;
+	while (got > 0 && *len <= max) {
+		got = read(fd, text + *len, max + 1 - *len);
+		if (got > 0)
+			*len += (size_t)got;
+		else if (got < 0)
+			ret = -errno;
+	}
+	if (!ret && *len > max)
+		ret = -EFBIG;
+	if (ret) {
+		free(text);
+		return ret;
+	}
+	text[*len] = '\0';
+	*data = text;
+	return 0;
+}

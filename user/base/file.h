@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef PCC_FILE_H
+#define PCC_FILE_H
+
+#include <stddef.h>
+
+/*
+ * Reads what is left of an open file into *data, which the caller frees; a 0 byte stands behind the
+ * *len bytes. Errors: -ENOMEM, -EFBIG (longer than max bytes), those of read(2); *data is then
+ * NULL.
+ */
+int pcc_slurp(int fd, size_t max, char **data, size_t *len);
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The parts of a plan, for plan.c, which has their order. Each is 0 or -ENOMEM. */
+#ifndef PCC_PLAN_PARTS_H
+#define PCC_PLAN_PARTS_H
+
+#include "engine/plan.h"
+
+/* Sysctls that are not yet what they are to be; those that are not wanted any more. */
+int pcc_plan_add_sysctls(
+	struct pcc_plan *plan, const struct pcc_config *cfg, const struct pcc_observed *now);
+int pcc_plan_add_sysctls_back(
+	struct pcc_plan *plan, const struct pcc_config *cfg, const struct pcc_observed *now);
+
+/* All routes and rules that a configuration needs. The empty value is all zeroes. */
+struct pcc_wanted {
+	struct pcc_route *routes;
+	size_t nroutes;
+	struct pcc_rule *rules;
+	size_t nrules;
+};
+
+int pcc_wanted_make(
+	struct pcc_wanted *w, const struct pcc_config *cfg, const struct pcc_observed *now);
+void pcc_wanted_free(struct pcc_wanted *w);
+
+/* Those that are missing; those of ours that are too many. */
+int pcc_plan_add_routes(struct pcc_plan *plan, const struct pcc_wanted *w,
+	const struct pcc_config *cfg, const struct pcc_observed *now);
+int pcc_plan_del_routes(
+	struct pcc_plan *plan, const struct pcc_wanted *w, const struct pcc_observed *now);
+
+/*
+ * Programs at tc hooks that are missing. WANs first, before their routes: a WAN that cannot have
+ * the programs gets none, so that nobody is sent there. LANs come when everything stands that a
+ * marked packet needs. Then those that are too many; old (may be NULL) is what is in force.
+ */
+int pcc_plan_add_wan_hooks(
+	struct pcc_plan *plan, const struct pcc_config *cfg, const struct pcc_observed *now);
+int pcc_plan_add_lan_hooks(
+	struct pcc_plan *plan, const struct pcc_config *cfg, const struct pcc_observed *now);
+int pcc_plan_del_hooks(struct pcc_plan *plan, const struct pcc_config *cfg,
+	const struct pcc_config *old, const struct pcc_observed *now);
+
+/* XDP programs that are missing, not this build's, or too many. */
+int pcc_plan_xdp(
+	struct pcc_plan *plan, const struct pcc_config *cfg, const struct pcc_observed *now);
+
+#endif
