@@ -13,9 +13,22 @@ struct pcc_decision {
 	__u32 wan_id; /* 0: leave alone */
 	__u32 bucket; /* PCC_NO_BUCKET where the hash had no say */
 	__u32 hash;
-	__u32 policy;	/* entry of pcc_policies + 1; 0: no rule matched */
-	__u32 tx_bytes; /* of the packet from the LAN; 0: not one */
-	__u32 counted;	/* a new entry of pcc_conns has the packet in its counters */
+	__u32 base;	 /* of the bucket table in force */
+	__u32 policy;	 /* entry of pcc_policies + 1; 0: no rule matched */
+	__u32 tx_bytes;	 /* of the packet from the LAN; 0: not one */
+	__u16 nbuckets;	 /* of the table in force; 0: the family has no WAN */
+	__u8 origin;	 /* enum pcc_origin: who opened the connection */
+	__u8 entry;	 /* enum conn_entry */
+	__u8 looked_up;	 /* the tuple was looked for in pcc_conns before the decision */
+	__u8 was_bypass; /* it was there, as one that is left alone */
+	__u16 pad;
+};
+
+/* What became of the connection's entry in pcc_conns. */
+enum conn_entry {
+	CONN_NOT_NEW,  /* it was changed in place, or the map took none */
+	CONN_ENTERED,  /* it is new, and has the packet in its counters, if there is one */
+	CONN_WAS_THERE /* another CPU was faster, or nobody had looked */
 };
 
 /* The search for another WAN, for bpf_loop(). */
@@ -37,12 +50,20 @@ static __always_inline int wan_takes_new(const struct pcc_wan *wan, __u32 family
 	       (wan->flags & (family == PCC_V4 ? PCC_WAN_V4 : PCC_WAN_V6));
 }
 
+/* The WAN with that id, if such connections may go to it; else NULL. */
+static __always_inline const struct pcc_wan *wan_for_new(__u32 id, __u32 family)
+{
+	const struct pcc_wan *wan = bpf_map_lookup_elem(&pcc_wans, &id);
+
+	return id && wan && wan_takes_new(wan, family) ? wan : NULL;
+}
+
+/* Would the WAN do for a packet to which only defaults lead? */
 static __always_inline int wan_try(struct __sk_buff *skb, const struct pcc_packet *p, __u32 id)
 {
-	struct pcc_wan *wan = bpf_map_lookup_elem(&pcc_wans, &id);
+	const struct pcc_wan *wan = wan_for_new(id, p->family);
 
-	return id && wan && wan_takes_new(wan, p->family) ? route_marked(skb, p, wan)
-							  : MARK_DEAD_END;
+	return wan ? route_marked(skb, p, wan) : ROUTE_DEAD_END;
 }
 
 static __always_inline void next_try(struct next_search *s, __u32 id)
@@ -55,7 +76,7 @@ static __always_inline void next_try(struct next_search *s, __u32 id)
 	if (s->tried & bit)
 		return;
 	s->tried |= bit;
-	if (wan_try(s->skb, s->p, id) == MARK_WORKS)
+	if (wan_try(s->skb, s->p, id) == ROUTE_WAN)
 		s->wan_id = id;
 }
 
@@ -105,62 +126,49 @@ static __noinline __u32 hash_tuple(const struct pcc_tuple *t, __u32 fields, __u3
 	return t ? pcc_hash(t, fields, seed) : 0;
 }
 
-/* Hash and bucket of a tuple. Returns 0 where the family has no WAN at all. */
-static __always_inline int classify_bucket(const struct pcc_meta *meta, const struct pcc_tuple *t,
-	__u32 family, struct pcc_decision *d, __u32 *base, __u32 *nbuckets)
+/*
+ * Hash and bucket of a tuple, and the WAN that owns the bucket: 0 where nobody does, and where the
+ * family has no WAN at all; d->nbuckets is 0 then.
+ */
+static __always_inline __u32 classify(const struct pcc_meta *meta, const struct pcc_tuple *t,
+	__u32 family, struct pcc_decision *d)
 {
-	__u32 half = meta->active_half & 1;
+	__u32 half = meta->active_half & 1, key, *owner;
 
 	/* Everything below comes from this half: a switch in between changes the next packet. */
-	*nbuckets = meta->half[half].nbuckets[family & 1];
-	*base = meta->half[half].base[family & 1];
+	d->nbuckets = meta->half[half].nbuckets[family & 1];
+	d->base = meta->half[half].base[family & 1];
 	d->hash = hash_tuple(t, meta->half[half].fields, meta->half[half].seed);
 	d->bucket = PCC_NO_BUCKET;
-	if (!*nbuckets)
+	if (!d->nbuckets)
 		return 0;
-	d->bucket = d->hash % *nbuckets;
-	return 1;
+	d->bucket = d->hash % d->nbuckets;
+	key = d->base + d->bucket;
+	owner = bpf_map_lookup_elem(&pcc_buckets, &key);
+	return owner ? *owner : 0;
 }
 
-/* The WAN of a new connection. */
-static __always_inline void classify(struct __sk_buff *skb, const struct pcc_packet *p,
-	const struct pcc_meta *meta, struct pcc_decision *d)
+/*
+ * The bucket's own WAN, d->wan_id, has no route: another one. Where none has, it stays, and the
+ * kernel answers "unreachable".
+ */
+static __noinline int classify_next(
+	struct __sk_buff *skb, const struct pcc_packet *p, struct pcc_decision *d)
 {
-	__u32 base, nbuckets, key, *owner, id = 0;
-	int verdict;
+	struct next_search s = {.skb = skb, .p = p};
+	__u32 other;
 
-	if (!classify_bucket(meta, &p->tuple, p->family, d, &base, &nbuckets)) {
-		d->reason = PCC_R_BYPASS_FAMILY;
-		return;
-	}
-	key = base + d->bucket;
-	owner = bpf_map_lookup_elem(&pcc_buckets, &key);
-	if (owner)
-		id = *owner;
-	d->reason = PCC_R_NEW;
-	verdict = wan_try(skb, p, id);
-	if (verdict == MARK_OVERRIDDEN) {
-		d->reason = PCC_R_BYPASS_ROUTE;
-		d->bucket = PCC_NO_BUCKET;
-		return;
-	}
-	if (verdict == MARK_DEAD_END) {
-		struct next_search s = {
-			.skb = skb,
-			.p = p,
-			.base = base,
-			.nbuckets = nbuckets,
-			.bucket = d->bucket,
-			.tried = id ? 1ull << ((id - 1) & 63) : 0,
-		};
-		__u32 other = next_best(&s);
-
-		/* No WAN has a route: keep the bucket's own, the kernel then answers "unreachable".
-		 */
-		d->reason = other ? PCC_R_NEXT_BEST : PCC_R_NO_WAN;
-		id = other ? other : id;
-	}
-	d->wan_id = id;
+	if (!skb || !p || !d)
+		return 0;
+	s.base = d->base;
+	s.nbuckets = d->nbuckets;
+	s.bucket = d->bucket;
+	s.tried = d->wan_id ? 1ull << ((d->wan_id - 1) & 63) : 0;
+	other = next_best(&s);
+	d->reason = other ? PCC_R_NEXT_BEST : PCC_R_NO_WAN;
+	if (other)
+		d->wan_id = other;
+	return 0;
 }
 
 #endif

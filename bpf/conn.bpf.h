@@ -140,6 +140,20 @@ static __always_inline int conn_holds(struct __sk_buff *skb, const struct pcc_pa
 	return 1;
 }
 
+/*
+ * Looks a tuple up by a copy of it: to the verifier of 6.1 a packet that was handed to a function
+ * which is not static is no place for a key.
+ */
+static __noinline struct pcc_conn *conn_find(const struct pcc_tuple *t)
+{
+	struct pcc_tuple key;
+
+	if (!t)
+		return NULL;
+	key = *t;
+	return bpf_map_lookup_elem(&pcc_conns, &key);
+}
+
 /* Is the decision the start of a connection, to be counted as one? */
 static __always_inline int decision_is_new(const struct pcc_decision *d)
 {
@@ -149,12 +163,12 @@ static __always_inline int decision_is_new(const struct pcc_decision *d)
 }
 
 static __always_inline void conn_fill(struct pcc_conn *conn, const struct pcc_meta *meta,
-	const struct pcc_decision *d, __u8 origin, __u8 proto, __u64 now)
+	const struct pcc_decision *d, __u8 proto, __u64 now)
 {
 	conn->wan_id = d->wan_id;
 	conn->bucket = d->wan_id ? d->bucket : PCC_NO_BUCKET;
 	conn->mark = (d->wan_id << (meta->mark_shift & 31)) & meta->mark_mask;
-	conn->origin = origin;
+	conn->origin = d->origin;
 	conn->flags = conn_first_flags(proto);
 	conn->created_ns = now;
 	conn->seen_ns = now;
@@ -169,30 +183,32 @@ static __always_inline void conn_fill(struct pcc_conn *conn, const struct pcc_me
  * Remembers a decision about a tuple that is not known, with d->tx_bytes as its first packet. 0, or
  * the error of the map.
  */
-static __noinline int conn_insert(const struct pcc_tuple *key, const struct pcc_meta *meta,
-	struct pcc_decision *d, __u32 origin)
+static __noinline int conn_insert(
+	const struct pcc_tuple *t, const struct pcc_meta *meta, struct pcc_decision *d)
 {
 	struct pcc_conn fresh = {};
+	struct pcc_tuple key; /* as in conn_find() */
 	long err;
 
-	if (!key || !meta || !d)
+	if (!t || !meta || !d)
 		return -1;
-	conn_fill(&fresh, meta, d, origin, key->proto, bpf_ktime_get_coarse_ns());
+	key = *t;
+	conn_fill(&fresh, meta, d, key.proto, bpf_ktime_get_coarse_ns());
 	fresh.tx_packets = !!d->tx_bytes;
 	fresh.tx_bytes = d->tx_bytes;
-	err = bpf_map_update_elem(&pcc_conns, key, &fresh, BPF_NOEXIST);
+	err = bpf_map_update_elem(&pcc_conns, &key, &fresh, BPF_NOEXIST);
 	if (!err && decision_is_new(d))
-		count_new(meta, d->wan_id, pcc_tuple_is_v4(key) ? PCC_V4 : PCC_V6, d->bucket);
+		count_new(meta, d->wan_id, pcc_tuple_is_v4(&key) ? PCC_V4 : PCC_V6, d->bucket);
 	return err;
 }
 
 /*
  * Remembers a decision: in place where the tuple was known (`conn`), else as a new entry. Returns
  * the entry, which is another CPU's if that one was first, or NULL where the map took none. A new
- * entry counts d->tx_bytes as its first packet; NULL and d->counted then spare looking it up again.
+ * entry counts d->tx_bytes as its first packet; NULL with CONN_ENTERED spares looking it up again.
  */
 static __noinline struct pcc_conn *conn_remember(const struct pcc_tuple *key,
-	const struct pcc_meta *meta, struct pcc_decision *d, __u32 origin, struct pcc_conn *conn)
+	const struct pcc_meta *meta, struct pcc_decision *d, struct pcc_conn *conn)
 {
 	__u64 now = bpf_ktime_get_coarse_ns();
 	int err;
@@ -210,14 +226,19 @@ static __noinline struct pcc_conn *conn_remember(const struct pcc_tuple *key,
 			count_new(
 				meta, d->wan_id, pcc_tuple_is_v4(key) ? PCC_V4 : PCC_V6, d->bucket);
 		}
-		conn_fill(conn, meta, d, origin, key->proto, now);
+		conn_fill(conn, meta, d, key->proto, now);
 		return conn;
 	}
-	err = conn_insert(key, meta, d, origin);
-	if (err && err != -PCC_EEXIST)
+	err = conn_insert(key, meta, d);
+	if (!err) {
+		d->entry = CONN_ENTERED;
+		return d->tx_bytes ? NULL : conn_find(key);
+	}
+	if (err == -PCC_EEXIST)
+		d->entry = CONN_WAS_THERE;
+	else
 		count_reason(PCC_R_UNREMEMBERED);
-	d->counted = !err && d->tx_bytes;
-	return d->counted ? NULL : bpf_map_lookup_elem(&pcc_conns, key);
+	return conn_find(key);
 }
 
 #endif

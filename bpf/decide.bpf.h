@@ -40,96 +40,85 @@ static __always_inline int untranslatable(const struct pcc_packet *p, const stru
 	       p->tcp_flags & (PCC_TCP_FIN | PCC_TCP_RST | PCC_TCP_SYN);
 }
 
-/* What routes and conntrack say of a LAN packet whose connection is not remembered. Returns the
- * origin; d->reason PCC_R_MAX: a WAN is to be chosen. */
+/*
+ * What conntrack says of a packet that is not remembered, and does not open a connection either. 1:
+ * d has the decision. A connection that came in keeps no bucket, and neither does one whose address
+ * told its WAN.
+ */
 static __noinline int decide_known(struct __sk_buff *skb, const struct pcc_packet *p,
 	const struct pcc_meta *meta, struct pcc_decision *d)
 {
 	struct pcc_ct_info info;
-	__u32 base, n, id, reason;
+	__u32 id, reason;
 
 	if (!skb || !p || !meta || !d)
-		return PCC_ORIGIN_LAN;
-	if (!packet_is_syn(p)) {
-		ct_lookup(skb, &p->tuple, &info, 0, 0);
-		if (!info.found && untranslatable(p, meta)) {
-			d->reason = PCC_R_UNTRACKED;
-			return PCC_ORIGIN_LAN;
-		}
-		id = info.found ? ct_wan(meta, &info, &reason) : 0;
-		if (id && wan_keeps(id)) {
-			classify_bucket(meta, &p->tuple, p->family, d, &base, &n);
-			if (info.reply_dir || reason == PCC_R_ADOPTED)
-				d->bucket = PCC_NO_BUCKET;
-			d->wan_id = id;
-			d->reason = reason;
-			return info.reply_dir ? PCC_ORIGIN_WAN : PCC_ORIGIN_LAN;
-		}
+		return 0;
+	ct_lookup(skb, &p->tuple, &info, 0, 0);
+	if (!info.found && untranslatable(p, meta)) {
+		d->reason = PCC_R_UNTRACKED;
+		return 1;
 	}
-	d->reason = PCC_R_MAX;
-	return PCC_ORIGIN_LAN;
-}
-
-static __noinline void decide_hash(struct __sk_buff *skb, const struct pcc_packet *p,
-	const struct pcc_meta *meta, struct pcc_decision *d)
-{
-	if (skb && p && meta && d)
-		classify(skb, p, meta, d);
-}
-
-/*
- * The plain case, with few questions to the routing tables: nothing known of the connection, no
- * policies, and the bucket's WAN has a default route, which wins over nothing but defaults. Returns
- * 1 if that is so. Not for TCP that is under way. Not static, as policy_decide().
- */
-__noinline int decide_plain(struct __sk_buff *skb, const struct pcc_packet *p,
-	const struct pcc_meta *meta, struct pcc_decision *d)
-{
-	__u32 base, n, key, id, *owner;
-	struct pcc_ct_info info;
-	struct pcc_wan *wan;
-
-	if (!skb || !p || !meta || !d || p->flags || policies_stand(meta->active_half & 1))
+	id = info.found ? ct_wan(meta, &info, &reason) : 0;
+	if (!id || !wan_keeps(id))
 		return 0;
-	if (p->tuple.proto == IPPROTO_UDP && (ct_lookup(skb, &p->tuple, &info, 0, 0), info.found))
-		return 0;
-	if (!classify_bucket(meta, &p->tuple, p->family, d, &base, &n))
-		return 0;
-	key = base + d->bucket;
-	owner = bpf_map_lookup_elem(&pcc_buckets, &key);
-	id = owner ? *owner : 0;
-	wan = bpf_map_lookup_elem(&pcc_wans, &id);
-	if (!id || !wan || !wan_takes_new(wan, p->family) || !route_is_plain(skb, p, meta, wan))
-		return 0;
+	if (info.reply_dir || reason == PCC_R_ADOPTED)
+		d->bucket = PCC_NO_BUCKET;
+	d->origin = info.reply_dir ? PCC_ORIGIN_WAN : PCC_ORIGIN_LAN;
 	d->wan_id = id;
-	d->reason = PCC_R_NEW;
+	d->reason = reason;
 	return 1;
 }
 
+/* The table for everything: the bucket's WAN (owner), for which the routes gave this answer. */
+static __always_inline void decide_by_bucket(struct __sk_buff *skb, const struct pcc_packet *p,
+	struct pcc_decision *d, __u32 owner, int answer)
+{
+	d->wan_id = 0;
+	if (!d->nbuckets) {
+		d->reason = PCC_R_BYPASS_FAMILY;
+	} else if (answer == ROUTE_OVERRIDDEN) {
+		d->reason = PCC_R_BYPASS_ROUTE;
+	} else {
+		d->wan_id = owner;
+		d->reason = PCC_R_NEW;
+		if (answer == ROUTE_DEAD_END)
+			classify_next(skb, p, d);
+	}
+}
+
 /*
- * Decides about a LAN packet whose connection is not remembered. Reads only. Returns the origin. In
- * the plain case lan_in_plain() comes to the same.
+ * Decides about a LAN packet whose connection is not remembered, in this order: its routes, what
+ * conntrack knows, the policies, the bucket of its hash. Reads only; fills d, which is zeroed.
  */
-static __always_inline int decide(struct __sk_buff *skb, const struct pcc_packet *p,
+static __always_inline void decide(struct __sk_buff *skb, const struct pcc_packet *p,
 	const struct pcc_meta *meta, struct pcc_decision *d)
 {
-	int origin;
+	__u32 owner = classify(meta, &p->tuple, p->family, d);
+	int answer = route_ask(skb, p, meta, wan_for_new(owner, p->family));
 
-	d->bucket = PCC_NO_BUCKET;
-	switch (route_own(skb, p)) {
-	case ROUTE_LOCAL:
-		d->reason = PCC_R_BYPASS_LOCAL;
-		return PCC_ORIGIN_LAN;
-	case ROUTE_OTHER:
-		d->reason = PCC_R_BYPASS_ROUTE;
-		return PCC_ORIGIN_LAN;
+	if (answer >= ROUTE_OTHER) {
+		d->reason = answer == ROUTE_LOCAL     ? PCC_R_BYPASS_LOCAL
+			    : answer == ROUTE_MARTIAN ? PCC_R_MARTIAN
+						      : PCC_R_BYPASS_ROUTE;
+		return;
 	}
-	origin = decide_known(skb, p, meta, d);
-	if (d->reason == PCC_R_MAX && !policies(skb, p, meta, d)) {
-		decide_hash(skb, p, meta, d);
-		policy_fell_back(d);
+	if (!packet_is_syn(p) && decide_known(skb, p, meta, d))
+		return;
+	if (policies(skb, p, meta, d)) {
+		d->bucket = PCC_NO_BUCKET;
+		return;
 	}
-	return origin;
+	decide_by_bucket(skb, p, d, owner, answer);
+	policy_fell_back(d);
+}
+
+/* Is there a connection to be remembered? A dead end is not worth it, and what is dropped is none.
+ */
+static __always_inline int decision_lasts(const struct pcc_decision *d)
+{
+	return d->reason != PCC_R_NO_WAN && d->reason != PCC_R_BYPASS_FAMILY &&
+	       d->reason != PCC_R_MARTIAN && d->reason != PCC_R_UNTRACKED &&
+	       !policy_drops(d->reason);
 }
 
 #endif

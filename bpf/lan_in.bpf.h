@@ -6,63 +6,63 @@
 #include "decide.bpf.h"
 #include "mark.bpf.h"
 
-/* A LAN packet of a connection that is not remembered, or no longer right. */
-static __noinline int lan_in_new(struct __sk_buff *skb, const struct pcc_packet *p,
-	const struct pcc_meta *meta, struct pcc_conn *conn)
-{
-	struct pcc_decision d = {.bucket = PCC_NO_BUCKET};
-	__u32 origin, first, bypassed = conn && !conn->wan_id;
+/* In place of a reason: the tuple is remembered; nothing has been changed. */
+#define LAN_IN_KNOWN (-2)
 
-	if (!skb || !p || !meta)
+/* Counts and marks a packet about which d is decided; conn is its connection, if it is remembered.
+ */
+static __noinline int lan_in_decided(struct __sk_buff *skb, const struct pcc_packet *p,
+	const struct pcc_meta *meta, struct pcc_conn *conn, struct pcc_decision *d)
+{
+	__u32 first = d && d->entry == CONN_ENTERED; /* it was counted as it was entered */
+
+	if (!skb || !p || !meta || !d)
 		return PCC_R_NO_CONFIG;
-	d.tx_bytes = skb->len;
-	origin = decide(skb, p, meta, &d);
-	if (d.reason == PCC_R_UNTRACKED)
-		return d.reason;
-	if (d.policy && policy_dropped(&d))
-		return d.reason;
-	/* An ICMP error opens no connection, and a dead end is not worth remembering. */
-	if (!(p->flags & PCC_P_ERROR) && d.reason != PCC_R_NO_WAN &&
-		d.reason != PCC_R_BYPASS_FAMILY)
-		conn = conn_remember(&p->tuple, meta, &d, origin, conn);
-	else
-		conn = NULL;
-	if (conn || d.counted) {
-		first = !conn || !conn->tx_packets; /* NULL: counted as it was entered */
-		if (conn) {
-			d.wan_id = conn->wan_id;
-			conn_count_tx(conn, skb->len, bpf_ktime_get_coarse_ns());
-		}
-		if (first && d.wan_id && packet_is_syn(p))
-			count_syn_sent(d.wan_id);
-		if (d.policy)
-			policy_done(p, &d, first && (d.wan_id || !bypassed));
+	if (conn) {
+		first |= !conn->tx_packets;
+		d->wan_id = conn->wan_id;
+		conn_count_tx(conn, skb->len, bpf_ktime_get_coarse_ns());
 	}
-	mark_set(skb, meta, d.wan_id);
-	if (d.wan_id)
-		count_tx(meta, d.wan_id, p->family, d.bucket, skb->len);
-	return d.reason;
+	if (first && d->wan_id && packet_is_syn(p))
+		count_syn_sent(d->wan_id);
+	if (d->policy && (conn || d->entry == CONN_ENTERED))
+		policy_done(p, d, first && (d->wan_id || !d->was_bypass));
+	mark_set(skb, meta, d->wan_id);
+	if (d->wan_id)
+		count_tx(meta, d->wan_id, p->family, d->bucket, skb->len);
+	return d->reason;
 }
 
 /*
- * A packet that most often opens a connection, if that is the plain case; entering it tells whether
- * it was known. PCC_R_MAX: it was, or the plain case does not hold; nothing is changed then.
+ * A LAN packet of a connection that is not remembered (conn NULL), or no longer right. Where the
+ * tuple was not looked for (looked_up 0), entering it tells whether it is there. Not static: so the
+ * verifier looks at it once, and not once for each call.
  */
-static __noinline int lan_in_plain(
-	struct __sk_buff *skb, const struct pcc_packet *p, const struct pcc_meta *meta)
+__noinline int lan_in_new(struct __sk_buff *skb, const struct pcc_packet *p,
+	const struct pcc_meta *meta, struct pcc_conn *conn, __u32 looked_up)
 {
-	struct pcc_decision d = {.bucket = PCC_NO_BUCKET};
+	struct pcc_decision d = {};
 
-	if (!skb || !p || !meta || !decide_plain(skb, p, meta, &d))
-		return PCC_R_MAX;
+	if (!skb || !p || !meta)
+		return PCC_R_NO_CONFIG;
+	d.looked_up = looked_up;
+	d.was_bypass = conn && !conn->wan_id;
 	d.tx_bytes = skb->len;
-	if (conn_insert(&p->tuple, meta, &d, PCC_ORIGIN_LAN))
-		return PCC_R_MAX;
-	if (packet_is_syn(p))
-		count_syn_sent(d.wan_id);
-	mark_set(skb, meta, d.wan_id);
-	count_tx(meta, d.wan_id, p->family, d.bucket, skb->len);
-	return d.reason;
+	decide(skb, p, meta, &d);
+	/* An ICMP error opens no connection. */
+	if (decision_lasts(&d) && !(p->flags & PCC_P_ERROR)) {
+		conn = conn_remember(&p->tuple, meta, &d, conn);
+		if (d.entry == CONN_WAS_THERE && !d.looked_up)
+			return LAN_IN_KNOWN;
+		return lan_in_decided(skb, p, meta, conn, &d);
+	}
+	if (!d.looked_up && conn_find(&p->tuple))
+		return LAN_IN_KNOWN;
+	if (d.reason == PCC_R_MARTIAN || d.reason == PCC_R_UNTRACKED)
+		return d.reason;
+	if (d.policy && policy_dropped(&d))
+		return d.reason;
+	return lan_in_decided(skb, p, meta, NULL, &d);
 }
 
 /*
@@ -86,7 +86,7 @@ static __always_inline int lan_in(struct __sk_buff *skb, const struct pcc_meta *
 {
 	struct pcc_packet p = {};
 	struct pcc_conn *conn;
-	int err, reason;
+	int err, reason, is_syn;
 	__u64 now;
 
 	err = parse_packet(skb, &p);
@@ -94,17 +94,18 @@ static __always_inline int lan_in(struct __sk_buff *skb, const struct pcc_meta *
 		return is_martian(skb, &p) ? PCC_R_MARTIAN : -err;
 	if (packet_is_link_scope(&p))
 		return is_martian(skb, &p) ? PCC_R_MARTIAN : PCC_R_BYPASS_MULTICAST;
-	/* A SYN is entered without asking first, other protocols when they are not found. */
-	conn = packet_is_syn(&p) ? NULL : bpf_map_lookup_elem(&pcc_conns, &p.tuple);
-	if (!conn && (p.tuple.proto != IPPROTO_TCP || packet_is_syn(&p))) {
-		reason = lan_in_plain(skb, &p, meta);
-		if (reason != PCC_R_MAX)
+	/* A SYN most often opens a connection: it is entered without asking first. */
+	is_syn = packet_is_syn(&p);
+	conn = is_syn ? NULL : bpf_map_lookup_elem(&pcc_conns, &p.tuple);
+	if (!conn) {
+		reason = lan_in_new(skb, &p, meta, NULL, !is_syn);
+		if (reason != LAN_IN_KNOWN)
 			return reason;
 		conn = bpf_map_lookup_elem(&pcc_conns, &p.tuple);
 	}
 	now = bpf_ktime_get_coarse_ns();
 	if (!conn || !conn_holds(skb, &p, meta, conn, now))
-		return is_martian(skb, &p) ? PCC_R_MARTIAN : lan_in_new(skb, &p, meta, conn);
+		return lan_in_new(skb, &p, meta, conn, 1);
 	if (p.tcp_flags & PCC_TCP_ENDS && conn->wan_id && end_is_late(skb, &p, meta))
 		return PCC_R_UNTRACKED;
 	conn_count_tx(conn, skb->len, now);

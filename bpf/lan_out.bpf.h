@@ -14,8 +14,9 @@
 static __noinline int lan_out_new(struct __sk_buff *skb, const struct pcc_packet *p,
 	const struct pcc_meta *meta, struct pcc_conn *conn, __u32 wan_id)
 {
-	struct pcc_decision d = {.bucket = PCC_NO_BUCKET, .wan_id = wan_id};
-	__u32 origin = PCC_ORIGIN_WAN, base, n, reason, id;
+	struct pcc_decision d = {
+		.bucket = PCC_NO_BUCKET, .wan_id = wan_id, .origin = PCC_ORIGIN_WAN};
+	__u32 reason, id;
 	struct pcc_ct_info info;
 	const struct pcc_tuple *key;
 
@@ -35,10 +36,10 @@ static __noinline int lan_out_new(struct __sk_buff *skb, const struct pcc_packet
 		id = ct_wan(meta, &info, &reason);
 		d.wan_id = id && wan_keeps(id) ? id : wan_id;
 		d.reason = PCC_R_HEALED;
-		origin = PCC_ORIGIN_LAN;
-		classify_bucket(meta, key, p->family, &d, &base, &n);
+		d.origin = PCC_ORIGIN_LAN;
+		classify(meta, key, p->family, &d);
 	}
-	conn = conn_remember(key, meta, &d, origin, conn);
+	conn = conn_remember(key, meta, &d, conn);
 	if (conn && d.reason == PCC_R_INBOUND)
 		count_new(meta, d.wan_id, p->family, PCC_NO_BUCKET);
 count:

@@ -18,63 +18,37 @@ enum own_verdict {
 	OWN_GO_ON = 1,
 };
 
-static __always_inline int own_wan_usable(__u32 id, __u32 family)
-{
-	struct pcc_wan *wan = bpf_map_lookup_elem(&pcc_wans, &id);
-
-	return id && wan && wan_takes_new(wan, family);
-}
-
-/* The owner of the tuple's bucket in a group; 0 where none of its WANs is usable. */
-static __always_inline __u32 own_group_wan(
-	const struct pcc_packet *p, const struct pcc_policy *r, __u32 half, __u32 hash)
-{
-	const struct pcc_group *g = policy_group(r, half);
-	__u32 n = g ? g->nbuckets[p->family & 1] : 0;
-
-	return n ? group_owner(g->base[p->family & 1], hash % n) : 0;
-}
-
-/* The WAN that a rule names; 0 for none. */
-static __noinline __u32 own_policy_wan(
-	const struct pcc_packet *p, const struct pcc_policy *r, __u32 half, __u32 hash)
-{
-	__u32 id;
-
-	if (!p || !r)
-		return 0;
-	id = r->action == PCC_POLICY_GROUP ? own_group_wan(p, r, half, hash) : r->target;
-	return own_wan_usable(id, p->family) ? id : 0;
-}
-
 /* The WAN of a connection, 0: the main table's; *refuse where a policy says so. */
 static __noinline __u32 own_choose(
 	const struct pcc_packet *p, const struct pcc_meta *meta, __u32 *refuse)
 {
 	struct pcc_decision d = {};
 	const struct pcc_policy *r;
-	__u32 half, key, base, nbuckets, *owner, id;
+	const struct pcc_group *g;
+	__u32 half, key, id, owner;
 
 	if (!p || !meta || !refuse)
 		return 0;
 	half = meta->active_half & 1;
 	key = policy_find(0, p, half) - 1;
 	r = bpf_map_lookup_elem(&pcc_policies, &key);
-	if (!classify_bucket(meta, &p->tuple, p->family, &d, &base, &nbuckets))
+	owner = classify(meta, &p->tuple, p->family, &d);
+	if (!d.nbuckets)
 		return 0;
 	if (r) {
 		policy_count(r, r->action == PCC_POLICY_REJECT);
 		*refuse = r->action == PCC_POLICY_REJECT;
 		if (r->action > PCC_POLICY_WAN)
 			return 0;
-		id = own_policy_wan(p, r, half, d.hash);
-		*refuse = !id && r->flags & PCC_POLICY_F_STRICT;
-		if (id || *refuse)
+		g = r->action == PCC_POLICY_GROUP ? policy_group(r, half) : NULL;
+		id = policy_owner(r, g, p->family, d.hash);
+		if (wan_for_new(id, p->family))
 			return id;
+		*refuse = r->flags & PCC_POLICY_F_STRICT;
+		if (*refuse)
+			return 0;
 	}
-	key = base + d.bucket;
-	owner = bpf_map_lookup_elem(&pcc_buckets, &key);
-	return owner && own_wan_usable(*owner, p->family) ? *owner : 0;
+	return wan_for_new(owner, p->family) ? owner : 0;
 }
 
 /* Somebody has chosen already: a mark, a device, an address. Or it is another namespace's. */

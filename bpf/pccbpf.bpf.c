@@ -1,13 +1,31 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The programs. One packet's way:
+ * The programs at the tc hooks. A packet's way, and which header has the code for each step:
  *
  *   LAN host -> pcc_lan_in -> conntrack, NAT, ip rules, FORWARD -> pcc_wan_out -> ISP
  *   ISP      -> pcc_wan_in -> conntrack, NAT, routing,  FORWARD -> pcc_lan_out -> LAN host
  *
- * Each of them looks, sets a mark, counts one reason, and lets the next program run. None changes a
- * byte, but for the fast path, and none drops a packet that could get anywhere (is_martian(),
- * untranslatable()).
+ *   pcc_lan_in, pcc_wan_in (and pcc_fast, pcc_fast_wire in XDP), the fast path first:
+ *       fast_tc or fast_xdp -> fast_parse    a plain packet?
+ *                           -> flow          has it an entry? -> lease: may that be used?
+ *                           -> rewrite       what the kernel did with the one before
+ *   pcc_lan_in, what that leaves:
+ *       lan_in -> packet       parse it
+ *              -> conn         is its connection remembered, and does that hold?
+ *              -> decide       if not: -> classify    which WAN has the bucket of its hash?
+ *                                      -> route       do only defaults lead there, and by that WAN?
+ *                                      -> conntrack   does the kernel know the connection?
+ *                                      -> policy      does a rule say something else?
+ *              -> conn, mark   remember it, set the mark
+ *   pcc_wan_in:   wan_in  -> packet, mark     the mark of the WAN that it came in by
+ *   pcc_wan_out:  wan_out -> learn            count; learn an entry of the fast path
+ *   pcc_lan_out:  lan_out -> packet, conn     count, pin what came in by a WAN
+ *                         -> learn            as above; pcc_port_out does nothing else
+ *   pcc_connect4, pcc_connect6: own -> policy, classify   the same choice without a packet
+ *   all: maps, stats, tuple, common, kernel; generation for lease and route
+ *
+ * Each looks, sets a mark, counts one reason, and lets the next program run. None changes a byte,
+ * but for the fast path, and none drops a packet that could get anywhere.
  */
 #include "fast_tc.bpf.h"
 #include "lan_in.bpf.h"
@@ -17,10 +35,10 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-/* The one exit: counts the reason (PCC_R_MAX: counted elsewhere) and goes on. */
-static __always_inline int leave(__u32 reason)
+/* The one exit: counts the reason and goes on. */
+static __always_inline int leave(int reason)
 {
-	if (reason < PCC_R_MAX)
+	if (reason != PCC_R_NONE)
 		count_reason(reason);
 	return PCC_NEXT;
 }
@@ -104,10 +122,10 @@ SEC("tc")
 int pcc_explain(struct __sk_buff *skb)
 {
 	const struct pcc_meta *meta = meta_get();
-	struct pcc_decision d = {.bucket = PCC_NO_BUCKET};
+	struct pcc_decision d = {};
 	struct pcc_packet p = {};
 	struct pcc_conn *conn;
-	__u32 base, n, hash, bucket;
+	__u32 hash, bucket;
 	int err;
 
 	if (!meta)
@@ -115,7 +133,7 @@ int pcc_explain(struct __sk_buff *skb)
 	err = parse_packet(skb, &p);
 	if (err < 0)
 		return -err;
-	classify_bucket(meta, &p.tuple, p.family, &d, &base, &n);
+	classify(meta, &p.tuple, p.family, &d);
 	hash = d.hash;
 	bucket = d.bucket;
 	conn = bpf_map_lookup_elem(&pcc_conns, &p.tuple);

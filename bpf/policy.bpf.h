@@ -134,31 +134,11 @@ static long group_try(__u32 i, void *arg)
 	score = (score ^ score >> 15) | 1;
 	if (!(s->members >> (i & 63) & 1) || score <= s->best)
 		return 0;
-	if (wan_try(s->skb, s->p, i + 1) != MARK_WORKS)
+	if (wan_try(s->skb, s->p, i + 1) != ROUTE_WAN)
 		return 0;
 	s->best = score;
 	s->wan_id = i + 1;
 	return 0;
-}
-
-/* The group's WAN for this packet, 0 where none is usable. Sets the reason. */
-static __always_inline __u32 group_pick(struct __sk_buff *skb, const struct pcc_packet *p,
-	const struct pcc_group *g, struct pcc_decision *d)
-{
-	struct group_search s = {.skb = skb, .p = p, .members = g->members, .hash = d->hash};
-	__u32 n = g->nbuckets[p->family & 1], id, verdict;
-
-	if (!n)
-		return 0;
-	id = group_owner(g->base[p->family & 1], d->hash % n);
-	verdict = wan_try(skb, p, id);
-	if (verdict == MARK_DEAD_END) {
-		d->reason = PCC_R_POLICY_NEXT;
-		bpf_loop(PCC_MAX_WANS, group_try, &s, 0);
-		return s.wan_id;
-	}
-	d->reason = verdict == MARK_OVERRIDDEN ? PCC_R_BYPASS_ROUTE : PCC_R_POLICY;
-	return id;
 }
 
 static __always_inline const struct pcc_group *policy_group(const struct pcc_policy *r, __u32 half)
@@ -168,20 +148,39 @@ static __always_inline const struct pcc_group *policy_group(const struct pcc_pol
 	return bpf_map_lookup_elem(&pcc_groups, &key);
 }
 
-/* A WAN by the rule itself; 0 where none is usable. */
+/*
+ * The WAN that a rule names for this hash: its own, or the owner of the hash's bucket in its group;
+ * 0 where the group has none in this family. Whether it can be used has to be asked.
+ */
+static __always_inline __u32 policy_owner(
+	const struct pcc_policy *r, const struct pcc_group *g, __u32 family, __u32 hash)
+{
+	__u32 n;
+
+	if (r->action != PCC_POLICY_GROUP)
+		return r->target;
+	n = g ? g->nbuckets[family & 1] : 0;
+	return n ? group_owner(g->base[family & 1], hash % n) : 0;
+}
+
+/* A WAN by the rule itself; 0 where none is usable. Sets the reason. */
 static __always_inline __u32 policy_pick(struct __sk_buff *skb, const struct pcc_packet *p,
 	const struct pcc_policy *r, struct pcc_decision *d, __u32 half)
 {
-	const struct pcc_group *g;
-	__u32 verdict;
+	const struct pcc_group *g = r->action == PCC_POLICY_GROUP ? policy_group(r, half) : NULL;
+	struct group_search s = {.skb = skb, .p = p, .hash = d->hash};
+	__u32 id = policy_owner(r, g, p->family, d->hash), verdict = wan_try(skb, p, id);
 
-	if (r->action == PCC_POLICY_GROUP) {
-		g = policy_group(r, half);
-		return g ? group_pick(skb, p, g, d) : 0;
+	if (verdict == ROUTE_DEAD_END) {
+		if (!g || !g->nbuckets[p->family & 1])
+			return 0;
+		s.members = g->members;
+		d->reason = PCC_R_POLICY_NEXT;
+		bpf_loop(PCC_MAX_WANS, group_try, &s, 0);
+		return s.wan_id;
 	}
-	verdict = wan_try(skb, p, r->target);
-	d->reason = verdict == MARK_OVERRIDDEN ? PCC_R_BYPASS_ROUTE : PCC_R_POLICY;
-	return verdict == MARK_DEAD_END ? 0 : r->target;
+	d->reason = verdict == ROUTE_OVERRIDDEN ? PCC_R_BYPASS_ROUTE : PCC_R_POLICY;
+	return id;
 }
 
 /* ---------------------------------------------------------------- sticky */
@@ -260,7 +259,7 @@ static __noinline int policy_wan(struct __sk_buff *skb, const struct pcc_packet 
 		return 0;
 	if (r->sticky)
 		last = sticky_get(p, r);
-	if (last && wan_try(skb, p, last) != MARK_WORKS)
+	if (last && wan_try(skb, p, last) != ROUTE_WAN)
 		last = 0;
 	d->reason = PCC_R_POLICY;
 	d->wan_id = last && policy_allows(r, half, last) ? last : policy_pick(skb, p, r, d, half);
@@ -278,8 +277,8 @@ static __noinline int policy_wan(struct __sk_buff *skb, const struct pcc_packet 
 
 /*
  * The policies' word on a new connection. Returns 0 where they have none and the table for
- * everything is to choose; d->policy is set where a rule matched. Reads only. Not static: so the
- * verifier looks at it once, and not once for each way that leads here.
+ * everything is to choose; d->policy is set where a rule matched. d->hash is known. Reads only. Not
+ * static: so the verifier looks at it once, and not once for each way that leads here.
  */
 __noinline int policy_decide(struct __sk_buff *skb, const struct pcc_packet *p,
 	const struct pcc_meta *meta, struct pcc_decision *d, __u32 half)
@@ -296,7 +295,6 @@ __noinline int policy_decide(struct __sk_buff *skb, const struct pcc_packet *p,
 	if (!r)
 		return 0;
 	d->policy = found;
-	d->hash = hash_tuple(&p->tuple, meta->half[half].fields, meta->half[half].seed);
 	if (r->action <= PCC_POLICY_WAN)
 		return policy_wan(skb, p, r, d, half);
 	d->reason = r->action == PCC_POLICY_REJECT ? PCC_R_POLICY_REJECT : PCC_R_POLICY_BYPASS;

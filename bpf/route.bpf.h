@@ -22,19 +22,17 @@ struct bpf_fib_lookup___pcc {
 
 #define PCC_HAVE_FIB_MARK() bpf_core_field_exists(struct bpf_fib_lookup___pcc, mark)
 
-/* What the router's own tables say of a destination. */
-enum route_verdict {
-	ROUTE_DEFAULT, /* a default or nothing (it may be gone with its link): a mark decides,
-			  balance */
-	ROUTE_OTHER,   /* a route of its own, or rejected: leave alone */
-	ROUTE_LOCAL,   /* the router itself */
-};
-
-/* What comes of a mark. */
-enum mark_verdict {
-	MARK_WORKS,	 /* the packet leaves by the WAN */
-	MARK_DEAD_END,	 /* the WAN has no route: the kernel took it away with the link */
-	MARK_OVERRIDDEN, /* a rule of the user's comes first */
+/* What becomes of a LAN's packet, by the router's tables, if it gets the mark of a WAN. */
+enum route_answer {
+	ROUTE_WAN,	  /* only defaults lead there, and it leaves by the WAN */
+	ROUTE_DEAD_END,	  /* the same, but the WAN has no route: the kernel took it away with the
+			     link */
+	ROUTE_OVERRIDDEN, /* the same, but a rule of the user's comes before the mark */
+	ROUTE_OTHER,	  /* it has a route of its own, or is rejected: leave it alone */
+	ROUTE_LOCAL,	  /* it is for the router itself */
+	ROUTE_MARTIAN,	  /* it must not come from there: packet_is_martian() */
+	ROUTE_DEFAULT,	  /* only defaults lead there, or nothing: they may be gone with their link;
+			     no WAN was asked about */
 };
 
 static __always_inline void fib_params(
@@ -182,6 +180,7 @@ static __noinline int route_own6(struct __sk_buff *skb, const struct pcc_packet 
 		       : on_link_default(&way, &fib, p);
 }
 
+/* ROUTE_DEFAULT, ROUTE_OTHER or ROUTE_LOCAL. */
 static __noinline int route_own(struct __sk_buff *skb, const struct pcc_packet *p)
 {
 	struct pcc_addr addr;
@@ -194,7 +193,8 @@ static __noinline int route_own(struct __sk_buff *skb, const struct pcc_packet *
 	return p->family == PCC_V4 ? route_own4(skb, p) : route_own6(skb, p);
 }
 
-/* Where the mark of this WAN would send the packet. */
+/* Where the mark of this WAN sends a packet to which only defaults lead: ROUTE_WAN, ROUTE_DEAD_END
+ * or ROUTE_OVERRIDDEN. */
 static __noinline int route_marked(
 	struct __sk_buff *skb, const struct pcc_packet *p, const struct pcc_wan *wan)
 {
@@ -202,7 +202,7 @@ static __noinline int route_marked(
 	long ret;
 
 	if (!skb || !p || !wan)
-		return MARK_DEAD_END;
+		return ROUTE_DEAD_END;
 	fib_params(skb, p, &fib);
 	*(__u32 *)fib.smac =
 		wan->mark; /* `mark` shares its place with the MACs, which are output */
@@ -215,12 +215,12 @@ static __noinline int route_marked(
 					  : fib_lookup6(skb, &fib, PCC_FIB_DIRECT | PCC_FIB_TBID);
 	}
 	if (ret < 0 || ret == BPF_FIB_LKUP_RET_FWD_DISABLED)
-		return MARK_WORKS; /* nobody can tell */
+		return ROUTE_WAN; /* nobody can tell */
 	if (!fib_found(ret))
 		return ret == BPF_FIB_LKUP_RET_PROHIBIT || ret == BPF_FIB_LKUP_RET_BLACKHOLE
-			       ? MARK_OVERRIDDEN
-			       : MARK_DEAD_END;
-	return fib.ifindex == wan->ifindex ? MARK_WORKS : MARK_OVERRIDDEN;
+			       ? ROUTE_OVERRIDDEN
+			       : ROUTE_DEAD_END;
+	return fib.ifindex == wan->ifindex ? ROUTE_WAN : ROUTE_OVERRIDDEN;
 }
 
 /* Is it a martian (packet_is_martian()), that came from the LAN? */
@@ -302,10 +302,11 @@ static __always_inline __u32 route_place(__be32 src, __be32 dst, __u32 mark)
 }
 
 /*
- * Does the mark of this WAN send the packet by the default of the WAN's own table? Then no route of
- * its own came first. "No" where that cannot be told: before 6.10.
+ * IPv4: is it known, or does one look-up tell, that the answer is ROUTE_WAN? Does the mark send the
+ * packet by the default of the WAN's own table, nothing else had a say. Else ROUTE_MARTIAN, or
+ * ROUTE_DEFAULT: it has to be asked at length, as before 6.10.
  */
-static __noinline int route_is_plain4(struct __sk_buff *skb, const struct pcc_packet *p,
+static __noinline int route_short4(struct __sk_buff *skb, const struct pcc_packet *p,
 	const struct pcc_meta *meta, const struct pcc_wan *wan)
 {
 	struct bpf_fib_lookup fib = {};
@@ -313,8 +314,10 @@ static __noinline int route_is_plain4(struct __sk_buff *skb, const struct pcc_pa
 	__u32 place;
 	long ret;
 
-	if (!skb || !p || !meta || !wan)
-		return 0;
+	if (!skb || !p || !meta)
+		return ROUTE_DEFAULT;
+	if (!wan || !PCC_HAVE_FIB_MARK())
+		return is_martian(skb, p) ? ROUTE_MARTIAN : ROUTE_DEFAULT;
 	now.src = p->src.in6_u.u6_addr32[3];
 	now.dst = p->dst.in6_u.u6_addr32[3];
 	now.ifindex = skb->ifindex;
@@ -328,66 +331,92 @@ static __noinline int route_is_plain4(struct __sk_buff *skb, const struct pcc_pa
 	if (seen && seen->src == now.src && seen->dst == now.dst && seen->ifindex == now.ifindex &&
 		seen->mark == now.mark && seen->tos == now.tos &&
 		seen->generation == now.generation && seen->epoch == now.epoch)
-		return 1;
+		return ROUTE_WAN;
 	if (is_martian(skb, p))
-		return 0;
+		return ROUTE_MARTIAN;
 	fib_params(skb, p, &fib);
 	*(__u32 *)fib.smac = wan->mark;
 	ret = bpf_fib_lookup(skb, &fib, sizeof(fib), PCC_FIB_MARK | PCC_FIB_SKIP_NEIGH);
 	if (!fib_found(ret) || fib.rt_metric != PCC_DEFAULT_METRIC || fib.ifindex != wan->ifindex)
-		return 0;
+		return ROUTE_DEFAULT;
 	if (seen)
 		*seen = now;
-	return 1;
+	return ROUTE_WAN;
 }
 
-static __always_inline int route_is_seen6(const struct route_seen6 *seen, struct __sk_buff *skb,
-	const struct pcc_packet *p, const struct pcc_wan *wan, __u32 generation)
+/* The place of an IPv6 question; NULL where answers cannot be kept. *generation: of now. */
+static __always_inline struct route_seen6 *route_seen6_of(struct __sk_buff *skb,
+	const struct pcc_packet *p, const struct pcc_wan *wan, __u32 *generation)
 {
-	const __be32 *src = p->src.in6_u.u6_addr32, *dst = p->dst.in6_u.u6_addr32;
+	__u32 place = route_place(p->src.in6_u.u6_addr32[2] ^ p->src.in6_u.u6_addr32[3],
+		p->dst.in6_u.u6_addr32[1] ^ p->dst.in6_u.u6_addr32[2] ^ p->dst.in6_u.u6_addr32[3],
+		wan->mark);
 
-	return seen->src[0] == src[0] && seen->src[1] == src[1] && seen->src[2] == src[2] &&
-	       seen->src[3] == src[3] && seen->dst[0] == dst[0] && seen->dst[1] == dst[1] &&
-	       seen->dst[2] == dst[2] && seen->dst[3] == dst[3] && seen->ifindex == skb->ifindex &&
-	       seen->mark == wan->mark && seen->generation == generation;
+	*generation = route_generation(skb, PCC_V6);
+	return *generation ? bpf_map_lookup_elem(&pcc_routes_seen6, &place) : NULL;
 }
 
-/* Has the destination no more than a default, and has the WAN's own table a way? Three questions to
- * the tables (see route_own6()). */
-static __noinline int route_is_plain6(
+/* IPv6: is it known that the answer is ROUTE_WAN? Else ROUTE_DEFAULT. */
+static __noinline int route_short6(
 	struct __sk_buff *skb, const struct pcc_packet *p, const struct pcc_wan *wan)
 {
-	__u32 place, generation;
+	const struct route_seen6 *seen;
+	const __be32 *src, *dst;
+	__u32 generation;
+
+	if (!skb || !p || !wan)
+		return ROUTE_DEFAULT;
+	src = p->src.in6_u.u6_addr32;
+	dst = p->dst.in6_u.u6_addr32;
+	seen = route_seen6_of(skb, p, wan, &generation);
+	return seen && seen->src[0] == src[0] && seen->src[1] == src[1] && seen->src[2] == src[2] &&
+			       seen->src[3] == src[3] && seen->dst[0] == dst[0] &&
+			       seen->dst[1] == dst[1] && seen->dst[2] == dst[2] &&
+			       seen->dst[3] == dst[3] && seen->ifindex == skb->ifindex &&
+			       seen->mark == wan->mark && seen->generation == generation
+		       ? ROUTE_WAN
+		       : ROUTE_DEFAULT;
+}
+
+/* Keeps that an IPv6 question was answered with ROUTE_WAN. */
+static __noinline int route_note6(
+	struct __sk_buff *skb, const struct pcc_packet *p, const struct pcc_wan *wan)
+{
 	struct route_seen6 *seen;
+	__u32 generation;
 
 	if (!skb || !p || !wan)
 		return 0;
-	generation = route_generation(skb, PCC_V6);
-	place = route_place(p->src.in6_u.u6_addr32[2] ^ p->src.in6_u.u6_addr32[3],
-		p->dst.in6_u.u6_addr32[1] ^ p->dst.in6_u.u6_addr32[2] ^ p->dst.in6_u.u6_addr32[3],
-		wan->mark);
-	seen = generation ? bpf_map_lookup_elem(&pcc_routes_seen6, &place) : NULL;
-	if (seen && route_is_seen6(seen, skb, p, wan, generation))
-		return 1;
-	if (route_own(skb, p) != ROUTE_DEFAULT || route_marked(skb, p, wan) != MARK_WORKS)
+	seen = route_seen6_of(skb, p, wan, &generation);
+	if (!seen)
 		return 0;
-	if (seen) {
-		addr_copy6(seen->src, p->src.in6_u.u6_addr32);
-		addr_copy6(seen->dst, p->dst.in6_u.u6_addr32);
-		seen->ifindex = skb->ifindex;
-		seen->mark = wan->mark;
-		seen->generation = generation;
-	}
-	return 1;
+	addr_copy6(seen->src, p->src.in6_u.u6_addr32);
+	addr_copy6(seen->dst, p->dst.in6_u.u6_addr32);
+	seen->ifindex = skb->ifindex;
+	seen->mark = wan->mark;
+	seen->generation = generation;
+	return 0;
 }
 
-/* The plain case: a source that may be, a destination to which only defaults lead, and a WAN that
- * has one. */
-static __always_inline int route_is_plain(struct __sk_buff *skb, const struct pcc_packet *p,
+/*
+ * The question to the routes: what becomes of the packet with the mark of this WAN? What is asked
+ * again and again is kept. wan NULL: there is none; ROUTE_DEAD_END then, in place of ROUTE_DEFAULT.
+ */
+static __always_inline int route_ask(struct __sk_buff *skb, const struct pcc_packet *p,
 	const struct pcc_meta *meta, const struct pcc_wan *wan)
 {
-	return p->family == PCC_V4 ? route_is_plain4(skb, p, meta, wan)
-				   : route_is_plain6(skb, p, wan);
+	int answer;
+
+	answer = p->family == PCC_V4 ? route_short4(skb, p, meta, wan) : route_short6(skb, p, wan);
+	if (answer != ROUTE_DEFAULT)
+		return answer;
+	answer = route_own(skb, p);
+	if (answer != ROUTE_DEFAULT)
+		return answer;
+	answer = wan ? route_marked(skb, p, wan) : ROUTE_DEAD_END;
+	if (answer == ROUTE_WAN && p->family == PCC_V6)
+		route_note6(skb, p, wan);
+	return answer;
 }
 
 #endif

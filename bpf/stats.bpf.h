@@ -5,6 +5,9 @@
 
 #include "maps.bpf.h"
 
+/* In place of a reason: nothing is to be counted, or it has been already. */
+#define PCC_R_NONE (-1)
+
 static __always_inline void count_reason(__u32 reason)
 {
 	__u64 *n = bpf_map_lookup_elem(&pcc_counters, &reason);

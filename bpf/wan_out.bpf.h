@@ -95,7 +95,7 @@ static __noinline int wan_out_stray(struct __sk_buff *skb, const struct pcc_meta
 		if (!wan_out_correct(skb, meta, iface->wan_id))
 			return PCC_R_LEAK;
 		count_wan_tx(iface->wan_id, skb->len);
-		return PCC_R_MAX; /* counted by pcc_lan_in already */
+		return PCC_R_NONE; /* counted by pcc_lan_in already */
 	}
 	if (meta->flags & PCC_META_OWN)
 		return PCC_R_WAN_OUT_OTHER;
@@ -118,7 +118,7 @@ static __always_inline int wan_out(struct __sk_buff *skb, const struct pcc_meta 
 
 	/* While the program is being attached or taken off, pcc_lan_in still or already counts. */
 	if (meta->flags & PCC_META_NO_WAN_OUT)
-		return PCC_R_MAX;
+		return PCC_R_NONE;
 	if (!id)
 		return PCC_R_WAN_OUT_OTHER;
 	wan = bpf_map_lookup_elem(&pcc_wans, &id);
@@ -129,7 +129,7 @@ static __always_inline int wan_out(struct __sk_buff *skb, const struct pcc_meta 
 	count_wan_tx(id, skb->len);
 	if (note == PCC_NOTE_LEARN)
 		learn_to_wan(skb, meta);
-	return PCC_R_MAX; /* counted by pcc_lan_in already */
+	return PCC_R_NONE; /* counted by pcc_lan_in already */
 }
 
 #endif
