@@ -24,7 +24,7 @@ COMPDIR  ?= $(PREFIX)/share/bash-completion/completions
 CC       ?= gcc
 CLANG    ?= clang
 BPFTOOL  ?= $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
-LIBS     := -lxdp -lbpf -lmnl -lnftables -ljansson -lcyaml -lyaml -lsystemd -lresolv
+LIBS     := -lxdp -lbpf -lmnl -lnftables -ljansson -lyaml -lsystemd -lresolv
 # The tests ask conntrack by another way than the product.
 TESTLIBS := -lcmocka -lnetfilter_conntrack
 WARN     := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \

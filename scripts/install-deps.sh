@@ -11,7 +11,7 @@ build_packages=(
 	gcc make clang llvm libc6-dev linux-libc-dev pkg-config bpftool
 	libbpf-dev libxdp-dev libelf-dev zlib1g-dev
 	libmnl-dev libnftables-dev libjansson-dev
-	libcyaml-dev libyaml-dev libsystemd-dev
+	libyaml-dev libsystemd-dev
 )
 run_packages=(iproute2 nftables procps util-linux kmod)
 test_packages=(

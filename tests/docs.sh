@@ -155,7 +155,7 @@ check_man() {
 
 # Keys of the configuration file.
 keys() {
-	tr -d '\n' <user/config/conf_raw.c | grep -oE '(TEXT|LIST|MAPPING)\("[a-z0-9-]+"' | cut -d'"' -f2 | sort -u
+	grep -ohE '(\.name = |HEALTH\(|POLICY\()"[a-z0-9-]+"' user/config/conf_keys.[ch] | cut -d'"' -f2 | grep -v '^--' | sort -u
 }
 
 check_yaml() {

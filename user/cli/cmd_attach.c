@@ -4,73 +4,44 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/array.h"
 #include "cli/cmds.h"
 #include "daemon/run.h"
 #include "engine/apply.h"
 
-/* Numbers of attach: option, bounds, where they go. */
-static int parse_numbers(const struct pcc_args *args, struct pcc_config *cfg, struct pcc_err *err)
+/* The options that are keys of a file, too. A flag says the opposite of the default. */
+static int parse_base(const struct pcc_args *args, struct pcc_config *cfg, struct pcc_err *err)
 {
-	const struct {
-		enum pcc_opt opt;
-		enum pcc_number_base base;
-		uint32_t min, max;
-		uint32_t *to;
-	} numbers[] = {
-		{PCC_OPT_BUCKETS, PCC_DECIMAL, PCC_MIN_BUCKETS, PCC_MAX_BUCKETS, &cfg->buckets},
-		{PCC_OPT_SEED, PCC_DECIMAL_OR_HEX, 0, UINT32_MAX, &cfg->seed},
-		{PCC_OPT_MAX_CONNS, PCC_DECIMAL, PCC_MIN_CONNS, PCC_MAX_CONNS, &cfg->max_conns},
-		{PCC_OPT_TABLE_BASE, PCC_DECIMAL, 1, PCC_MAX_TABLE_BASE, &cfg->table_base},
-		{PCC_OPT_RULE_PREF, PCC_DECIMAL, 1, PCC_MAX_RULE_PREF, &cfg->rule_pref},
-	};
+	int ret = 0;
 
-	for (size_t i = 0; i < COUNT(numbers); i++) {
-		const char *word = pcc_args_value(args, numbers[i].opt, NULL);
-		int ret;
+	for (uint32_t i = 0; !ret && i < PCC_N_BASE_KEYS; i++) {
+		const struct pcc_key *key = &pcc_base_keys[i];
+		enum pcc_opt opt = PCC_OPT_CLASSIFIER + i;
 
-		if (!word)
+		if (!args->opt[opt].set)
 			continue;
-		ret = pcc_parse_u32(word, pcc_options[numbers[i].opt].name, numbers[i].base,
-			numbers[i].min, numbers[i].max, numbers[i].to, err);
-		if (ret)
-			return ret;
+		if (key->kind == PCC_KEY_BOOL)
+			pcc_key_set(key, cfg, !pcc_key_get(key, cfg));
+		else
+			ret = pcc_key_parse(
+				key, pcc_options[opt].name, args->opt[opt].value, cfg, err);
 	}
-	cfg->seed_given = args->opt[PCC_OPT_SEED].set;
-	return 0;
+	if (!cfg->nat4)
+		cfg->nat6 = false;
+	return ret;
 }
 
 static int parse_config(const struct pcc_args *args, struct pcc_config *cfg, struct pcc_err *err)
 {
-	const char *word;
+	const char *lans = pcc_args_value(args, PCC_OPT_LAN, NULL);
+	const char *wans = pcc_args_value(args, PCC_OPT_WAN, NULL);
 	int ret;
 
 	pcc_config_defaults(cfg);
-	ret = parse_numbers(args, cfg, err);
-	word = pcc_args_value(args, PCC_OPT_LAN, NULL);
-	if (!ret && word)
-		ret = pcc_parse_lans(word, cfg, err);
-	word = pcc_args_value(args, PCC_OPT_WAN, NULL);
-	if (!ret && word)
-		ret = pcc_parse_wans(word, cfg, err);
-	word = pcc_args_value(args, PCC_OPT_CLASSIFIER, NULL);
-	if (!ret && word)
-		ret = pcc_parse_classifier(word, &cfg->classifier, err);
-	word = pcc_args_value(args, PCC_OPT_SCHEME, NULL);
-	if (!ret && word)
-		ret = pcc_parse_scheme(word, &cfg->scheme, err);
-	word = pcc_args_value(args, PCC_OPT_FASTPATH, NULL);
-	if (!ret && word)
-		ret = pcc_parse_fastpath(word, &cfg->fastpath, err);
-	word = pcc_args_value(args, PCC_OPT_MARK_MASK, NULL);
-	if (!ret && word)
-		ret = pcc_parse_mark_mask(word, &cfg->mark_mask, err);
-	word = pcc_args_value(args, PCC_OPT_NAT6, NULL);
-	if (!ret && word)
-		ret = pcc_parse_nat6(word, &cfg->nat6, err);
-	cfg->own = args->opt[PCC_OPT_OWN].set;
-	if (args->opt[PCC_OPT_NO_NAT].set)
-		cfg->nat4 = cfg->nat6 = false;
+	ret = parse_base(args, cfg, err);
+	if (!ret && lans)
+		ret = pcc_parse_lans(lans, cfg, err);
+	if (!ret && wans)
+		ret = pcc_parse_wans(wans, cfg, err);
 	return ret ? ret : pcc_config_validate(cfg, err);
 }
 

@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "base/err.h"
+#include "config/conf_keys.h"
 
 /*
  * Options. Two options may have the same name (--wan of attach and of conns) as long as no command
@@ -19,19 +20,11 @@
 enum pcc_opt {
 	PCC_OPT_LAN,
 	PCC_OPT_WAN,
-	PCC_OPT_CLASSIFIER,
-	PCC_OPT_SCHEME,
-	PCC_OPT_BUCKETS,
-	PCC_OPT_SEED,
-	PCC_OPT_FASTPATH,
-	PCC_OPT_MARK_MASK,
-	PCC_OPT_NO_NAT,
-	PCC_OPT_OWN,
-	PCC_OPT_NAT6,
-	PCC_OPT_MAX_CONNS,
-	PCC_OPT_TABLE_BASE,
-	PCC_OPT_RULE_PREF,
-	PCC_OPT_WEIGHT,
+/* those of the base keys, in the order of pcc_base_keys */
+#define X(sym, option, ...) PCC_OPT_##sym,
+	PCC_BASE_KEYS(X)
+#undef X
+		PCC_OPT_WEIGHT,
 	PCC_OPT_GATEWAY,
 	PCC_OPT_STATE,
 	PCC_OPT_PER_BUCKET, /* --buckets of stats */
@@ -58,27 +51,31 @@ enum pcc_opt {
 
 #define PCC_OPT_BIT(opt) (1ull << (opt))
 
+/* The options of the base keys, from the first to the last. */
+#define PCC_OPTS_BASE (((1ull << PCC_N_BASE_KEYS) - 1) << PCC_OPT_CLASSIFIER)
+
 /* The filters of `conns` and `conns flush`. */
 #define PCC_OPTS_FILTER                                                                            \
 	(PCC_OPT_BIT(PCC_OPT_F_WAN) | PCC_OPT_BIT(PCC_OPT_F_SRC) | PCC_OPT_BIT(PCC_OPT_F_DST) |    \
 		PCC_OPT_BIT(PCC_OPT_F_PROTO) | PCC_OPT_BIT(PCC_OPT_F_SPORT) |                      \
 		PCC_OPT_BIT(PCC_OPT_F_DPORT) | PCC_OPT_BIT(PCC_OPT_F_ORIGIN))
 
-/* What the value of an option is, for completion. */
-enum pcc_value {
-	PCC_VALUE_NONE, /* a flag */
-	PCC_VALUE_TEXT,
-	PCC_VALUE_NUMBER,
-	PCC_VALUE_CHOICE, /* one of choices */
-	PCC_VALUE_IFACE,
-	PCC_VALUE_WAN, /* an attached WAN */
-	PCC_VALUE_DIR,
+/* What a word is, for completion: the value of an option, or one behind a command. */
+enum pcc_word {
+	PCC_WORD_ANY, /* nothing to offer */
+	PCC_WORD_IFACE,
+	PCC_WORD_LAN, /* an attached one */
+	PCC_WORD_WAN, /* an attached one */
+	PCC_WORD_FILE,
+	PCC_WORD_DIR,
+	PCC_WORD_PROGRAM, /* one of the machine */
+	PCC_WORD_TOPIC,	  /* a command of ours */
 };
 
 struct pcc_option {
-	const char *name; /* with the two dashes */
-	const char *arg;  /* as help shows the value; NULL for a flag */
-	enum pcc_value value;
+	const char *name;	    /* with the two dashes */
+	const char *arg;	    /* as help shows the value; NULL for a flag */
+	enum pcc_word value;	    /* where there are no choices */
 	const char *const *choices; /* NULL, or the allowed values, with a NULL at the end */
 	const char *help;
 	const char *def; /* the default as text; NULL where there is none to show */

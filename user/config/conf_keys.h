@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The keys of a configuration file whose values are numbers: once, for the reader and the writer.
- * X(kind, type, member, key, min, max): raw_TYPE.MEMBER is the text, the model's member of the same
- * name (with _ms, _percent for units) the number.
+ * THE table of keys. A configuration file is checked, read, written and merged by these rows; the
+ * options of `attach` and the keys in pccbpf.yaml(5) are made of them. A key whose value is a
+ * number, one word of several, or true/false needs nothing but its row; others name functions that
+ * read and write them.
  */
 #ifndef PCC_CONF_KEYS_H
 #define PCC_CONF_KEYS_H
@@ -10,31 +11,208 @@
 #include <stddef.h>
 
 #include "config/conf.h"
-#include "config/conf_raw.h"
+#include "config/conf_value.h"
+#include "config/conf_yaml.h"
 
 enum pcc_key_kind {
 	PCC_KEY_NUMBER,
 	PCC_KEY_HEX_NUMBER, /* decimal or 0x..., written in hexadecimal */
+	PCC_KEY_MASK,	    /* of marks */
 	PCC_KEY_DURATION,   /* in milliseconds */
 	PCC_KEY_PERCENT,
+	PCC_KEY_KEYWORD, /* one of names */
+	PCC_KEY_BOOL,
+	PCC_KEY_TEXT, /* what read() makes of it */
+	PCC_KEY_LIST, /* of texts */
+	PCC_KEY_MAP,  /* a mapping with keys of its own */
+	PCC_KEY_MAPS, /* a list of such mappings */
 };
 
-struct pcc_number_key {
-	const char *key;
+struct pcc_key;
+struct pcc_reader;
+struct pcc_writer;
+
+/* The value of a key in a file, on its way into the model. */
+struct pcc_value {
+	const struct pcc_key *key;
+	const struct pcc_node *map;  /* with the key */
+	const struct pcc_node *node; /* the value, or the entry of a list */
+	const char *word;	     /* its text; NULL for a mapping */
+	uint32_t i;		     /* number of the entry */
+	void *model;		     /* what the key is a member of */
+};
+
+/* 0, or -EINVAL or -ENOMEM with the reader's error filled. */
+typedef int pcc_read_fn(struct pcc_reader *r, const struct pcc_value *v);
+
+typedef const char *pcc_text_fn(
+	const struct pcc_conf *conf, const void *model, char buf[PCC_VALUE_TEXT_MAX]);
+typedef void pcc_write_fn(
+	struct pcc_writer *w, const struct pcc_key *key, struct pcc_node *map, const void *model);
+
+struct pcc_key {
+	const char *name; /* NULL ends a table */
 	enum pcc_key_kind kind;
-	uint32_t min, max;
-	size_t raw, model; /* offsets: of a char *, of a uint32_t */
+	/*
+	 * For pccbpf.yaml(5): sentences, `words` of the file in back-quotes. Range, choices and
+	 * default are added to it. NULL: as the option of attach.
+	 */
+	const char *help;
+
+	/* The member of the model with the value: what the kinds up to PCC_KEY_BOOL need. */
+	size_t offset, size;
+	uint32_t min, max; /* of the number; of entries of a list */
+	const char *const *names;
+	size_t given; /* unless 0, a bool that tells whether the user gave a value */
+
+	const char *required; /* unless NULL, the hint where it is missing */
+
+	/* Of PCC_KEY_MAP and PCC_KEY_MAPS. */
+	const struct pcc_key *keys;
+	const char *too_many; /* the hint where a list is too long; or NULL */
+	pcc_read_fn *begin;   /* before the entries of a list (node), unless it is empty */
+
+	pcc_read_fn *read; /* of a value, or of each entry of a list */
+	/* The text where it is not the default, into buf or from the model; else NULL. */
+	pcc_text_fn *text;
+	pcc_write_fn *write; /* adds what a text is not enough for */
+
+	/* Where the pins keep it: a member of struct pcc_meta, or PCC_META_* of a bool. */
+	size_t meta;
+	uint32_t meta_flag;
 };
 
-#define PCC_N_HEALTH_KEYS 9u
-#define PCC_N_BASE_KEYS 5u
+#define PCC_KEY_OF(type, member)                                                                   \
+	.offset = offsetof(struct type, member), .size = sizeof(((struct type *)0)->member)
+#define PCC_AS_OPTION(...) __VA_ARGS__
+#define PCC_KEY_META(member) .meta = offsetof(struct pcc_meta, member)
 
-/* raw_health and pcc_health_cfg; raw_conf and pcc_config. Defined in conf.c. */
-extern const struct pcc_number_key pcc_health_keys[PCC_N_HEALTH_KEYS];
-extern const struct pcc_number_key pcc_base_keys[PCC_N_BASE_KEYS];
+/*
+ * The keys that are options of `attach` too, in the order of both: X(symbol, option, key). The
+ * option is a struct pcc_option (cli/options.h): its range and its default are those that people
+ * read. The key's members are those of struct pcc_config.
+ */
+#define PCC_BASE_KEYS(X)                                                                           \
+	X(CLASSIFIER,                                                                              \
+		PCC_AS_OPTION(.name = "--classifier", .arg = "CLASSIFIER",                         \
+			.choices = pcc_classifier_names,                                           \
+			.help = "the fields of a connection that choose its WAN",                  \
+			.def = "src-address-and-port"),                                            \
+		.name = "classifier", .kind = PCC_KEY_KEYWORD, .names = pcc_classifier_names,      \
+		PCC_KEY_OF(pcc_config, classifier), PCC_KEY_META(classifier))                      \
+	X(SCHEME,                                                                                  \
+		PCC_AS_OPTION(.name = "--scheme", .arg = "SCHEME", .choices = pcc_scheme_names,    \
+			.help = "how WANs share the buckets: consistent moves few of them when a " \
+				"WAN comes or goes, modulo is what RouterOS does",                 \
+			.def = "consistent"),                                                      \
+		.name = "scheme", .kind = PCC_KEY_KEYWORD, .names = pcc_scheme_names,              \
+		PCC_KEY_OF(pcc_config, scheme), PCC_KEY_META(scheme))                              \
+	X(BUCKETS,                                                                                 \
+		PCC_AS_OPTION(.name = "--buckets", .arg = "N",                                     \
+			.help = "number of buckets of the consistent scheme, 64 to 16384",         \
+			.def = "1024"),                                                            \
+		.name = "buckets", .kind = PCC_KEY_NUMBER, .min = PCC_MIN_BUCKETS,                 \
+		.max = PCC_MAX_BUCKETS, PCC_KEY_OF(pcc_config, buckets), PCC_KEY_META(buckets))    \
+	X(SEED,                                                                                    \
+		PCC_AS_OPTION(.name = "--seed", .arg = "N",                                        \
+			.help = "seed of the hash, 32 bits, decimal or 0x...",                     \
+			.def = "drawn once"),                                                      \
+		.name = "seed", .kind = PCC_KEY_HEX_NUMBER, .max = UINT32_MAX,                     \
+		PCC_KEY_OF(pcc_config, seed), .given = offsetof(struct pcc_config, seed_given))    \
+	X(FASTPATH,                                                                                \
+		PCC_AS_OPTION(.name = "--fastpath", .arg = "MODE", .choices = pcc_fastpath_names,  \
+			.help = "where established connections are forwarded", .def = "auto"),     \
+		.name = "fastpath", .kind = PCC_KEY_KEYWORD, .names = pcc_fastpath_names,          \
+		PCC_KEY_OF(pcc_config, fastpath), PCC_KEY_META(fastpath))                          \
+	X(NO_NAT,                                                                                  \
+		PCC_AS_OPTION(.name = "--no-nat",                                                  \
+			.help = "no masquerade rules: you have your own"),                         \
+		.name = "nat", .kind = PCC_KEY_BOOL, .read = pcc_read_nat,                         \
+		.help = "`false`: no masquerade rules, neither of IPv4 nor, unless `nat6` says "   \
+			"otherwise, of IPv6.",                                                     \
+		PCC_KEY_OF(pcc_config, nat4), .meta_flag = PCC_META_NAT4)                          \
+	X(NAT6,                                                                                    \
+		PCC_AS_OPTION(.name = "--nat6", .arg = "MODE", .choices = pcc_nat6_names,          \
+			.help = "source addresses of IPv6; none is for a prefix of your own",      \
+			.def = "masquerade"),                                                      \
+		.name = "nat6", .kind = PCC_KEY_KEYWORD, .names = pcc_nat6_names,                  \
+		PCC_KEY_OF(pcc_config, nat6), .meta_flag = PCC_META_NAT6)                          \
+	X(OWN,                                                                                     \
+		PCC_AS_OPTION(.name = "--router-connections",                                      \
+			.help = "spread the connections that the router itself opens, too"),       \
+		.name = "router-connections", .kind = PCC_KEY_BOOL,                                \
+		.help = "`true`: the connections that the router itself opens are spread, too.",   \
+		PCC_KEY_OF(pcc_config, own), .meta_flag = PCC_META_OWN)                            \
+	X(MARK_MASK,                                                                               \
+		PCC_AS_OPTION(.name = "--mark-mask", .arg = "MASK",                                \
+			.help = "the bits of packet and connection marks to use, all next to "     \
+				"each other",                                                      \
+			.def = "0xff00"),                                                          \
+		.name = "mark-mask", .kind = PCC_KEY_MASK, PCC_KEY_OF(pcc_config, mark_mask),      \
+		PCC_KEY_META(mark_mask))                                                           \
+	X(TABLE_BASE,                                                                              \
+		PCC_AS_OPTION(.name = "--table-base", .arg = "N",                                  \
+			.help = "the WAN with id 1 has routing table N + 1, and so on",            \
+			.def = "100"),                                                             \
+		.name = "table-base", .kind = PCC_KEY_NUMBER, .min = 1, .max = PCC_MAX_TABLE_BASE, \
+		PCC_KEY_OF(pcc_config, table_base), PCC_KEY_META(table_base))                      \
+	X(RULE_PREF,                                                                               \
+		PCC_AS_OPTION(.name = "--rule-pref", .arg = "N",                                   \
+			.help = "preference of the first routing rule", .def = "10000"),           \
+		.name = "rule-pref", .kind = PCC_KEY_NUMBER, .min = 1, .max = PCC_MAX_RULE_PREF,   \
+		PCC_KEY_OF(pcc_config, rule_pref), PCC_KEY_META(rule_pref))                        \
+	X(MAX_CONNS,                                                                               \
+		PCC_AS_OPTION(.name = "--max-conns", .arg = "N",                                   \
+			.help = "connections to remember", .def = "nf_conntrack_max"),             \
+		.name = "max-conns", .kind = PCC_KEY_NUMBER, .min = PCC_MIN_CONNS,                 \
+		.max = PCC_MAX_CONNS, PCC_KEY_OF(pcc_config, max_conns), PCC_KEY_META(max_conns))
+
+/* Places in pcc_base_keys. */
+enum pcc_base_key {
+#define X(sym, option, ...) PCC_BASE_##sym,
+	PCC_BASE_KEYS(X)
+#undef X
+		PCC_N_BASE_KEYS
+};
+
+extern const struct pcc_key pcc_base_keys[PCC_N_BASE_KEYS];
+
+/* What stands at the top of a file; the other tables hang on its rows. */
+extern const struct pcc_key pcc_file_keys[];
+
+/* A WAN of a file: what attach takes, and what the daemon knows beyond. */
+struct pcc_wan_file {
+	struct pcc_wan_cfg base;
+	struct pcc_wan_conf more;
+};
 
 #define PCC_MAX_TIER 64u
 #define PCC_DEF_STICKY_S 3600u
 #define PCC_DEF_HOOK_MS 10000u
+
+/* A WAN of which the file says nothing but its interface. */
+void pcc_wan_file_defaults(struct pcc_wan_file *wan);
+
+/*
+ * The value of a key of the kinds up to PCC_KEY_BOOL, from a word to the model's member and back.
+ * object is for errors: the key or the option. pcc_key_text() returns buf.
+ */
+int pcc_key_parse(const struct pcc_key *key, const char *object, const char *word, void *model,
+	struct pcc_err *err);
+const char *pcc_key_text(
+	const struct pcc_key *key, const void *model, char buf[PCC_VALUE_TEXT_MAX]);
+uint32_t pcc_key_get(const struct pcc_key *key, const void *model);
+void pcc_key_set(const struct pcc_key *key, void *model, uint32_t value);
+
+/* Has the user given it; is it not to be what it is in `usual`? */
+bool pcc_key_differs(const struct pcc_key *key, const void *model, const void *usual);
+
+/* The base keys of `from` that the user gave, or that have a default, to `to`. */
+void pcc_base_copy(struct pcc_config *to, const struct pcc_config *from);
+
+/* The base keys that have a place in the pins' pcc_meta, there and back; flags: of meta->flags. */
+void pcc_base_to_meta(const struct pcc_config *cfg, struct pcc_meta *meta);
+uint32_t pcc_base_meta_flags(const struct pcc_config *cfg);
+void pcc_base_from_meta(struct pcc_config *cfg, const struct pcc_meta *meta);
 
 #endif

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/conf_keys.h"
+
 #define GONE UINT32_MAX
 
 /* Where things of the file went. */
@@ -16,19 +18,15 @@ struct moved {
 };
 
 __attribute__((format(printf, 3, 4))) static void left_out(
-	pcc_warn_fn warn, const char *name, const char *why, ...)
+	struct pcc_left_out *left, const char *name, const char *why, ...)
 {
-	struct pcc_err w = {};
 	char cause[128];
 	va_list args;
 
-	if (!warn)
-		return;
 	va_start(args, why);
 	vsnprintf(cause, sizeof(cause), why, args);
 	va_end(args);
-	pcc_err_set(&w, 0, name, "is left out: %s", cause);
-	warn(&w);
+	pcc_err_set(&left->what[left->n++], 0, name, "is left out: %s", cause);
 }
 
 /* The file's word on a gateway counts where the running one was not given by hand. */
@@ -67,14 +65,14 @@ static void merge_wan(struct pcc_conf *out, uint32_t i, const struct pcc_conf *f
 }
 
 /* A name of the file may be that of an interface which somebody took for a WAN since. */
-static void settle_names(struct pcc_conf *out, pcc_warn_fn warn)
+static void settle_names(struct pcc_conf *out, struct pcc_left_out *left)
 {
 	for (uint32_t i = 0; i < out->base.nwans; i++) {
 		struct pcc_wan_cfg *other = pcc_config_find_wan(&out->base, out->wans[i].name);
 
 		if (!other || other == &out->base.wans[i])
 			continue;
-		left_out(warn, out->wans[i].name, "the name is that of another WAN's interface");
+		left_out(left, out->wans[i].name, "the name is that of another WAN's interface");
 		memset(out->wans[i].name, 0, sizeof(out->wans[i].name));
 		memcpy(out->wans[i].name, out->base.wans[i].name, sizeof(out->base.wans[i].name));
 	}
@@ -90,24 +88,14 @@ static void merge_base(struct pcc_conf *out, const struct pcc_conf *file,
 	for (uint32_t i = 0; i < running->nlans; i++)
 		memcpy(cfg->lans[i].name, running->lans[i].name, sizeof(cfg->lans[i].name));
 	cfg->nwans = running->nwans;
-	cfg->classifier = running->classifier;
-	cfg->scheme = running->scheme;
-	cfg->buckets = running->buckets;
-	cfg->seed_given = running->seed_given;
-	cfg->seed = running->seed_given ? running->seed : 0;
-	cfg->fastpath = running->fastpath;
-	cfg->mark_mask = running->mark_mask;
-	cfg->table_base = running->table_base;
-	cfg->rule_pref = running->rule_pref;
-	cfg->nat4 = running->nat4;
-	cfg->nat6 = running->nat6;
-	cfg->own = running->own;
-	if (running->max_conns == file->base.max_conns || running->max_conns != usual_conns)
-		cfg->max_conns = running->max_conns;
+	pcc_base_copy(cfg, running);
+	/* what it is by default here is not taken for the user's word */
+	if (running->max_conns != file->base.max_conns && running->max_conns == usual_conns)
+		cfg->max_conns = 0;
 }
 
-static void merge_groups(
-	struct pcc_conf *out, const struct pcc_conf *file, struct moved *moved, pcc_warn_fn warn)
+static void merge_groups(struct pcc_conf *out, const struct pcc_conf *file, struct moved *moved,
+	struct pcc_left_out *left)
 {
 	for (uint32_t i = 0; i < file->ngroups; i++) {
 		struct pcc_group_conf group = file->groups[i];
@@ -118,9 +106,9 @@ static void merge_groups(
 				group.wans |= 1ull << moved->wan[k];
 		moved->group[i] = GONE;
 		if (!group.wans) {
-			left_out(warn, group.name, "all WANs of the group are gone");
+			left_out(left, group.name, "all WANs of the group are gone");
 		} else if (pcc_conf_find_wan(out, group.name) >= 0) {
-			left_out(warn, group.name, "the group's name is that of a WAN now");
+			left_out(left, group.name, "the group's name is that of a WAN now");
 		} else {
 			moved->group[i] = out->ngroups;
 			out->groups[out->ngroups++] = group;
@@ -144,7 +132,7 @@ static const char *merge_policy(
 }
 
 static int merge_policies(struct pcc_conf *out, const struct pcc_conf *file,
-	const struct moved *moved, pcc_warn_fn warn)
+	const struct moved *moved, struct pcc_left_out *left)
 {
 	if (!file->npolicies)
 		return 0;
@@ -158,28 +146,33 @@ static int merge_policies(struct pcc_conf *out, const struct pcc_conf *file,
 		*policy = file->policies[i];
 		why = merge_policy(out, moved, policy);
 		if (why)
-			left_out(warn, policy->name, "%s", why);
+			left_out(left, policy->name, "%s", why);
 		else
 			out->npolicies++;
 	}
 	return 0;
 }
 
-int pcc_conf_merge(struct pcc_conf *out, const struct pcc_conf *file,
-	const struct pcc_config *running, uint32_t usual_conns, pcc_warn_fn warn)
+int pcc_conf_merge(struct pcc_conf *out, struct pcc_left_out *left, const struct pcc_conf *file,
+	const struct pcc_config *running, uint32_t usual_conns)
 {
 	struct moved moved;
 
 	memset(out, 0, sizeof(*out));
 	memset(&moved, 0xff, sizeof(moved));
+	left->n = 0;
+	left->what =
+		calloc(running->nwans + file->ngroups + file->npolicies + 1, sizeof(*left->what));
+	if (!left->what)
+		return -ENOMEM;
 	merge_base(out, file, running, usual_conns);
 	for (uint32_t i = 0; i < running->nwans; i++)
 		merge_wan(out, i, file, &running->wans[i], &moved);
-	settle_names(out, warn);
-	merge_groups(out, file, &moved, warn);
+	settle_names(out, left);
+	merge_groups(out, file, &moved, left);
 	memcpy(out->hooks, file->hooks, sizeof(out->hooks));
 	out->nhooks = file->nhooks;
 	memcpy(out->exclusions, file->exclusions, sizeof(out->exclusions));
 	out->nexclusions = file->nexclusions;
-	return merge_policies(out, file, &moved, warn);
+	return merge_policies(out, file, &moved, left);
 }

@@ -6,13 +6,19 @@
 #include "base/err.h"
 #include "config/conf.h"
 
+/* What the file said that makes no sense any more: each as a warning. To be freed. */
+struct pcc_left_out {
+	struct pcc_err *what;
+	uint32_t n;
+};
+
 /*
  * The running configuration with the names, health, groups, policies and hooks of the file that was
  * applied (file may be the empty one). usual_conns is what max-conns is by default here. Groups and
- * policies that make no sense any more are left out, and warn (may be NULL) is told. *out is to be
- * freed. 0 or -ENOMEM.
+ * policies that make no sense any more are in `left` instead. *out is to be freed, and left->what,
+ * also after an error. 0 or -ENOMEM.
  */
-int pcc_conf_merge(struct pcc_conf *out, const struct pcc_conf *file,
-	const struct pcc_config *running, uint32_t usual_conns, pcc_warn_fn warn);
+int pcc_conf_merge(struct pcc_conf *out, struct pcc_left_out *left, const struct pcc_conf *file,
+	const struct pcc_config *running, uint32_t usual_conns);
 
 #endif

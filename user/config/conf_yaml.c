@@ -5,10 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "text/suggest.h"
-
-#define MAX_KEYS 32u
+#include <yaml.h>
 
 static struct pcc_conf_pos pos_of(yaml_mark_t mark)
 {
@@ -112,8 +109,96 @@ static int syntax_error(const yaml_parser_t *p, const char *text, size_t len, co
 	return pcc_yaml_blame(name, *pos, -EINVAL, err);
 }
 
-/* What one event of the stream says that is not wanted; NULL if nothing. */
-static const char *unwanted(const yaml_event_t *event, unsigned int *documents)
+/* --- nodes ---------------------------------------------------------------------------------- */
+
+static struct pcc_node *new_node(
+	struct pcc_tree *tree, enum pcc_node_kind kind, const char *text, size_t len)
+{
+	struct pcc_node *node = calloc(1, sizeof(*node));
+
+	if (node && kind == PCC_NODE_TEXT) {
+		node->text = malloc(len + 1);
+		if (!node->text) {
+			free(node);
+			node = NULL;
+		}
+	}
+	if (!node) {
+		tree->no_memory = true;
+		return NULL;
+	}
+	node->kind = kind;
+	if (node->text) {
+		memcpy(node->text, text, len);
+		node->text[len] = '\0';
+		node->len = len;
+	}
+	node->made_before = tree->made;
+	tree->made = node;
+	return node;
+}
+
+struct pcc_node *pcc_node_new(struct pcc_tree *tree, enum pcc_node_kind kind, const char *text)
+{
+	return new_node(tree, kind, text, text ? strlen(text) : 0);
+}
+
+void pcc_node_add(struct pcc_node *parent, struct pcc_node *child)
+{
+	if (!parent || !child)
+		return;
+	child->parent = parent;
+	if (parent->last)
+		parent->last->next = child;
+	else
+		parent->first = child;
+	parent->last = child;
+}
+
+void pcc_tree_free(struct pcc_tree *tree)
+{
+	struct pcc_node *node = tree->made;
+
+	while (node) {
+		struct pcc_node *before = node->made_before;
+
+		free(node->text);
+		free(node);
+		node = before;
+	}
+	memset(tree, 0, sizeof(*tree));
+}
+
+const struct pcc_node *pcc_node_under(const struct pcc_node *node, const char *key)
+{
+	const struct pcc_node *k = node && node->kind == PCC_NODE_MAP ? node->first : NULL;
+
+	for (; k; k = k->next->next)
+		if (k->kind == PCC_NODE_TEXT && k->len == strlen(key) && !strcmp(k->text, key))
+			return k->next;
+	return NULL;
+}
+
+bool pcc_node_is_null(const struct pcc_node *node)
+{
+	return node->kind == PCC_NODE_TEXT && node->plain &&
+	       (!node->text[0] || !strcmp(node->text, "~") || !strcmp(node->text, "null"));
+}
+
+/* --- from text ------------------------------------------------------------------------------ */
+
+/* A text on its way into the tree. */
+struct load {
+	struct pcc_tree *tree;
+	const char *name;
+	struct pcc_node *in; /* the list or mapping that is open; NULL at the top */
+	unsigned int documents;
+	struct pcc_conf_pos *pos;
+	struct pcc_err *err;
+};
+
+/* The name of an anchor, or of the one that an alias stands for; NULL for none. */
+static const char *anchor_of(const yaml_event_t *event)
 {
 	switch (event->type) {
 	case YAML_ALIAS_EVENT:
@@ -124,289 +209,189 @@ static const char *unwanted(const yaml_event_t *event, unsigned int *documents)
 		return (const char *)event->data.sequence_start.anchor;
 	case YAML_MAPPING_START_EVENT:
 		return (const char *)event->data.mapping_start.anchor;
-	case YAML_DOCUMENT_START_EVENT:
-		return ++*documents > 1 ? "---" : NULL;
 	default:
 		return NULL;
 	}
 }
 
-/* One document, no anchors: looked at before the nodes are built, which do not show them. */
-static int check_stream(const char *text, size_t len, const char *name, struct pcc_conf_pos *pos,
-	struct pcc_err *err)
+static int unwanted(struct load *l, const yaml_event_t *event, const char *anchor)
 {
-	unsigned int documents = 0;
+	*l->pos = pos_of(event->start_mark);
+	if (anchor) {
+		pcc_err_set(l->err, -EINVAL, "", "'%.40s' is an anchor or an alias: not supported",
+			anchor);
+		pcc_err_hint(l->err, -EINVAL, "what all WANs have in common goes into 'defaults'");
+	} else {
+		pcc_err_set(l->err, -EINVAL, "", "'---' begins a second document");
+		pcc_err_hint(l->err, -EINVAL, "one file is one document");
+	}
+	return pcc_yaml_blame(l->name, *l->pos, -EINVAL, l->err);
+}
+
+static int add_event_node(struct load *l, const yaml_event_t *event)
+{
+	enum pcc_node_kind kind = event->type == YAML_SCALAR_EVENT	     ? PCC_NODE_TEXT
+				  : event->type == YAML_SEQUENCE_START_EVENT ? PCC_NODE_LIST
+									     : PCC_NODE_MAP;
+	bool text = kind == PCC_NODE_TEXT;
+	struct pcc_node *node =
+		new_node(l->tree, kind, text ? (const char *)event->data.scalar.value : NULL,
+			text ? event->data.scalar.length : 0);
+
+	if (!node)
+		return pcc_err_set(l->err, -ENOMEM, l->name, "out of memory");
+	node->plain = text && event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
+	node->pos = pos_of(event->start_mark);
+	if (l->in)
+		pcc_node_add(l->in, node);
+	else
+		l->tree->root = node;
+	if (!text)
+		l->in = node;
+	return 0;
+}
+
+static int take_event(struct load *l, const yaml_event_t *event)
+{
+	const char *anchor = anchor_of(event);
+
+	if (anchor)
+		return unwanted(l, event, anchor);
+	switch (event->type) {
+	case YAML_DOCUMENT_START_EVENT:
+		return ++l->documents > 1 ? unwanted(l, event, NULL) : 0;
+	case YAML_SCALAR_EVENT:
+	case YAML_SEQUENCE_START_EVENT:
+	case YAML_MAPPING_START_EVENT:
+		return add_event_node(l, event);
+	case YAML_SEQUENCE_END_EVENT:
+	case YAML_MAPPING_END_EVENT:
+		l->in = l->in->parent;
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+int pcc_tree_parse(struct pcc_tree *tree, const char *text, size_t len, const char *name,
+	struct pcc_conf_pos *pos, struct pcc_err *err)
+{
+	struct load l = {.tree = tree, .name = name, .pos = pos, .err = err};
 	bool end = false;
 	yaml_parser_t p;
 	int ret = 0;
 
+	memset(tree, 0, sizeof(*tree));
+	*pos = (struct pcc_conf_pos){0, 0};
 	if (!yaml_parser_initialize(&p))
 		return pcc_err_set(err, -ENOMEM, name, "out of memory");
 	yaml_parser_set_input_string(&p, (const unsigned char *)text, len);
 	while (!ret && !end) {
 		yaml_event_t event;
-		const char *word;
 
 		if (!yaml_parser_parse(&p, &event)) {
 			ret = syntax_error(&p, text, len, name, pos, err);
 			break;
 		}
-		word = unwanted(&event, &documents);
 		end = event.type == YAML_STREAM_END_EVENT;
-		if (word) {
-			*pos = pos_of(event.start_mark);
-			if (documents > 1) {
-				pcc_err_set(err, -EINVAL, "", "'---' begins a second document");
-				pcc_err_hint(err, -EINVAL, "one file is one document");
-			} else {
-				pcc_err_set(err, -EINVAL, "",
-					"'%.40s' is an anchor or an alias: not supported", word);
-				pcc_err_hint(err, -EINVAL,
-					"what all WANs have in common goes into 'defaults'");
-			}
-			ret = pcc_yaml_blame(name, *pos, -EINVAL, err);
-		}
+		ret = take_event(&l, &event);
 		yaml_event_delete(&event);
 	}
 	yaml_parser_delete(&p);
 	return ret;
 }
 
-/* --- schema --------------------------------------------------------------------------------- */
+/* --- to text -------------------------------------------------------------------------------- */
 
-/* What the checks of a document share. */
-struct check {
-	struct pcc_yaml *y;
-	struct pcc_conf_pos *pos;
-	struct pcc_err *err;
-};
-
-static int check_value(
-	struct check *c, const cyaml_schema_value_t *schema, const char *key, int id);
-
-static const char *scalar(const yaml_node_t *node)
+/* The event that begins a node. Lists of texts are written in one line. */
+static int start_event(yaml_event_t *event, const struct pcc_node *node)
 {
-	return (const char *)node->data.scalar.value;
-}
+	bool words = node->first && node->first->kind == PCC_NODE_TEXT;
 
-static int wrong(struct check *c, const yaml_node_t *node, int ret)
-{
-	*c->pos = pos_of(node->start_mark);
-	return pcc_yaml_blame(c->y->name, *c->pos, ret, c->err);
-}
-
-/* A value of the wrong kind, with what it is and what it should be. */
-static int wrong_kind(struct check *c, const yaml_node_t *node, const char *key, cyaml_type_e type)
-{
-	const char *hint = type == CYAML_SEQUENCE ? "a list is written [A, B] or as lines with '- '"
-			   : type == CYAML_MAPPING ? "lines with KEY: VALUE are wanted"
-						   : "one value is wanted";
-
-	if (node->type == YAML_SCALAR_NODE)
-		pcc_err_set(c->err, -EINVAL, key, "'%.60s' is not %s", scalar(node),
-			type == CYAML_SEQUENCE ? "a list" : "a mapping");
-	else
-		pcc_err_set(c->err, -EINVAL, "", "'%s' is %s", key,
-			node->type == YAML_SEQUENCE_NODE ? "a list" : "a mapping");
-	pcc_err_hint(c->err, -EINVAL, "%s", hint);
-	return wrong(c, node, -EINVAL);
-}
-
-static const cyaml_schema_field_t *field_named(const cyaml_schema_value_t *schema, const char *name,
-	const char *names[MAX_KEYS], size_t *n)
-{
-	const cyaml_schema_field_t *found = NULL;
-
-	*n = 0;
-	for (const cyaml_schema_field_t *f = schema->mapping.fields; f->key; f++) {
-		if (*n < MAX_KEYS)
-			names[(*n)++] = f->key;
-		if (!strcmp(f->key, name))
-			found = f;
+	switch (node->kind) {
+	case PCC_NODE_LIST:
+		return yaml_sequence_start_event_initialize(event, NULL, NULL, 1,
+			words ? YAML_FLOW_SEQUENCE_STYLE : YAML_BLOCK_SEQUENCE_STYLE);
+	case PCC_NODE_MAP:
+		return yaml_mapping_start_event_initialize(
+			event, NULL, NULL, 1, YAML_BLOCK_MAPPING_STYLE);
+	case PCC_NODE_TEXT:
+		break;
 	}
-	return found;
+	return yaml_scalar_event_initialize(event, NULL, NULL, (yaml_char_t *)node->text,
+		(int)node->len, 1, 1, YAML_PLAIN_SCALAR_STYLE);
 }
 
-/* The key of a pair: known, and the first of its name. */
-static int check_key(struct check *c, const cyaml_schema_value_t *schema, const yaml_node_t *map,
-	const yaml_node_pair_t *pair, const cyaml_schema_field_t **field)
+static int end_event(yaml_event_t *event, const struct pcc_node *node)
 {
-	const yaml_node_t *key = yaml_document_get_node(&c->y->doc, pair->key);
-	const char *names[MAX_KEYS], *near;
-	size_t n;
+	return node->kind == PCC_NODE_LIST ? yaml_sequence_end_event_initialize(event)
+					   : yaml_mapping_end_event_initialize(event);
+}
 
-	if (key->type != YAML_SCALAR_NODE) {
-		pcc_err_set(c->err, -EINVAL, "", "'%s' is not a key",
-			key->type == YAML_SEQUENCE_NODE ? "[" : "{");
-		return wrong(c, key, -EINVAL);
-	}
-	*field = field_named(schema, scalar(key), names, &n);
-	if (!*field || strlen(scalar(key)) != key->data.scalar.length) {
-		size_t used = 0;
+/* What is below root, in order, without recursion. */
+static bool emit_nodes(yaml_emitter_t *emitter, const struct pcc_node *root)
+{
+	const struct pcc_node *node = root;
+	yaml_event_t event;
 
-		pcc_err_set(c->err, -EINVAL, "", "'%.60s' is not a key", scalar(key));
-		near = pcc_suggest(scalar(key), names, n);
-		pcc_err_hint(c->err, -EINVAL, near ? "did you mean '%s'?" : "one of: ", near);
-		for (size_t i = 0; !near && i < n; i++) {
-			used = strlen(c->err->hint);
-			snprintf(c->err->hint + used, sizeof(c->err->hint) - used, "%s%s",
-				i ? ", " : "", names[i]);
-		}
-		return wrong(c, key, -EINVAL);
-	}
-	for (const yaml_node_pair_t *p = map->data.mapping.pairs.start; p < pair; p++) {
-		const yaml_node_t *other = yaml_document_get_node(&c->y->doc, p->key);
-
-		if (strcmp(scalar(other), scalar(key)) != 0)
+	while (node) {
+		if (!start_event(&event, node) || !yaml_emitter_emit(emitter, &event))
+			return false;
+		if (node->kind != PCC_NODE_TEXT && node->first) {
+			node = node->first;
 			continue;
-		pcc_err_set(c->err, -EINVAL, "", "'%s' is there twice", scalar(key));
-		pcc_err_hint(
-			c->err, -EINVAL, "the first is in line %zu", other->start_mark.line + 1);
-		return wrong(c, key, -EINVAL);
-	}
-	return 0;
-}
-
-static int check_text(struct check *c, const yaml_node_t *node, const char *key)
-{
-	if (node->type != YAML_SCALAR_NODE)
-		return wrong_kind(c, node, key, CYAML_STRING);
-	if (!node->data.scalar.length) {
-		pcc_err_set(c->err, -EINVAL, "", "'%s' has no value", key);
-		pcc_err_hint(c->err, -EINVAL, "write one, or leave '%s' out", key);
-		return wrong(c, node, -EINVAL);
-	}
-	if (strlen(scalar(node)) != node->data.scalar.length) {
-		pcc_err_set(c->err, -EINVAL, key, "'%.60s' has a zero byte in it", scalar(node));
-		return wrong(c, node, -EINVAL);
-	}
-	return 0;
-}
-
-/* Lists and mappings may be empty: everything under the key is commented out. */
-static bool is_null(const yaml_node_t *node)
-{
-	return node->type == YAML_SCALAR_NODE &&
-	       node->data.scalar.style == YAML_PLAIN_SCALAR_STYLE &&
-	       (!scalar(node)[0] || !strcmp(scalar(node), "~") || !strcmp(scalar(node), "null"));
-}
-
-static int check_mapping(
-	struct check *c, const cyaml_schema_value_t *schema, const yaml_node_t *node)
-{
-	const yaml_node_pair_t *pair = node->data.mapping.pairs.start;
-	int ret = 0;
-
-	for (; !ret && pair < node->data.mapping.pairs.top; pair++) {
-		const cyaml_schema_field_t *field = NULL;
-
-		ret = check_key(c, schema, node, pair, &field);
-		if (!ret)
-			ret = check_value(c, &field->value, field->key, pair->value);
-	}
-	return ret;
-}
-
-static int check_value(struct check *c, const cyaml_schema_value_t *schema, const char *key, int id)
-{
-	const yaml_node_t *node = yaml_document_get_node(&c->y->doc, id);
-	int ret = 0;
-
-	if (schema->type == CYAML_STRING)
-		return check_text(c, node, key);
-	if ((schema->flags & CYAML_FLAG_POINTER_NULL) == CYAML_FLAG_POINTER_NULL && is_null(node))
-		return 0;
-	if (node->type != (schema->type == CYAML_SEQUENCE ? YAML_SEQUENCE_NODE : YAML_MAPPING_NODE))
-		return wrong_kind(c, node, key, schema->type);
-	if (schema->type == CYAML_MAPPING)
-		return check_mapping(c, schema, node);
-	for (const yaml_node_item_t *i = node->data.sequence.items.start;
-		!ret && i < node->data.sequence.items.top; i++)
-		ret = check_value(c, schema->sequence.entry, key, *i);
-	return ret;
-}
-
-int pcc_yaml_load(struct pcc_yaml *y, const char *text, size_t len, const char *name,
-	const cyaml_schema_value_t *schema, struct pcc_conf_pos *pos, struct pcc_err *err)
-{
-	struct check c = {.y = y, .pos = pos, .err = err};
-	yaml_parser_t p;
-	int ret;
-
-	memset(y, 0, sizeof(*y));
-	*pos = (struct pcc_conf_pos){0, 0};
-	y->name = name;
-	ret = check_stream(text, len, name, pos, err);
-	if (ret)
-		return ret;
-	if (!yaml_parser_initialize(&p))
-		return pcc_err_set(err, -ENOMEM, name, "out of memory");
-	yaml_parser_set_input_string(&p, (const unsigned char *)text, len);
-	y->loaded = yaml_parser_load(&p, &y->doc);
-	if (!y->loaded)
-		ret = syntax_error(&p, text, len, name, pos, err);
-	yaml_parser_delete(&p);
-	if (ret || !yaml_document_get_root_node(&y->doc))
-		return ret;
-	return check_value(&c, schema, "the file", 1);
-}
-
-void pcc_yaml_free(struct pcc_yaml *y)
-{
-	if (y->loaded)
-		yaml_document_delete(&y->doc);
-	y->loaded = false;
-}
-
-/* --- paths ---------------------------------------------------------------------------------- */
-
-/* The node under a key of len characters; NULL if there is none. */
-static yaml_node_t *under(
-	yaml_document_t *doc, const yaml_node_t *node, const char *key, size_t len)
-{
-	if (node->type != YAML_MAPPING_NODE)
-		return NULL;
-	for (const yaml_node_pair_t *p = node->data.mapping.pairs.start;
-		p < node->data.mapping.pairs.top; p++) {
-		const yaml_node_t *k = yaml_document_get_node(doc, p->key);
-
-		if (k->type == YAML_SCALAR_NODE && k->data.scalar.length == len &&
-			!memcmp(scalar(k), key, len))
-			return yaml_document_get_node(doc, p->value);
-	}
-	return NULL;
-}
-
-static yaml_node_t *entry(yaml_document_t *doc, const yaml_node_t *node, unsigned long i)
-{
-	const yaml_node_item_t *items = node->data.sequence.items.start;
-
-	if (node->type != YAML_SEQUENCE_NODE ||
-		i >= (unsigned long)(node->data.sequence.items.top - items))
-		return NULL;
-	return yaml_document_get_node(doc, items[i]);
-}
-
-struct pcc_conf_pos pcc_yaml_find(const struct pcc_yaml *y, const char *path)
-{
-	yaml_document_t *doc = (yaml_document_t *)&y->doc; /* libyaml's getters take no const */
-	yaml_node_t *node = y->loaded ? yaml_document_get_root_node(doc) : NULL;
-	struct pcc_conf_pos pos = {1, 1};
-
-	while (node && *path) {
-		size_t len = strcspn(path, ".[]");
-		char *end;
-
-		pos = pos_of(node->start_mark);
-		if (*path == '[') {
-			node = entry(doc, node, strtoul(path + 1, &end, 10));
-			path = end + 1;
-		} else if (len) {
-			node = under(doc, node, path, len);
-			path += len;
-		} else {
-			path++;
 		}
+		for (;; node = node->parent) {
+			if (node->kind != PCC_NODE_TEXT &&
+				(!end_event(&event, node) || !yaml_emitter_emit(emitter, &event)))
+				return false;
+			if (node == root)
+				return true;
+			if (node->next)
+				break;
+		}
+		node = node->next;
 	}
-	return node ? pos_of(node->start_mark) : pos;
+	return true;
+}
+
+static int to_stream(void *stream, unsigned char *bytes, size_t len)
+{
+	return fwrite(bytes, 1, len, stream) == len;
+}
+
+int pcc_tree_text(const struct pcc_tree *tree, char **text, size_t *len)
+{
+	yaml_emitter_t emitter;
+	yaml_event_t event;
+	FILE *stream;
+	bool done;
+
+	*text = NULL;
+	*len = 0;
+	if (tree->no_memory || !tree->root)
+		return -ENOMEM;
+	stream = open_memstream(text, len);
+	if (!stream || !yaml_emitter_initialize(&emitter)) {
+		if (stream)
+			fclose(stream);
+		free(*text);
+		*text = NULL;
+		return -ENOMEM;
+	}
+	yaml_emitter_set_output(&emitter, to_stream, stream);
+	done = yaml_stream_start_event_initialize(&event, YAML_UTF8_ENCODING) &&
+	       yaml_emitter_emit(&emitter, &event) &&
+	       yaml_document_start_event_initialize(&event, NULL, NULL, NULL, 1) &&
+	       yaml_emitter_emit(&emitter, &event) && emit_nodes(&emitter, tree->root) &&
+	       yaml_document_end_event_initialize(&event, 1) &&
+	       yaml_emitter_emit(&emitter, &event) && yaml_stream_end_event_initialize(&event) &&
+	       yaml_emitter_emit(&emitter, &event);
+	yaml_emitter_delete(&emitter);
+	if (fclose(stream) || !done) {
+		free(*text);
+		*text = NULL;
+		return -ENOMEM;
+	}
+	return 0;
 }

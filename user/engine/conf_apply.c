@@ -124,6 +124,7 @@ int pcc_conf_running(
 {
 	struct pcc_conf *file = calloc(1, sizeof(*file));
 	struct pcc_conf_kept kept = {};
+	struct pcc_left_out left = {};
 	uint32_t usual = 0;
 	int ret;
 
@@ -136,8 +137,11 @@ int pcc_conf_running(
 			kept.text, kept.len, PCC_CONF_PIN, PCC_CONF_TEXT, file, NULL, err);
 	if (pcc_ct_max(&usual, NULL))
 		usual = 0;
-	if (!ret && pcc_conf_merge(conf, file, &s->cfg, usual, warn))
+	if (!ret && pcc_conf_merge(conf, &left, file, &s->cfg, usual))
 		ret = pcc_err_set(err, -ENOMEM, "memory", "cannot be had");
+	for (uint32_t i = 0; warn && !ret && i < left.n; i++)
+		warn(&left.what[i]);
+	free(left.what);
 	pcc_conf_kept_free(&kept);
 	pcc_conf_free(file);
 	free(file);

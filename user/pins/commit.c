@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/conf_keys.h"
 #include "kernel/sysctl.h"
 
 static void gateway_write(struct pcc_wan *wan, const struct pcc_gateway *gw, enum pcc_family family)
@@ -308,12 +309,11 @@ out:
 static uint32_t meta_flags(const struct pcc_dp *dp, const struct pcc_config *cfg)
 {
 	return (dp->meta->flags & PCC_META_DIR_MADE) | (dp->dir_made ? PCC_META_DIR_MADE : 0) |
-	       (cfg->nat4 ? PCC_META_NAT4 : 0) | (cfg->nat6 ? PCC_META_NAT6 : 0) |
-	       (cfg->seed_given ? PCC_META_SEED_GIVEN : 0) |
+	       pcc_base_meta_flags(cfg) | (cfg->seed_given ? PCC_META_SEED_GIVEN : 0) |
 	       (cfg->fastpath == PCC_FP_OFF ? PCC_META_NO_WAN_OUT : 0) |
 	       (cfg->fastpath != PCC_FP_OFF && !dp->no_ct ? PCC_META_FASTPATH : 0) |
-	       (cfg->own ? PCC_META_OWN : 0) | (cfg->xdp ? PCC_META_XDP : 0) |
-	       (dp->no_tcx ? PCC_META_NO_TCX : 0) | (dp->no_ct ? PCC_META_NO_CT : 0);
+	       (cfg->xdp ? PCC_META_XDP : 0) | (dp->no_tcx ? PCC_META_NO_TCX : 0) |
+	       (dp->no_ct ? PCC_META_NO_CT : 0);
 }
 
 bool pcc_dp_flags_match(const struct pcc_dp *dp, const struct pcc_config *cfg)
@@ -331,15 +331,8 @@ static void commit_meta(struct pcc_dp *dp, const struct pcc_config *cfg, uint32_
 	m->conn_size = sizeof(struct pcc_conn);
 	m->wan_size = sizeof(struct pcc_wan);
 	m->reasons = PCC_R_MAX;
-	m->mark_mask = cfg->mark_mask;
 	m->mark_shift = shift;
-	m->buckets = cfg->buckets;
-	m->classifier = cfg->classifier;
-	m->scheme = cfg->scheme;
-	m->fastpath = cfg->fastpath;
-	m->table_base = cfg->table_base;
-	m->rule_pref = cfg->rule_pref;
-	m->max_conns = cfg->max_conns;
+	pcc_base_to_meta(cfg, m);
 	m->tcp_timeout_ms = cfg->tcp_timeout_ms;
 	m->flags = meta_flags(dp, cfg);
 	snprintf(m->version, sizeof(m->version), "%s", PCC_VERSION);

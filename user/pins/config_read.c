@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/conf_keys.h"
+
 /* Next hop of a pinned WAN in one family, as the model has it. */
 static void gateway_read(struct pcc_gateway *gw, const struct pcc_wan *wan, enum pcc_family family)
 {
@@ -157,19 +159,9 @@ int pcc_dp_config(struct pcc_dp *dp, struct pcc_config *cfg, struct pcc_err *err
 	int ret;
 
 	memset(cfg, 0, sizeof(*cfg));
-	cfg->classifier = m->classifier;
-	cfg->scheme = m->scheme;
-	cfg->buckets = m->buckets;
+	pcc_base_from_meta(cfg, m);
 	cfg->seed = m->half[m->active_half & 1].seed;
 	cfg->seed_given = m->flags & PCC_META_SEED_GIVEN;
-	cfg->fastpath = m->fastpath;
-	cfg->mark_mask = m->mark_mask;
-	cfg->table_base = m->table_base;
-	cfg->rule_pref = m->rule_pref;
-	cfg->nat4 = m->flags & PCC_META_NAT4;
-	cfg->nat6 = m->flags & PCC_META_NAT6;
-	cfg->own = m->flags & PCC_META_OWN;
-	cfg->max_conns = m->max_conns;
 	cfg->tcp_timeout_ms = m->tcp_timeout_ms;
 	cfg->xdp = m->flags & PCC_META_XDP;
 	ret = read_wans(dp, cfg, err);

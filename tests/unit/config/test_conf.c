@@ -758,24 +758,18 @@ static void round_trip(void **state)
 
 /* --- what was changed by hand since ---------------------------------------------------------- */
 
-static unsigned int warnings;
-
-static void count_warning(const struct pcc_err *w)
-{
-	assert_non_null(strstr(w->cause, "is left out: "));
-	warnings++;
-}
-
 /* The file of a configuration that `file` and changes by hand led to. */
 static void assert_merged(
 	const char *file, void (*change)(struct pcc_config *cfg), const char *want, uint32_t warned)
 {
 	struct pcc_conf *c = malloc(sizeof(*c)), *merged = malloc(sizeof(*merged));
+	struct pcc_left_out left = {}, left_again = {};
+	struct pcc_conf *again = malloc(sizeof(*again));
 	struct pcc_config *running = malloc(sizeof(*running));
 	char *text;
 	size_t len;
 
-	assert_true(c && merged && running);
+	assert_true(c && merged && again && running);
 	parse_or_die(file, c);
 	*running = c->base;
 	running->max_conns = running->max_conns ? running->max_conns : 262144;
@@ -786,18 +780,29 @@ static void assert_merged(
 				running->wans[i].gw[f].source = f ? PCC_GW_NONE : PCC_GW_FOUND;
 	if (change)
 		change(running);
-	warnings = 0;
-	assert_int_equal(pcc_conf_merge(merged, c, running, 262144, count_warning), 0);
+	assert_int_equal(pcc_conf_merge(merged, &left, c, running, 262144), 0);
 	assert_int_equal(pcc_conf_text(merged, &text, &len), 0);
 	assert_string_equal(text, want);
-	assert_int_equal(warnings, warned);
+	assert_int_equal(left.n, warned);
+	for (uint32_t i = 0; i < left.n; i++)
+		assert_non_null(strstr(left.what[i].cause, "is left out: "));
+	/* the same again: nothing else has a say in it */
+	assert_int_equal(pcc_conf_merge(again, &left_again, c, running, 262144), 0);
+	assert_int_equal(left_again.n, left.n);
+	assert_memory_equal(left_again.what, left.what, left.n * sizeof(*left.what));
+	assert_memory_equal(&again->base, &merged->base, sizeof(merged->base));
+	assert_memory_equal(again->wans, merged->wans, sizeof(merged->wans));
 	pcc_conf_free(c);
 	parse_or_die(text, c); /* apply accepts it */
 	pcc_conf_free(c);
 	pcc_conf_free(merged);
+	pcc_conf_free(again);
+	free(left.what);
+	free(left_again.what);
 	free(text);
 	free(c);
 	free(merged);
+	free(again);
 	free(running);
 }
 

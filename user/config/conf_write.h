@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* From the model to the nodes of a file: what the writers of keys share, and the writers. */
+#ifndef PCC_CONF_WRITE_H
+#define PCC_CONF_WRITE_H
+
+#include "config/conf_keys.h"
+
+/* A configuration on its way into a file. */
+struct pcc_writer {
+	const struct pcc_conf *conf;
+	struct pcc_tree tree; /* remembers a lack of memory */
+};
+
+/* Adds what differs from `usual` to the mapping. */
+void pcc_write_map(struct pcc_writer *w, const struct pcc_key *keys, struct pcc_node *map,
+	const void *model, const void *usual);
+
+/* Of a key that is read only. */
+pcc_write_fn pcc_write_nothing;
+
+/* Lists; models as in conf_read.h. */
+pcc_write_fn pcc_write_lans, pcc_write_exclusions, pcc_write_wans, pcc_write_targets;
+pcc_write_fn pcc_write_groups, pcc_write_group_wans, pcc_write_policies, pcc_write_hooks;
+
+/* Texts (conf_text.c). */
+pcc_text_fn pcc_text_interface, pcc_text_wan_name, pcc_text_gateway, pcc_text_gateway6;
+pcc_text_fn pcc_text_group_name, pcc_text_hook_run;
+pcc_text_fn pcc_text_policy_name, pcc_text_policy_source, pcc_text_policy_destination;
+pcc_text_fn pcc_text_policy_destination_file, pcc_text_policy_protocol;
+pcc_text_fn pcc_text_policy_source_port, pcc_text_policy_destination_port, pcc_text_policy_dscp;
+pcc_text_fn pcc_text_policy_lan, pcc_text_policy_use, pcc_text_policy_strict;
+pcc_text_fn pcc_text_policy_sticky, pcc_text_policy_sticky_time;
+
+#endif
