@@ -56,7 +56,7 @@ Q := @
 say = @printf '  %-8s %s\n'
 endif
 
-.PHONY: all tools unit install uninstall deps deps-all lint demo deb clean
+.PHONY: all tools unit install uninstall print-bpfflags deps deps-all lint demo deb clean
 .PHONY: test check check-unit test-kernels test-compilers test-arm64 test-system
 .DELETE_ON_ERROR:
 
@@ -171,6 +171,10 @@ demo: deps
 
 lint:
 	@scripts/lint.sh
+
+# For scripts/lint.sh, which compiles headers alone.
+print-bpfflags:
+	@echo '$(BPFFLAGS)'
 
 deb:
 	@scripts/deb.sh

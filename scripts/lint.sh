@@ -151,6 +151,36 @@ lint_circles() {
 	}
 }
 
+# Each header of bpf/ says what it needs: it compiles alone, so it may be included in any order.
+lint_bpf_headers() {
+	local header flags found
+	flags=$(make -s print-bpfflags)
+	found=$(for header in bpf/*.h; do
+		# shellcheck disable=SC2086 # several words
+		echo "#include \"${header#bpf/}\"" | clang $flags -fsyntax-only -x c - 2>&1 | grep -m 1 error |
+			sed "s|^|$header: |"
+	done)
+	[[ -z $found ]] || {
+		printf '%s\n' "$found"
+		return 1
+	}
+}
+
+# The sources of bpf/ are short enough to be read: files of 500 lines, functions of 60.
+lint_bpf_length() {
+	local found
+	found=$(awk '
+		FNR == 1 { begin = 0 }
+		FNR == 501 { print FILENAME ": more than 500 lines" }
+		/^\{/ { begin = FNR }
+		/^\}/ { if (begin && FNR - begin > 60) print FILENAME ":" begin ": " FNR - begin " lines"; begin = 0 }
+		' bpf/*.[ch])
+	[[ -z $found ]] || {
+		printf '%s\n' "$found"
+		return 1
+	}
+}
+
 # check TOOL FUNCTION WHAT
 check() {
 	local tool=$1 run=$2 what=$3 out
@@ -175,5 +205,7 @@ check grep lint_space 'no line ends in white space'
 check grep lint_licence 'every source names its licence'
 check awk lint_layers 'includes in user/ lead to the same folder or to one below'
 check tsort lint_circles 'no files of user/ need each other (as they were built)'
+check clang lint_bpf_headers 'each header of bpf/ compiles by itself'
+check awk lint_bpf_length 'no file of bpf/ has more than 500 lines, no function more than 60'
 echo "$PASSED passed, $FAILED failed, $SKIPPED skipped"
 exit $((FAILED != 0))

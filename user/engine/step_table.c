@@ -73,7 +73,7 @@ struct release {
 /* Has the connection perhaps a conntrack entry that has no mark? */
 static bool is_unmarked(const struct release *r, const struct pcc_conn *conn)
 {
-	if (!r->unmarked || conn->flags & PCC_CONN_CT_MARKED)
+	if (!r->unmarked || conn->flags & PCC_CONN_CT_DONE)
 		return false;
 	return conn->rx_packets || r->now_ns < conn->seen_ns + UNANSWERED_NS;
 }
