@@ -20,8 +20,10 @@ DOCDIR   ?= $(PREFIX)/share/doc/pccbpf
 UNITDIR  ?= $(PREFIX)/lib/systemd/system
 NETWDDIR ?= $(PREFIX)/lib/systemd/networkd.conf.d
 COMPDIR  ?= $(PREFIX)/share/bash-completion/completions
+ZSHDIR   ?= $(PREFIX)/share/zsh/site-functions
 
 CC       ?= gcc
+MKMAN    ?= $(BUILD)/mkman
 CLANG    ?= clang
 BPFTOOL  ?= $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
 LIBS     := -lxdp -lbpf -lmnl -lnftables -ljansson -lyaml -lsystemd -lresolv
@@ -91,9 +93,14 @@ $(SKELS): $(BUILD)/bpf/%.skel.h: $(BUILD)/bpf/%.bpf.o
 	$(say) SKEL $@
 	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf > $@
 
-$(BUILD)/pccbpf.8 $(BUILD)/pccbpf.yaml.5: $(BUILD)/%: docs/%.in $(BUILD)/pccbpf
+# Options and keys in the manual pages come from their tables. When building for another machine MKMAN is one that runs here.
+$(BUILD)/pccbpf.8 $(BUILD)/pccbpf.yaml.5: $(BUILD)/%: docs/%.in $(MKMAN)
 	$(say) MAN $@
-	$(Q)sed 's/@VERSION@/$(VERSION)/' $< > $@
+	$(Q)sed 's/@VERSION@/$(VERSION)/' $< | $(MKMAN) > $@
+
+$(BUILD)/mkman: docs/mkman.c $(USER_OBJ)
+	$(say) TOOL $@
+	$(Q)$(CC) $(CSTD) $(WARN) $(CPPFLAGS) $(CFLAGS) -MMD -MP $< $(USER_OBJ) -o $@ $(LIBS)
 
 $(BUILD)/pccbpf.service: packaging/pccbpf.service.in $(BUILD)/flags
 	$(say) UNIT $@
@@ -127,11 +134,12 @@ install: all
 	install -D -m 0644 $(BUILD)/pccbpf.service $(DESTDIR)$(UNITDIR)/pccbpf.service
 	install -D -m 0644 packaging/networkd.conf $(DESTDIR)$(NETWDDIR)/pccbpf.conf
 	install -D -m 0644 packaging/pccbpf.bash $(DESTDIR)$(COMPDIR)/pccbpf
+	install -D -m 0644 packaging/pccbpf.zsh $(DESTDIR)$(ZSHDIR)/_pccbpf
 
 uninstall:
 	rm -f $(DESTDIR)$(SBINDIR)/pccbpf $(DESTDIR)$(MANDIR)/man8/pccbpf.8 $(DESTDIR)$(MANDIR)/man5/pccbpf.yaml.5 \
 		$(DESTDIR)$(DOCDIR)/examples/pccbpf.yaml $(DESTDIR)$(UNITDIR)/pccbpf.service \
-		$(DESTDIR)$(NETWDDIR)/pccbpf.conf $(DESTDIR)$(COMPDIR)/pccbpf
+		$(DESTDIR)$(NETWDDIR)/pccbpf.conf $(DESTDIR)$(COMPDIR)/pccbpf $(DESTDIR)$(ZSHDIR)/_pccbpf
 
 deps-all:
 	@scripts/install-deps.sh --kernels

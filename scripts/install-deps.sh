@@ -16,7 +16,7 @@ build_packages=(
 run_packages=(iproute2 nftables procps util-linux kmod)
 test_packages=(
 	libcmocka-dev libnetfilter-conntrack-dev valgrind clang-format cppcheck shellcheck jq python3
-	tcpdump ethtool conntrack strace curl man-db
+	tcpdump ethtool conntrack strace curl man-db zsh
 )
 # Virtual machines, and what their cases use.
 kernels_packages=(

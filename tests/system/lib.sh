@@ -165,6 +165,6 @@ complete_for() {
 	# shellcheck disable=SC2016
 	bash -c '. /usr/share/bash-completion/completions/pccbpf
 		COMP_WORDS=(pccbpf "$@") COMP_CWORD=$#
-		_pccbpf
+		_pccbpf pccbpf
 		printf "%s\n" "${COMPREPLY[@]}"' bash "$@" | paste -sd' '
 }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <stdio.h>
+#include <string.h>
 
 #include "cli/cmds.h"
+#include "cli/complete.h"
 
 static int cmd_help(const struct pcc_args *args)
 {
@@ -50,6 +52,8 @@ int main(int argc, char **argv)
 	struct pcc_args args = {};
 	struct pcc_err err = {};
 
+	if (argc > 1 && !strcmp(argv[1], "complete"))
+		return pcc_cmd_complete(argc - 2, argv + 2);
 	if (pcc_options_parse(&cmd, &args, argc, argv, &err))
 		return pcc_cmd_misused(&err);
 	return run[cmd->id](&args);

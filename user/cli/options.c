@@ -19,8 +19,7 @@ static bool name_is(const struct pcc_command *cmd, const char *first, const char
 	return cmd->name[len] == ' ' && strcmp(cmd->name + len + 1, second) == 0;
 }
 
-/* The longest command that the words start with; NULL if none. *used: words of its name. */
-static const struct pcc_command *find_command(
+const struct pcc_command *pcc_command_find(
 	const char *const *words, unsigned int nwords, unsigned int *used)
 {
 	for (*used = nwords < 2 ? nwords : 2; *used > 0; --*used)
@@ -30,8 +29,7 @@ static const struct pcc_command *find_command(
 	return NULL;
 }
 
-/* Is it the first word of commands with two, as `wan` is? */
-static bool is_group(const char *word)
+bool pcc_command_is_group(const char *word)
 {
 	size_t len = strlen(word);
 
@@ -47,7 +45,7 @@ static int unknown_command(const char *const *words, unsigned int nwords, struct
 {
 	char given[96], firsts[PCC_CMD_MAX][16], all[192] = "";
 	const char *names[PCC_CMD_MAX], *near;
-	bool group = is_group(words[0]);
+	bool group = pcc_command_is_group(words[0]);
 	size_t used = 0, len = strlen(words[0]);
 
 	snprintf(given, sizeof(given), group && nwords > 1 ? "%.40s %.40s" : "%.40s", words[0],
@@ -94,7 +92,7 @@ static bool starts_command(const char *word)
 	for (int i = 0; i < PCC_CMD_MAX; i++)
 		if (name_is(&pcc_commands[i], word, NULL))
 			return true;
-	return is_group(word);
+	return pcc_command_is_group(word);
 }
 
 /*
@@ -316,10 +314,10 @@ static int find_topic(struct pcc_args *args, struct pcc_err *err)
 {
 	unsigned int used;
 
-	if (args->nwords == 0 || (args->nwords == 1 && is_group(args->words[0]) &&
-					 !find_command(args->words, 1, &used)))
+	if (args->nwords == 0 || (args->nwords == 1 && pcc_command_is_group(args->words[0]) &&
+					 !pcc_command_find(args->words, 1, &used)))
 		return 0;
-	args->topic = find_command(args->words, args->nwords, &used);
+	args->topic = pcc_command_find(args->words, args->nwords, &used);
 	if (args->topic && used == args->nwords)
 		return 0;
 	args->topic = NULL;
@@ -342,8 +340,8 @@ int pcc_options_parse(const struct pcc_command **cmd, struct pcc_args *args, int
 	}
 	if (o.help) {
 		*cmd = &pcc_commands[PCC_CMD_HELP];
-		args->topic = find_command(o.words, o.nwords, &used);
-		if (o.nwords && !args->topic && !is_group(o.words[0]))
+		args->topic = pcc_command_find(o.words, o.nwords, &used);
+		if (o.nwords && !args->topic && !pcc_command_is_group(o.words[0]))
 			return unknown_command(o.words, o.nwords, err);
 		return 0;
 	}
@@ -351,7 +349,7 @@ int pcc_options_parse(const struct pcc_command **cmd, struct pcc_args *args, int
 		pcc_err_set(err, -EINVAL, "command", "none is given");
 		return pcc_err_hint(err, -EINVAL, "pccbpf help lists the commands");
 	}
-	*cmd = find_command(o.words, o.nwords, &used);
+	*cmd = pcc_command_find(o.words, o.nwords, &used);
 	if (!*cmd)
 		return unknown_command(o.words, o.nwords, err);
 	ret = parse_words(*cmd, used, args, argc, argv, err);

@@ -113,12 +113,13 @@ struct pcc_command {
 	const char *name;   /* one word or two: "wan add" */
 	const char *syntax; /* of the positional words, as usage shows it; "" for none */
 	unsigned int min_words, max_words;
-	bool runs;	     /* what follows its words is another command's, options too */
-	uint64_t options;    /* PCC_OPT_BIT()s that it takes */
-	uint64_t required;   /* those it cannot do without */
-	uint64_t one_of;     /* unless 0, it needs at least one of these */
-	const char *summary; /* for the list of commands */
-	const char *text;    /* for its own help */
+	enum pcc_word word[2]; /* what the first two of them are */
+	bool runs;	       /* what follows its words is another command's, options too */
+	uint64_t options;      /* PCC_OPT_BIT()s that it takes */
+	uint64_t required;     /* those it cannot do without */
+	uint64_t one_of;       /* unless 0, it needs at least one of these */
+	const char *summary;   /* for the list of commands */
+	const char *text;      /* for its own help */
 	const char *example;
 };
 
@@ -147,6 +148,14 @@ struct pcc_args {
  */
 int pcc_options_parse(const struct pcc_command **cmd, struct pcc_args *args, int argc, char **argv,
 	struct pcc_err *err);
+
+/*
+ * The longest command that the words start with; NULL if there is none. *used: words of its name.
+ * Is a word the first of commands with two, as `wan` is?
+ */
+const struct pcc_command *pcc_command_find(
+	const char *const *words, unsigned int nwords, unsigned int *used);
+bool pcc_command_is_group(const char *word);
 
 /* Value of an option, or fallback (may be NULL) when it was not given. */
 const char *pcc_args_value(const struct pcc_args *args, enum pcc_opt opt, const char *fallback);
