@@ -204,6 +204,38 @@ lint_sizes() {
 	sed -n 's/^known /known: /p' scripts/sizes.txt
 }
 
+# "NAME FILE" for each function or object of user/ that no other file of it uses, as built.
+user_alone() {
+	local file
+	for file in user/*/*.c; do
+		[[ ! -e build/${file%.c}.o ]] || nm -A -g "build/${file%.c}.o"
+	done | sed 's|^build/\(user/.*\)\.o:.* \([A-Z]\) \([^ ]*\)$|\1.c \2 \3|' | awk '
+		$2 == "U" { used[$3]; next }
+		$3 != "main" { at[$3] = $1 }
+		END {
+			for (name in at)
+				if (!(name in used))
+					print name, at[name]
+		}' | sort
+}
+
+# What other files may use is used: by one of them, or by its own and by a test. A use in a file is indented.
+lint_unused() {
+	local name file found
+	[[ -e build/user/cli/main.o ]] || echo 'nothing is built: not looked at'
+	found=$(user_alone | while read -r name file; do
+		if ! grep -qE "^[[:space:]]([^*].*)?\\<$name\\>" "$file"; then
+			echo "$file: nothing uses $name(), or tests alone do"
+		elif ! grep -qrw --include='*.[ch]' "$name" tests; then
+			echo "$file: no other file uses $name(): static"
+		fi
+	done)
+	[[ -z $found ]] || {
+		printf '%s\n' "$found"
+		return 1
+	}
+}
+
 # check TOOL FUNCTION WHAT
 check() {
 	local tool=$1 run=$2 what=$3 out
@@ -228,6 +260,7 @@ check grep lint_space 'no line ends in white space'
 check grep lint_licence 'every source names its licence'
 check awk lint_layers 'includes in user/ lead to the same folder or to one below'
 check tsort lint_circles 'no files of user/ need each other (as they were built)'
+check nm lint_unused 'what the files of user/ offer is used (as they were built)'
 check clang lint_bpf_headers 'each header of bpf/ compiles by itself'
 check awk lint_sizes 'no file and no function of user/ and bpf/ is too long'
 echo "$PASSED passed, $FAILED failed, $SKIPPED skipped"

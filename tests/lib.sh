@@ -581,15 +581,6 @@ counter_of() {
 	stat_of ".counters.$1"
 }
 
-# new_of WAN: its new connections; new_total: those of all buckets.
-new_of() {
-	stat_of ".wans[] | select(.name == \"$1\") | .new_connections"
-}
-
-new_total() {
-	stat_of '[.buckets[].new_connections] | add'
-}
-
 # conns_table [FILTERS]: lines PROTO SRC SPORT DST DPORT WAN BUCKET ORIGIN TX RX
 # shellcheck disable=SC2120
 conns_table() {

@@ -654,7 +654,10 @@ static void every_classifier_hashes_as_the_vectors_say(void **state)
 
 		if (s.proto == IPPROTO_ICMP && v->family == 6)
 			s.proto = IPPROTO_ICMPV6;
-		assert_int_equal(pcc_parse_classifier(v->classifier, &classifier, NULL), 0);
+		assert_int_equal(
+			pcc_parse_keyword(v->classifier, "--classifier", pcc_classifier_names,
+				PCC_N_CLASSIFIERS, &classifier, NULL),
+			0);
 		B.meta.half[0].fields = pcc_classifier_fields(classifier);
 		B.meta.half[0].seed = v->seed;
 		meta_put();

@@ -21,7 +21,7 @@
 #include <string.h>
 
 #include "health/probe.h"
-#include "health/probe_neigh.h"
+#include "kernel/neighbour.h"
 #include "health/target.h"
 
 struct tool {
@@ -138,15 +138,15 @@ static unsigned int open_files(void)
 
 static int ask(const char *ifname, const char *gateway)
 {
-	uint8_t address[16];
+	union pcc_ip address;
 	struct pcc_nl nl = {};
 	int family = strchr(gateway, ':') ? AF_INET6 : AF_INET, err;
 
-	if (inet_pton(family, gateway, address) != 1)
+	if (inet_pton(family, gateway, &address) != 1)
 		die("'%s' is no address", gateway);
 	err = pcc_nl_open(&nl, NETLINK_ROUTE);
 	if (!err)
-		err = pcc_neigh_ask(&nl, if_nametoindex(ifname), family, address);
+		err = pcc_neigh_ask(&nl, if_nametoindex(ifname), family, &address);
 	if (err)
 		die("%s", pcc_nl_reason(&nl, err));
 	pcc_nl_close(&nl);

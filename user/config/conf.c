@@ -104,15 +104,3 @@ int pcc_conf_text(const struct pcc_conf *conf, char **text, size_t *len)
 	pcc_tree_free(&w.tree);
 	return ret;
 }
-
-int pcc_conf_write(FILE *out, const struct pcc_conf *conf)
-{
-	char *words;
-	size_t len;
-	int ret = pcc_conf_text(conf, &words, &len);
-
-	if (!ret && fwrite(words, 1, len, out) != len)
-		ret = -EIO;
-	free(words);
-	return ret;
-}

@@ -97,9 +97,8 @@ int pcc_conf_find_wan(const struct pcc_conf *conf, const char *name);
 /*
  * The configuration as a file that the reader accepts: what differs from the defaults. The template
  * `defaults` is not kept apart from the WANs; gateways that were found, and drawn seeds, are left
- * out. pcc_conf_text() makes a text to be freed. 0 or a negative errno.
+ * out. The text is to be freed. 0 or a negative errno.
  */
-int pcc_conf_write(FILE *out, const struct pcc_conf *conf);
 int pcc_conf_text(const struct pcc_conf *conf, char **text, size_t *len);
 
 /* Releases what conf points to and empties it; accepts the empty one (all zeroes). */

@@ -9,7 +9,7 @@
 #include "base/address.h"
 #include "base/clock.h"
 #include "daemon/daemon.h"
-#include "health/probe_neigh.h"
+#include "kernel/neighbour.h"
 
 /* One that can be asked: on a device without link layer there are no neighbours. */
 static bool has_gateway(const struct pcc_wan_cfg *wan, enum pcc_family f)

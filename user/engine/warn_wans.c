@@ -45,8 +45,8 @@ static void warn_gateway(struct pcc_session *s, const struct pcc_wan_cfg *wan, e
 		return;
 	if (was && !memcmp(&was->gw[f].addr, &wan->gw[f].addr, f == PCC_V4 ? 4 : 16))
 		return;
-	if (pcc_neigh_probe(&s->nl, wan->ifindex, pcc_af[f], (const union pcc_ip *)&wan->gw[f].addr,
-		    PROBE_MS) != -EHOSTUNREACH)
+	if (pcc_neigh_probe(&s->nl, wan->ifindex, pcc_af[f], &wan->gw[f].addr, PROBE_MS) !=
+		-EHOSTUNREACH)
 		return;
 	inet_ntop(pcc_af[f], &wan->gw[f].addr, text, sizeof(text));
 	pcc_err_set(&w, 0, wan->name, "the gateway %s does not answer", text);

@@ -49,10 +49,7 @@ static void take_route(struct pcc_gateway *gw, const struct pcc_route *r)
 		return;
 	}
 	gw->source = PCC_GW_FOUND;
-	if (r->family == AF_INET)
-		gw->addr.v4 = r->gateway.v4;
-	else
-		gw->addr.v6 = r->gateway.v6;
+	gw->addr = r->gateway;
 }
 
 /*

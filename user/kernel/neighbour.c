@@ -66,7 +66,7 @@ static int neigh_ask(
 	struct nlmsghdr *nlh = neigh_request(buf, RTM_NEWNEIGH, ifindex, family, ip);
 	struct ndmsg *ndm = mnl_nlmsg_get_payload(nlh);
 
-	if (state & (NUD_STALE | NUD_DELAY)) {
+	if (state & (NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE)) {
 		ndm->ndm_state = NUD_PROBE;
 		nlh->nlmsg_flags = NLM_F_REPLACE;
 	} else {
@@ -74,6 +74,16 @@ static int neigh_ask(
 		nlh->nlmsg_flags = NLM_F_CREATE;
 	}
 	return pcc_nl_ack(nl, nlh);
+}
+
+int pcc_neigh_ask(struct pcc_nl *nl, uint32_t ifindex, int family, const union pcc_ip *ip)
+{
+	uint16_t state;
+
+	neigh_state(nl, ifindex, family, ip, &state);
+	if (state & (NUD_PERMANENT | NUD_NOARP)) /* what somebody has set stays */
+		return 0;
+	return neigh_ask(nl, ifindex, family, ip, state);
 }
 
 int pcc_neigh_probe(struct pcc_nl *nl, uint32_t ifindex, int family, const union pcc_ip *gateway,

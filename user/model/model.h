@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/address.h"
 #include "pccbpf.h"
 
 /* How the next hop of a WAN in one family was come by. */
@@ -22,10 +23,7 @@ enum pcc_gw_source {
 /* The next hop of a WAN in one family. addr is valid for GIVEN and FOUND. */
 struct pcc_gateway {
 	enum pcc_gw_source source;
-	union {
-		struct in_addr v4;
-		struct in6_addr v6;
-	} addr;
+	union pcc_ip addr;
 };
 
 /* Which members the user named (a member that was not named keeps its value on `wan set`). */

@@ -183,33 +183,6 @@ int pcc_parse_list(const char *text, const char *object,
 	}
 }
 
-int pcc_parse_classifier(const char *word, uint32_t *classifier, struct pcc_err *err)
-{
-	return pcc_parse_keyword(
-		word, "--classifier", pcc_classifier_names, PCC_N_CLASSIFIERS, classifier, err);
-}
-
-int pcc_parse_scheme(const char *word, enum pcc_scheme *scheme, struct pcc_err *err)
-{
-	uint32_t i;
-	int ret = pcc_parse_keyword(word, "--scheme", pcc_scheme_names, PCC_N_SCHEMES, &i, err);
-
-	if (!ret)
-		*scheme = (enum pcc_scheme)i;
-	return ret;
-}
-
-int pcc_parse_fastpath(const char *word, enum pcc_fastpath *fastpath, struct pcc_err *err)
-{
-	uint32_t i;
-	int ret =
-		pcc_parse_keyword(word, "--fastpath", pcc_fastpath_names, PCC_N_FASTPATHS, &i, err);
-
-	if (!ret)
-		*fastpath = (enum pcc_fastpath)i;
-	return ret;
-}
-
 int pcc_parse_state(const char *word, enum pcc_wan_state *state, struct pcc_err *err)
 {
 	uint32_t i;
@@ -227,16 +200,6 @@ int pcc_parse_origin(const char *word, enum pcc_origin *origin, struct pcc_err *
 
 	if (!ret)
 		*origin = (enum pcc_origin)i;
-	return ret;
-}
-
-int pcc_parse_nat6(const char *word, bool *nat6, struct pcc_err *err)
-{
-	uint32_t i;
-	int ret = pcc_parse_keyword(word, "--nat6", pcc_nat6_names, 2, &i, err);
-
-	if (!ret)
-		*nat6 = i == 1;
 	return ret;
 }
 
@@ -297,11 +260,6 @@ const char *pcc_classifier_name(uint32_t classifier)
 const char *pcc_scheme_name(uint32_t scheme)
 {
 	return name_of(pcc_scheme_names, PCC_N_SCHEMES, scheme);
-}
-
-const char *pcc_fastpath_name(uint32_t fastpath)
-{
-	return name_of(pcc_fastpath_names, PCC_N_FASTPATHS, fastpath);
 }
 
 const char *pcc_origin_name(uint32_t origin)

@@ -83,14 +83,8 @@ int pcc_parse_wans(const char *text, struct pcc_config *cfg, struct pcc_err *err
 int pcc_parse_lans(const char *text, struct pcc_config *cfg, struct pcc_err *err);
 
 /* Keywords of the options with the same names. */
-int pcc_parse_classifier(const char *word, uint32_t *classifier, struct pcc_err *err);
-int pcc_parse_scheme(const char *word, enum pcc_scheme *scheme, struct pcc_err *err);
-int pcc_parse_fastpath(const char *word, enum pcc_fastpath *fastpath, struct pcc_err *err);
 int pcc_parse_state(const char *word, enum pcc_wan_state *state, struct pcc_err *err);
 int pcc_parse_origin(const char *word, enum pcc_origin *origin, struct pcc_err *err);
-
-/* masquerade: true, none: false. */
-int pcc_parse_nat6(const char *word, bool *nat6, struct pcc_err *err);
 
 /* A mask in hexadecimal (0xff00): at least two bits, all next to each other. */
 int pcc_parse_mark_mask(const char *word, uint32_t *mask, struct pcc_err *err);
@@ -120,7 +114,6 @@ extern const char *const pcc_nat6_names[3]; /* none, masquerade */
 /* Names of values; "?" for one that is out of range (read from a foreign pin, for instance). */
 const char *pcc_classifier_name(uint32_t classifier);
 const char *pcc_scheme_name(uint32_t scheme);
-const char *pcc_fastpath_name(uint32_t fastpath);
 const char *pcc_origin_name(uint32_t origin);
 
 /* PCC_F_* of a classifier; 0 for one that is out of range. */

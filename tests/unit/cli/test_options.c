@@ -306,16 +306,17 @@ static void defaults_in_help_are_the_configurations(void **state)
 {
 	static struct pcc_config cfg;
 	uint32_t number;
-	bool nat6;
 
 	(void)state;
 	pcc_config_defaults(&cfg);
 	assert_string_equal(
 		pcc_options[PCC_OPT_CLASSIFIER].def, pcc_classifier_name(cfg.classifier));
 	assert_string_equal(pcc_options[PCC_OPT_SCHEME].def, pcc_scheme_name(cfg.scheme));
-	assert_string_equal(pcc_options[PCC_OPT_FASTPATH].def, pcc_fastpath_name(cfg.fastpath));
-	assert_int_equal(pcc_parse_nat6(pcc_options[PCC_OPT_NAT6].def, &nat6, NULL), 0);
-	assert_int_equal(nat6, cfg.nat6);
+	assert_string_equal(pcc_options[PCC_OPT_FASTPATH].def, pcc_fastpath_names[cfg.fastpath]);
+	assert_int_equal(pcc_parse_keyword(pcc_options[PCC_OPT_NAT6].def, "--nat6", pcc_nat6_names,
+				 2, &number, NULL),
+		0);
+	assert_int_equal(number, cfg.nat6);
 	assert_int_equal(pcc_parse_mark_mask(pcc_options[PCC_OPT_MARK_MASK].def, &number, NULL), 0);
 	assert_int_equal(number, cfg.mark_mask);
 	assert_int_equal(atoi(pcc_options[PCC_OPT_BUCKETS].def), cfg.buckets);

@@ -292,6 +292,28 @@ static void lists_are_all_or_nothing(void **state)
 	assert_int_equal(cfg.nlans, 0);
 }
 
+static int parse_classifier(const char *word, uint32_t *value, struct pcc_err *err)
+{
+	return pcc_parse_keyword(
+		word, "--classifier", pcc_classifier_names, PCC_N_CLASSIFIERS, value, err);
+}
+
+static int parse_scheme(const char *word, uint32_t *value, struct pcc_err *err)
+{
+	return pcc_parse_keyword(word, "--scheme", pcc_scheme_names, PCC_N_SCHEMES, value, err);
+}
+
+static int parse_fastpath(const char *word, uint32_t *value, struct pcc_err *err)
+{
+	return pcc_parse_keyword(
+		word, "--fastpath", pcc_fastpath_names, PCC_N_FASTPATHS, value, err);
+}
+
+static int parse_nat6(const char *word, uint32_t *value, struct pcc_err *err)
+{
+	return pcc_parse_keyword(word, "--nat6", pcc_nat6_names, 2, value, err);
+}
+
 static int parse_origin(const char *word, uint32_t *value, struct pcc_err *err)
 {
 	enum pcc_origin v = PCC_ORIGIN_LAN;
@@ -301,37 +323,10 @@ static int parse_origin(const char *word, uint32_t *value, struct pcc_err *err)
 	return ret;
 }
 
-static int parse_scheme(const char *word, uint32_t *value, struct pcc_err *err)
-{
-	enum pcc_scheme v = PCC_SCHEME_CONSISTENT;
-	int ret = pcc_parse_scheme(word, &v, err);
-
-	*value = v;
-	return ret;
-}
-
-static int parse_fastpath(const char *word, uint32_t *value, struct pcc_err *err)
-{
-	enum pcc_fastpath v = PCC_FP_AUTO;
-	int ret = pcc_parse_fastpath(word, &v, err);
-
-	*value = v;
-	return ret;
-}
-
 static int parse_state(const char *word, uint32_t *value, struct pcc_err *err)
 {
 	enum pcc_wan_state v = PCC_WAN_UNUSED;
 	int ret = pcc_parse_state(word, &v, err);
-
-	*value = v;
-	return ret;
-}
-
-static int parse_nat6(const char *word, uint32_t *value, struct pcc_err *err)
-{
-	bool v = false;
-	int ret = pcc_parse_nat6(word, &v, err);
 
 	*value = v;
 	return ret;
@@ -354,13 +349,13 @@ static void keywords(void **state)
 		uint32_t value;
 		const char *error;
 	} rows[] = {
-		{pcc_parse_classifier, "src-address", 0, NULL},
-		{pcc_parse_classifier, "both-addresses-and-ports", 8, NULL},
-		{pcc_parse_classifier, "src-adress", 0, "did you mean 'src-address'?"},
-		{pcc_parse_classifier, "both-address", 0, "did you mean 'both-addresses'?"},
-		{pcc_parse_classifier, "sticky", 0, "write src-address, dst-address, both-"},
-		{pcc_parse_classifier, "SRC-ADDRESS", 0, "src-port"},
-		{pcc_parse_classifier, "", 0, "is not known"},
+		{parse_classifier, "src-address", 0, NULL},
+		{parse_classifier, "both-addresses-and-ports", 8, NULL},
+		{parse_classifier, "src-adress", 0, "did you mean 'src-address'?"},
+		{parse_classifier, "both-address", 0, "did you mean 'both-addresses'?"},
+		{parse_classifier, "sticky", 0, "write src-address, dst-address, both-"},
+		{parse_classifier, "SRC-ADDRESS", 0, "src-port"},
+		{parse_classifier, "", 0, "is not known"},
 		{parse_scheme, "consistent", PCC_SCHEME_CONSISTENT, NULL},
 		{parse_scheme, "modulo", PCC_SCHEME_MODULO, NULL},
 		{parse_scheme, "modulus", 0, "did you mean 'modulo'?"},
@@ -432,9 +427,8 @@ static void names_come_back(void **state)
 		int (*parse)(const char *word, uint32_t *value, struct pcc_err *err);
 		uint32_t n;
 	} rows[] = {
-		{pcc_classifier_name, pcc_parse_classifier, PCC_N_CLASSIFIERS},
+		{pcc_classifier_name, parse_classifier, PCC_N_CLASSIFIERS},
 		{pcc_scheme_name, parse_scheme, PCC_N_SCHEMES},
-		{pcc_fastpath_name, parse_fastpath, PCC_N_FASTPATHS},
 		{pcc_origin_name, parse_origin, PCC_N_ORIGINS},
 	};
 	char buf[PCC_PROTO_NAME_MAX];
