@@ -26,7 +26,9 @@ CC       ?= gcc
 MKMAN    ?= $(BUILD)/mkman
 CLANG    ?= clang
 BPFTOOL  ?= $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
-LIBS     := -lxdp -lbpf -lmnl -lnftables -lnetfilter_conntrack -ljansson -lyaml -lsystemd -lresolv
+LIBS     := -lxdp -lbpf -lmnl -lnftables -ljansson -lyaml -lsystemd -lresolv
+# The tests ask conntrack by another way than the product.
+TESTLIBS := -lcmocka -lnetfilter_conntrack
 WARN     := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
 	    -Wwrite-strings -Wvla -Wformat -Wundef
 CFLAGS   ?= -O2 -g
@@ -56,7 +58,7 @@ Q := @
 say = @printf '  %-8s %s\n'
 endif
 
-.PHONY: all tools unit install uninstall deps deps-all lint demo deb clean
+.PHONY: all tools unit install uninstall print-bpfflags deps deps-all lint demo deb clean
 .PHONY: test check check-unit test-kernels test-compilers test-arm64 test-system
 .DELETE_ON_ERROR:
 
@@ -122,7 +124,7 @@ vpath test_%.c $(sort $(dir $(UNIT_SRC) $(PROG_SRC)))
 $(UNIT_BIN) $(PROG_BIN): $(BUILD)/tests/%: %.c $(USER_OBJ)
 	$(say) TEST $@
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CSTD) $(WARN) $(CPPFLAGS) -Itests $(CFLAGS) -MMD -MP $< $(USER_OBJ) -o $@ -lcmocka $(LIBS)
+	$(Q)$(CC) $(CSTD) $(WARN) $(CPPFLAGS) -Itests $(CFLAGS) -MMD -MP $< $(USER_OBJ) -o $@ $(TESTLIBS) $(LIBS)
 
 install: all
 	install -D -m 0755 $(BUILD)/pccbpf $(DESTDIR)$(SBINDIR)/pccbpf
@@ -177,6 +179,10 @@ demo: deps
 
 lint:
 	@scripts/lint.sh
+
+# For scripts/lint.sh, which compiles headers alone.
+print-bpfflags:
+	@echo '$(BPFFLAGS)'
 
 deb:
 	@scripts/deb.sh

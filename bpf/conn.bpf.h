@@ -60,19 +60,20 @@ static __always_inline void conn_mark_ct(struct __sk_buff *skb, const struct pcc
 	struct pcc_ct_info info;
 
 	if (ct_lookup(skb, key, &info, meta->mark_mask, conn->mark), info.found)
-		conn->flags |= PCC_CONN_CT_MARKED;
+		conn->flags |= PCC_CONN_CT_DONE;
 }
 
 static __always_inline int conn_wants_ct_mark(
 	const struct pcc_conn *conn, __u64 packets, __u8 proto)
 {
-	return pcc_have_ct && !(conn->flags & PCC_CONN_CT_MARKED) &&
-	       worth_learning(packets, proto) && (packets <= 4 || !(packets & (packets - 1)));
+	return pcc_have_ct && !(conn->flags & PCC_CONN_CT_DONE) && worth_learning(packets, proto) &&
+	       (packets <= 4 || !(packets & (packets - 1)));
 }
 
+/* conntrack's functions for programs know TCP and UDP only. */
 static __always_inline __u8 conn_first_flags(__u8 proto)
 {
-	return proto == IPPROTO_TCP || proto == IPPROTO_UDP ? 0 : PCC_CONN_CT_MARKED;
+	return proto == IPPROTO_TCP || proto == IPPROTO_UDP ? 0 : PCC_CONN_CT_DONE;
 }
 
 /* A SYN on a remembered tuple: does the connection still stand (then it stays), or is this a new
@@ -118,7 +119,7 @@ static __noinline int conn_recheck(struct __sk_buff *skb, const struct pcc_packe
 		return 0;
 	if (route_own(skb, p) != ROUTE_DEFAULT)
 		return 0;
-	if (pcc_have_ct && !(conn->flags & PCC_CONN_CT_MARKED))
+	if (pcc_have_ct && !(conn->flags & PCC_CONN_CT_DONE))
 		conn_mark_ct(skb, &p->tuple, meta, conn);
 	conn->checked_ns = now;
 	return 1;

@@ -16,7 +16,7 @@ struct fast_packet {
 	__u8 tcp_flags;
 	__u8 tcp_hdr_len; /* bytes; 8 for UDP */
 	__u8 gso;	  /* an aggregate */
-	__u8 grace;	  /* may use a lease that is being renewed */
+	__u8 late_ok;	  /* may use a lease that is late (lease.bpf.h) */
 };
 
 /*

@@ -7,45 +7,14 @@
 #include "mark.bpf.h"
 #include "rewrite.bpf.h"
 
-/* L4 checksum, which may be partial: only the kernel's helpers know. 0 or an error. */
-static __always_inline int fast_tc_csum(
-	struct __sk_buff *skb, const struct pcc_flow *flow, __u32 off, __u8 proto)
-{
-	__u64 udp = proto == IPPROTO_UDP ? BPF_F_MARK_MANGLED_0 : 0;
-
-	off += proto == IPPROTO_TCP ? 16 : 6;
-	if (flow->flags & PCC_FLOW_ADDRS &&
-		bpf_l4_csum_replace(skb, off, 0, flow->addr_diff, BPF_F_PSEUDO_HDR | udp))
-		return -1;
-	if (flow->flags & PCC_FLOW_PORTS && bpf_l4_csum_replace(skb, off, 0, flow->port_diff, udp))
-		return -1;
-	return 0;
-}
-
 /* New addresses, ports, TTL and MACs into the packet; l3 is the offset of the IP header. */
 static __always_inline int fast_tc_rewrite(
 	struct __sk_buff *skb, const struct pcc_flow *flow, __u32 l3, __u32 v6)
 {
 	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
-	__be16 *ports;
 
-	if (v6) {
-		struct ipv6hdr *ip6 = data + l3;
-
-		if ((void *)(ip6 + 1) + 4 > end)
-			return -1;
-		rewrite_ip6(ip6, flow);
-		ports = (__be16 *)(ip6 + 1);
-	} else {
-		struct iphdr *ip = data + l3;
-
-		if ((void *)(ip + 1) + 4 > end)
-			return -1;
-		rewrite_ip4(ip, flow);
-		ports = (__be16 *)(ip + 1);
-	}
-	ports[0] = flow->sport;
-	ports[1] = flow->dport;
+	if (rewrite_packet(data + l3, end, flow, v6, 0, CSUM_IS_DONE))
+		return -1;
 	if (l3 && !(flow->flags & PCC_FLOW_OUT_L3))
 		rewrite_macs(data, flow);
 	return 0;
@@ -92,15 +61,15 @@ static __noinline int fast_tc(struct __sk_buff *skb, const struct pcc_meta *meta
 		l3 = 0;
 	f.gso = !!skb->gso_size;
 	/* Where XDP runs, a packet that comes here has been let through to renew the lease. */
-	f.grace = !(meta->flags & PCC_META_XDP);
+	f.late_ok = !(meta->flags & PCC_META_XDP);
 	if (l3 ? fast_parse(data + 14, end, skb->len - 14, skb->protocol, &f)
 	       : fast_parse(data, end, skb->len, skb->protocol, &f))
 		return 0;
-	flow = flow_find(&f, skb, skb->ifindex, meta, fast_tc_len(skb, &f));
+	flow = flow_find(&f, skb, HOOK_TC, skb->ifindex, meta, fast_tc_len(skb, &f));
 	if (!flow || !(flow->flags & PCC_FLOW_IN_L3) != !!l3)
 		return 0;
 	l2_len = skb->len;
-	if (fast_tc_csum(skb, flow, l3 + (f.v6 ? 40 : 20), f.proto))
+	if (csum_skb(skb, flow, l3 + (f.v6 ? 40 : 20), f.proto))
 		return 0;
 	if (l3 ? fast_tc_rewrite(skb, flow, 14, f.v6) : fast_tc_rewrite(skb, flow, 0, f.v6))
 		return PCC_DROP; /* the checksum is changed already; cannot happen, it was parsed */

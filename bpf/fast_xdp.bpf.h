@@ -6,55 +6,6 @@
 #include "flow.bpf.h"
 #include "rewrite.bpf.h"
 
-/* The checksum is whole here: what is sent one to complete has no XDP (docs/GUIDE.md, Limits). */
-static __always_inline void xdp_csum(void *l4, void *end, const struct pcc_flow *flow, __u8 proto)
-{
-	__u32 diff = (__u32)flow->addr_diff + flow->port_diff;
-
-	if (proto == IPPROTO_TCP) {
-		struct tcphdr *tcp = l4;
-
-		if ((void *)(tcp + 1) > end)
-			return;
-		tcp->check = csum_apply(tcp->check, diff);
-		return;
-	}
-	struct udphdr *udp = l4;
-
-	if ((void *)(udp + 1) > end || !udp->check)
-		return; /* 0 says that there is none (RFC 768) */
-	udp->check = csum_apply(udp->check, diff);
-	if (!udp->check)
-		udp->check = 0xffff;
-}
-
-/* New addresses, ports and TTL into the packet whose IP header is at l3. */
-static __always_inline int xdp_rewrite(
-	void *l3, void *end, const struct pcc_flow *flow, __u32 v6, __u8 proto)
-{
-	void *l4;
-
-	if (v6) {
-		struct ipv6hdr *ip6 = l3;
-
-		if ((void *)(ip6 + 1) + 4 > end)
-			return -1;
-		rewrite_ip6(ip6, flow);
-		l4 = ip6 + 1;
-	} else {
-		struct iphdr *ip = l3;
-
-		if ((void *)(ip + 1) + 4 > end)
-			return -1;
-		rewrite_ip4(ip, flow);
-		l4 = ip + 1;
-	}
-	xdp_csum(l4, end, flow, proto);
-	((__be16 *)l4)[0] = flow->sport;
-	((__be16 *)l4)[1] = flow->dport;
-	return 0;
-}
-
 /* Is the frame addressed to the interface's own MAC? */
 static __always_inline int xdp_is_ours(const __u8 *dst, const struct pcc_flow *flow)
 {
@@ -88,48 +39,29 @@ static __always_inline __u32 xdp_ifindex(__u32 ifindex, __u32 epoch)
 	return master;
 }
 
-/*
- * What fast_parse() does not take, and a packet whose lease says more than new MACs: each program
- * has its own answer. l3 is the packet's IP header.
- */
-static __always_inline int xdp_other(
-	struct xdp_md *ctx, const struct pcc_meta *meta, __be16 protocol);
-static __always_inline int xdp_elsewhere(
-	struct xdp_md *ctx, const struct pcc_flow *flow, const struct fast_packet *f);
+/* Flags of a lease whose packets do not both arrive and leave as plain frames. */
+#define XDP_NOT_PLAIN (PCC_FLOW_IN_L3 | PCC_FLOW_OUT_L3 | PCC_FLOW_WIRE)
 
-static __always_inline int xdp_fast(struct xdp_md *ctx, const struct pcc_meta *meta)
+/* The lease that says what to do with a plain frame, which has been parsed. NULL: it is the
+ * kernel's. */
+static __always_inline struct pcc_flow *xdp_find(
+	struct xdp_md *ctx, const struct pcc_meta *meta, void *data, struct fast_packet *f)
 {
-	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
-	struct fast_packet f = {};
-	struct pcc_flow *flow;
-	__u32 bytes, ifindex;
-	__be16 protocol;
-	int verdict;
+	__u32 ifindex = xdp_ifindex(ctx->ingress_ifindex, *(volatile __u32 *)&meta->epoch);
+	struct pcc_flow *flow = flow_find(f, ctx, HOOK_XDP, ifindex, meta, f->l3_len);
 
-	if (data + 14 > end)
+	return flow && xdp_is_ours(data, flow) ? flow : NULL;
+}
+
+/* Makes a frame what leaves, as plain as it came. XDP_REDIRECT if that was done. */
+static __always_inline int xdp_send(
+	void *data, void *end, const struct pcc_flow *flow, const struct fast_packet *f)
+{
+	if (bpf_redirect_map(&pcc_xdp_ports, flow->egress_ifindex, XDP_PASS) != XDP_REDIRECT)
 		return XDP_PASS;
-	f.grace = 1;
-	bytes = bpf_xdp_get_buff_len(ctx);
-	protocol = *(__be16 *)(data + 12);
-	if (fast_parse(data + 14, end, bytes - 14, protocol, &f))
-		return xdp_other(ctx, meta, protocol);
-	ifindex = xdp_ifindex(ctx->ingress_ifindex, *(volatile __u32 *)&meta->epoch);
-	flow = flow_find(&f, ctx, ifindex, meta, f.l3_len);
-	if (!flow || !xdp_is_ours(data, flow))
+	if (rewrite_packet(data + 14, end, flow, f->v6, f->proto, CSUM_WHOLE))
 		return XDP_PASS;
-	if (flow->flags & (PCC_FLOW_IN_L3 | PCC_FLOW_OUT_L3 | PCC_FLOW_WIRE)) {
-		verdict = xdp_elsewhere(ctx, flow, &f);
-		if (verdict != XDP_REDIRECT)
-			return verdict;
-	} else {
-		if (bpf_redirect_map(&pcc_xdp_ports, flow->egress_ifindex, XDP_PASS) !=
-			XDP_REDIRECT)
-			return XDP_PASS;
-		if (xdp_rewrite(data + 14, end, flow, f.v6, f.proto))
-			return XDP_PASS;
-		rewrite_macs(data, flow);
-	}
-	flow_count(flow, meta, bytes);
+	rewrite_macs(data, flow);
 	return XDP_REDIRECT;
 }
 

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The fast path: what the kernel was seen to do with a connection is repeated for a lease of two
- * seconds. This is the part that does not care whether tc or XDP has the packet; the program
- * includes generation_tc.bpf.h or generation_xdp.bpf.h before it.
+ * seconds. This is the part that does not care whether tc or XDP has the packet.
  */
 #ifndef PCC_FLOW_BPF_H
 #define PCC_FLOW_BPF_H
@@ -39,7 +38,7 @@ static __always_inline int flow_is_from(
 /* Adds what the fast path has counted since the last time to the connection. */
 static __always_inline void flow_fold(struct pcc_flow *flow, struct pcc_conn *conn)
 {
-	__u64 sum = *(volatile __u64 *)&flow->counted + *(volatile __u64 *)&flow->counted_else;
+	__u64 sum = *(volatile __u64 *)&flow->counted + *(volatile __u64 *)&flow->counted_others;
 	__u64 packets, bytes;
 
 	pcc_flow_uncounted(sum, __sync_lock_test_and_set(&flow->folded, sum), &packets, &bytes);
@@ -98,8 +97,8 @@ static __noinline int flow_forget(const struct pcc_flow_key *key, struct pcc_flo
  * Looks the packet up. NULL: it goes to the kernel. len is what has to fit the egress's MTU, from
  * the IP header on.
  */
-static __always_inline struct pcc_flow *flow_find(
-	struct fast_packet *f, void *ctx, __u32 ifindex, const struct pcc_meta *meta, __u32 len)
+static __always_inline struct pcc_flow *flow_find(struct fast_packet *f, void *ctx, enum hook hook,
+	__u32 ifindex, const struct pcc_meta *meta, __u32 len)
 {
 	struct pcc_flow *flow;
 
@@ -116,7 +115,8 @@ static __always_inline struct pcc_flow *flow_find(
 		flow_forget(&f->key, flow);
 		return NULL;
 	}
-	if (len <= flow->mtu && flow_valid(flow, meta, ctx, bpf_ktime_get_coarse_ns(), f->grace))
+	if (len <= flow->mtu &&
+		flow_valid(flow, meta, ctx, hook, bpf_ktime_get_coarse_ns(), f->late_ok))
 		return flow;
 	if (flow->flags & PCC_FLOW_ENDED)
 		flow_end(&f->key, flow);
@@ -136,7 +136,7 @@ static __always_inline void flow_count(
 	if (flow->cpu == (__u16)bpf_get_smp_processor_id())
 		flow->counted += one;
 	else
-		__sync_fetch_and_add(&flow->counted_else, one);
+		__sync_fetch_and_add(&flow->counted_others, one);
 	if (flow->bucket < meta->bucket_stride) {
 		key += flow->bucket;
 		b = bpf_map_lookup_elem(&pcc_stats, &key);

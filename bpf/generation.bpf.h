@@ -61,4 +61,22 @@ static __always_inline __u32 generation_of(const struct net_device *dev)
 	return gen ? gen : 1;
 }
 
+/* Who has the packet: what the context of the program is. */
+enum hook { HOOK_TC, HOOK_XDP };
+
+/* The generation of the namespace that the packet is in. The hook is a constant wherever this is
+ * inlined: the verifier sees one of the two ways only. */
+static __always_inline __u32 ctx_generation(void *ctx, enum hook hook)
+{
+	struct sk_buff *skb;
+	struct xdp_buff *xdp;
+
+	if (hook == HOOK_TC) {
+		skb = bpf_cast_to_kern_ctx(ctx);
+		return generation_of(skb->dev);
+	}
+	xdp = bpf_cast_to_kern_ctx(ctx);
+	return generation_of(xdp->rxq->dev);
+}
+
 #endif

@@ -146,11 +146,11 @@ static __always_inline int learn_link(
 
 /* What is learned, in words: from egress_ifindex and from back_ifindex on. */
 #define PCC_LEARNED_HOT (__builtin_offsetof(struct pcc_flow, egress_ifindex) / 8)
-#define PCC_LEARNED_HOT_END (__builtin_offsetof(struct pcc_flow, counted_else) / 8)
+#define PCC_LEARNED_HOT_END (__builtin_offsetof(struct pcc_flow, counted_others) / 8)
 #define PCC_LEARNED_COLD (__builtin_offsetof(struct pcc_flow, back_ifindex) / 8)
 #define PCC_FLOW_WORDS (sizeof(struct pcc_flow) / 8)
 _Static_assert(__builtin_offsetof(struct pcc_flow, egress_ifindex) % 8 == 0 &&
-		       __builtin_offsetof(struct pcc_flow, counted_else) == 64 &&
+		       __builtin_offsetof(struct pcc_flow, counted_others) == 64 &&
 		       __builtin_offsetof(struct pcc_flow, back_ifindex) % 8 == 0,
 	"pcc_flow is compared by words");
 
@@ -195,7 +195,7 @@ static __always_inline void learn_store(
 	if (!flow_is_from(old, s->flow.in.src, s->flow.in.dst))
 		return; /* two IPv6 connections with one digest: the first has the place */
 	if (old->flags & PCC_FLOW_ENDED) /* of an earlier connection with this tuple */
-		old->folded = old->counted + old->counted_else;
+		old->folded = old->counted + old->counted_others;
 	flow_fold(old, conn);
 	s->flow.cpu = old->cpu;
 	s->flow.generation = old->generation;
@@ -224,7 +224,7 @@ static __noinline int learn(struct __sk_buff *skb, const struct pcc_packet *p,
 	epoch = meta->epoch; /* before anything is looked at: a change in between spoils the entry
 			      */
 	if (PCC_HAVE_GENERATION())
-		generation = ctx_generation(skb);
+		generation = ctx_generation(skb, HOOK_TC);
 	if (p->flags || p->l4_off != (p->family == PCC_V4 ? 20 : 40) ||
 		(p->tuple.proto != IPPROTO_TCP && p->tuple.proto != IPPROTO_UDP) ||
 		p->tcp_flags & (PCC_TCP_SYN | PCC_TCP_ENDS))

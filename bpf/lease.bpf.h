@@ -1,8 +1,26 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* How long an entry of the fast path may be used. */
+/*
+ * How long an entry of the fast path may be used: its lease. flow_valid() asks, learn_store()
+ * gives.
+ *
+ *               2 s          this packet goes to the kernel
+ *    FRESH -----------> LATE ------------------------------> RENEWING
+ *      ^                 |  ^                                 |    |
+ *      |   too many are  |  | something in the kernel         |    | 100 ms: the kernel
+ *      |   late at once  v  | has changed, or 18 s            |    | did not forward it
+ *      |             STRETCHED                                |    v
+ *      +------------------------------------------------------+  ENDED
+ *             the kernel forwarded it: learned again
+ *
+ * FRESH, STRETCHED: packets use it. LATE: one packet goes to the kernel, which may forward it or
+ * not, by the rules of now. RENEWING: the others use it on. ENDED: all packets go to the kernel,
+ * and the first that it forwards makes it FRESH. Another epoch than pcc_meta's ends all leases at
+ * once; FIN and RST end both of a connection's, with the epoch 0.
+ */
 #ifndef PCC_LEASE_BPF_H
 #define PCC_LEASE_BPF_H
 
+#include "generation.bpf.h"
 #include "stats.bpf.h"
 
 #define PCC_LEASE_NS (2ull * 1000 * 1000 * 1000)
@@ -50,40 +68,58 @@ static __always_inline int renewal_take(__u64 now)
  * May a lease that has ended be used on? Where more connections are busy than the kernel's way can
  * carry a packet of every two seconds, insisting on it would leave all of them to that way.
  */
-static __always_inline int flow_stretches(struct pcc_flow *flow, void *ctx, __s32 late, __u64 now)
+static __always_inline int flow_stretches(
+	struct pcc_flow *flow, void *ctx, enum hook hook, __s32 late, __u64 now)
 {
 	if (!PCC_HAVE_GENERATION() || late >= PCC_STRETCH_UNITS || renewal_take(now))
 		return 0;
-	return flow->generation && flow->generation == ctx_generation(ctx);
+	return flow->generation && flow->generation == ctx_generation(ctx, hook);
 }
 
-/*
- * Is the lease good? When it has ended one packet is let through to the kernel; while that is under
- * way the others may go on for at most 100 ms.
- */
-static __always_inline int flow_valid(
-	struct pcc_flow *flow, const struct pcc_meta *meta, void *ctx, __u64 now, __u32 grace)
+enum lease { LEASE_FRESH, LEASE_LATE, LEASE_RENEWING, LEASE_ENDED };
+
+/* The state, but for STRETCHED, which only flow_stretches() finds. late: by how much, in units. */
+static __always_inline enum lease lease_state(
+	const struct pcc_flow *flow, const struct pcc_meta *meta, __s32 late, __u64 now)
 {
-	__s32 late = (__u32)(now >> PCC_LEASE_SHIFT) - flow->lease;
 	__u64 renew;
 
 	if (flow->epoch != meta->epoch)
-		return 0;
+		return LEASE_ENDED;
 	if (late < 0)
-		return 1;
-	if (!grace)
-		return 0;
+		return LEASE_FRESH;
 	renew = flow->renew_ns;
-	if (!renew) {
-		if (flow_stretches(flow, ctx, late, now))
-			return 1;
-		if (!__sync_val_compare_and_swap(&flow->renew_ns, 0, now)) {
-			count_reason(PCC_R_FAST_RENEW);
-			return 0;
-		}
+	if (!renew)
+		return LEASE_LATE;
+	return now < renew + PCC_RENEW_NS && late < PCC_LEASE_UNITS ? LEASE_RENEWING : LEASE_ENDED;
+}
+
+/* Is this the packet that renews the lease? Of several CPUs one is told so. */
+static __always_inline int lease_renews(struct pcc_flow *flow, __u64 now)
+{
+	if (__sync_val_compare_and_swap(&flow->renew_ns, 0, now))
+		return 0;
+	count_reason(PCC_R_FAST_RENEW);
+	return 1;
+}
+
+/* May the packet use the lease? late_ok: one that is not FRESH, too. */
+static __always_inline int flow_valid(struct pcc_flow *flow, const struct pcc_meta *meta, void *ctx,
+	enum hook hook, __u64 now, __u32 late_ok)
+{
+	__s32 late = (__u32)(now >> PCC_LEASE_SHIFT) - flow->lease;
+
+	switch (lease_state(flow, meta, late, now)) {
+	case LEASE_FRESH:
 		return 1;
+	case LEASE_LATE:
+		return late_ok &&
+		       (flow_stretches(flow, ctx, hook, late, now) || !lease_renews(flow, now));
+	case LEASE_RENEWING:
+		return late_ok;
+	default:
+		return 0;
 	}
-	return now < renew + PCC_RENEW_NS && late < PCC_LEASE_UNITS;
 }
 
 /* May there be a good lease under this key? 0: surely not. */

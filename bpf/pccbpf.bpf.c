@@ -9,14 +9,6 @@
  * byte, but for the fast path, and none drops a packet that could get anywhere (is_martian(),
  * untranslatable()).
  */
-#include "common.bpf.h"
-
-/* TC_ACT_UNSPEC and TCX_NEXT alike: other people's programs run after ours. */
-#define PCC_NEXT (-1)
-/* TC_ACT_SHOT and TCX_DROP: only for what the kernel, or the ISP, would drop. */
-#define PCC_DROP 2
-
-#include "generation_tc.bpf.h"
 #include "fast_tc.bpf.h"
 #include "lan_in.bpf.h"
 #include "wan_out.bpf.h"

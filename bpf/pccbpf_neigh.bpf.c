@@ -4,9 +4,8 @@
  * for up to two seconds more. Hangs on tracepoints of the kernel's neighbour tables. An object of
  * its own, since a kernel may lack or forbid tracing; then the lease has to do.
  */
-#include "common.bpf.h"
-#include <bpf/bpf_tracing.h>
 #include "maps.bpf.h"
+#include <bpf/bpf_tracing.h>
 #include "stats.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";

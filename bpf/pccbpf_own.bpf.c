@@ -3,14 +3,6 @@
  * Programs at connect() of the machine's processes, for those who want the router's own connections
  * spread, too. An object of its own: it is loaded only then, on the pinned maps.
  */
-#include "common.bpf.h"
-#include "maps.bpf.h"
-#include "stats.bpf.h"
-#include "packet.bpf.h"
-#include "conntrack.bpf.h"
-#include "route.bpf.h"
-#include "classify.bpf.h"
-#include "policy.bpf.h"
 #include "own.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";

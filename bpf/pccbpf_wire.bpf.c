@@ -5,12 +5,6 @@
  * its own: it changes where frames begin, and since Linux 6.13 (6.12.8) the kernel refuses that in
  * an extension of a dispatcher that does not, as libxdp's before 1.5.
  */
-#include "common.bpf.h"
-#include "maps.bpf.h"
-#include "stats.bpf.h"
-#include "tuple.bpf.h"
-#include "generation_xdp.bpf.h"
-#include "flow.bpf.h"
 #include "fast_xdp.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
@@ -83,7 +77,7 @@ static __noinline int xdp_reframe(
 	if (data + 12 + WIRE_MAX + 2 > end)
 		return XDP_DROP; /* it was there: a TCP or UDP header follows */
 	l3 = data + 12 + bytes;
-	if (l3 + sizeof(struct iphdr) > end || xdp_rewrite(l3, end, flow, v6, proto))
+	if (l3 + sizeof(struct iphdr) > end || rewrite_packet(l3, end, flow, v6, proto, CSUM_WHOLE))
 		return XDP_DROP;
 	if (out && out->wire.session) {
 		__builtin_memcpy(data, out->dmac, 6);
@@ -157,7 +151,7 @@ static __always_inline int wire_is_session(const void *data, __u32 ifindex)
 	       *(__u32 *)(data + 8) == *(__u32 *)(in->dmac + 2);
 }
 
-/* The same as xdp_fast() for a frame with tags, or of a PPPoE session. */
+/* The same for a frame with tags, or of a PPPoE session. */
 static __noinline int xdp_fast_wire(struct xdp_md *ctx, const struct pcc_meta *meta)
 {
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
@@ -173,14 +167,14 @@ static __noinline int xdp_fast_wire(struct xdp_md *ctx, const struct pcc_meta *m
 	len = bpf_xdp_get_buff_len(ctx);
 	room = len - 14;
 	off = wire_parse(data, end, &wire, &protocol, &room);
-	f.grace = 1;
+	f.late_ok = 1;
 	if (!off || off > 14 + WIRE_MAX || fast_parse(data + off, end, room, protocol, &f))
 		return XDP_PASS;
 	ifindex = bpf_map_lookup_elem(&pcc_wire_in, &wire);
 	if (!ifindex)
 		return XDP_PASS;
-	flow = flow_find(
-		&f, ctx, xdp_ifindex(*ifindex, *(volatile __u32 *)&meta->epoch), meta, f.l3_len);
+	flow = flow_find(&f, ctx, HOOK_XDP, xdp_ifindex(*ifindex, *(volatile __u32 *)&meta->epoch),
+		meta, f.l3_len);
 	if (!flow || !(flow->flags & PCC_FLOW_IN_L3) != !wire.session ||
 		(flow->flags & (PCC_FLOW_OUT_L3 | PCC_FLOW_WIRE)) == PCC_FLOW_OUT_L3)
 		return XDP_PASS;
@@ -196,24 +190,51 @@ static __noinline int xdp_fast_wire(struct xdp_md *ctx, const struct pcc_meta *m
 	return verdict;
 }
 
-/* Tagged, or of a session; anything else is the kernel's. */
-static __always_inline int xdp_other(
-	struct xdp_md *ctx, const struct pcc_meta *meta, __be16 protocol)
+/* Has the frame tags, or is it of a session? */
+static __always_inline int wire_stands(__be16 protocol)
 {
-	if (protocol == bpf_htons(PCC_ETH_P_8021Q) || protocol == bpf_htons(PCC_ETH_P_PPP_SES) ||
-		protocol == bpf_htons(PCC_ETH_P_8021AD))
-		return xdp_fast_wire(ctx, meta);
-	return XDP_PASS;
+	return protocol == bpf_htons(PCC_ETH_P_8021Q) || protocol == bpf_htons(PCC_ETH_P_8021AD) ||
+	       protocol == bpf_htons(PCC_ETH_P_PPP_SES);
 }
 
 /* A plain frame that leaves with tags, or in a session. */
-static __always_inline int xdp_elsewhere(
+static __always_inline int xdp_send_wire(
 	struct xdp_md *ctx, const struct pcc_flow *flow, const struct fast_packet *f)
 {
 	if ((flow->flags & (PCC_FLOW_IN_L3 | PCC_FLOW_WIRE)) != PCC_FLOW_WIRE ||
 		bpf_redirect_map(&pcc_xdp_ports, flow->egress_ifindex, XDP_PASS) != XDP_REDIRECT)
 		return XDP_PASS;
 	return xdp_reframe(ctx, flow, REFRAME(f, 14), f->l3_len);
+}
+
+/* A frame of any of these kinds. */
+static __always_inline int xdp_fast(struct xdp_md *ctx, const struct pcc_meta *meta)
+{
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	struct fast_packet f = {.late_ok = 1};
+	struct pcc_flow *flow;
+	__be16 protocol;
+	__u32 bytes;
+	int verdict;
+
+	if (data + 14 > end)
+		return XDP_PASS;
+	bytes = bpf_xdp_get_buff_len(ctx);
+	protocol = *(__be16 *)(data + 12);
+	if (fast_parse(data + 14, end, bytes - 14, protocol, &f))
+		return wire_stands(protocol) ? xdp_fast_wire(ctx, meta) : XDP_PASS;
+	flow = xdp_find(ctx, meta, data, &f);
+	if (!flow)
+		return XDP_PASS;
+	if (flow->flags & XDP_NOT_PLAIN) {
+		verdict = xdp_send_wire(ctx, flow, &f);
+		if (verdict != XDP_REDIRECT)
+			return verdict;
+	} else if (xdp_send(data, end, flow, &f) != XDP_REDIRECT) {
+		return XDP_PASS;
+	}
+	flow_count(flow, meta, bytes);
+	return XDP_REDIRECT;
 }
 
 SEC("xdp.frags")

@@ -5,32 +5,28 @@
  * else goes up. An object of its own, since libxdp loads it, perhaps as an extension of its
  * dispatcher. pccbpf_wire.bpf.c takes tags and PPPoE as well.
  */
-#include "common.bpf.h"
-#include "maps.bpf.h"
-#include "stats.bpf.h"
-#include "tuple.bpf.h"
-#include "generation_xdp.bpf.h"
-#include "flow.bpf.h"
 #include "fast_xdp.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
-static __always_inline int xdp_other(
-	struct xdp_md *ctx, const struct pcc_meta *meta, __be16 protocol)
+/* A plain frame that leaves as one. Everything else is the kernel's. */
+static __always_inline int xdp_fast(struct xdp_md *ctx, const struct pcc_meta *meta)
 {
-	(void)ctx;
-	(void)meta;
-	(void)protocol;
-	return XDP_PASS;
-}
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	struct fast_packet f = {.late_ok = 1};
+	struct pcc_flow *flow;
+	__u32 bytes;
 
-static __always_inline int xdp_elsewhere(
-	struct xdp_md *ctx, const struct pcc_flow *flow, const struct fast_packet *f)
-{
-	(void)ctx;
-	(void)flow;
-	(void)f;
-	return XDP_PASS;
+	if (data + 14 > end)
+		return XDP_PASS;
+	bytes = bpf_xdp_get_buff_len(ctx);
+	if (fast_parse(data + 14, end, bytes - 14, *(__be16 *)(data + 12), &f))
+		return XDP_PASS;
+	flow = xdp_find(ctx, meta, data, &f);
+	if (!flow || flow->flags & XDP_NOT_PLAIN || xdp_send(data, end, flow, &f) != XDP_REDIRECT)
+		return XDP_PASS;
+	flow_count(flow, meta, bytes);
+	return XDP_REDIRECT;
 }
 
 SEC("xdp.frags")

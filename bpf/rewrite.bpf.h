@@ -45,4 +45,82 @@ static __always_inline void rewrite_ip6(struct ipv6hdr *ip6, const struct pcc_fl
 	addr_copy6(ip6->daddr.in6_u.u6_addr32, flow->dst);
 }
 
+/*
+ * The transport checksum of a frame in XDP, which is whole there: what is sent one to complete has
+ * no XDP (docs/GUIDE.md, Limits).
+ */
+static __always_inline void csum_frame(void *l4, void *end, const struct pcc_flow *flow, __u8 proto)
+{
+	__u32 diff = (__u32)flow->addr_diff + flow->port_diff;
+
+	if (proto == IPPROTO_TCP) {
+		struct tcphdr *tcp = l4;
+
+		if ((void *)(tcp + 1) > end)
+			return;
+		tcp->check = csum_apply(tcp->check, diff);
+		return;
+	}
+	struct udphdr *udp = l4;
+
+	if ((void *)(udp + 1) > end || !udp->check)
+		return; /* 0 says that there is none (RFC 768) */
+	udp->check = csum_apply(udp->check, diff);
+	if (!udp->check)
+		udp->check = 0xffff;
+}
+
+/*
+ * The same in tc, at off. An skb's checksum may be partial, or known to the card: only the kernel's
+ * helpers can tell. Comes before the headers, since helpers make pointers into the packet invalid.
+ * 0 or an error.
+ */
+static __always_inline int csum_skb(
+	struct __sk_buff *skb, const struct pcc_flow *flow, __u32 off, __u8 proto)
+{
+	__u64 udp = proto == IPPROTO_UDP ? BPF_F_MARK_MANGLED_0 : 0;
+
+	off += proto == IPPROTO_TCP ? 16 : 6;
+	if (flow->flags & PCC_FLOW_ADDRS &&
+		bpf_l4_csum_replace(skb, off, 0, flow->addr_diff, BPF_F_PSEUDO_HDR | udp))
+		return -1;
+	if (flow->flags & PCC_FLOW_PORTS && bpf_l4_csum_replace(skb, off, 0, flow->port_diff, udp))
+		return -1;
+	return 0;
+}
+
+/* Who sets the transport checksum right: a constant of the caller. */
+enum rewrite_csum { CSUM_IS_DONE, CSUM_WHOLE };
+
+/*
+ * New addresses, ports and TTL into the packet whose IP header is at l3, and its checksums. -1
+ * where the packet ends before its ports; nothing is changed then.
+ */
+static __always_inline int rewrite_packet(void *l3, void *end, const struct pcc_flow *flow,
+	__u32 v6, __u8 proto, enum rewrite_csum csum)
+{
+	void *l4;
+
+	if (v6) {
+		struct ipv6hdr *ip6 = l3;
+
+		if ((void *)(ip6 + 1) + 4 > end)
+			return -1;
+		rewrite_ip6(ip6, flow);
+		l4 = ip6 + 1;
+	} else {
+		struct iphdr *ip = l3;
+
+		if ((void *)(ip + 1) + 4 > end)
+			return -1;
+		rewrite_ip4(ip, flow);
+		l4 = ip + 1;
+	}
+	if (csum == CSUM_WHOLE)
+		csum_frame(l4, end, flow, proto);
+	((__be16 *)l4)[0] = flow->sport;
+	((__be16 *)l4)[1] = flow->dport;
+	return 0;
+}
+
 #endif

@@ -32,7 +32,7 @@ static __always_inline void conn_move(
 		count_new_moved(meta, conn->wan_id, wan_id, family, conn->bucket);
 	conn->bucket = PCC_NO_BUCKET;
 	conn->mark = (wan_id << (meta->mark_shift & 31)) & meta->mark_mask;
-	conn->flags &= ~PCC_CONN_CT_MARKED;
+	conn->flags &= ~PCC_CONN_CT_DONE;
 	*(volatile __u32 *)&conn->wan_id = wan_id;
 	count_reason(PCC_R_CORRECTED);
 }

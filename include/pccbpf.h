@@ -76,7 +76,8 @@ enum pcc_role { PCC_ROLE_LAN = 1, PCC_ROLE_WAN = 2, PCC_ROLE_PORT = 3 /* of a LA
 enum pcc_origin { PCC_ORIGIN_LAN = 0, PCC_ORIGIN_WAN = 1 };
 
 /* struct pcc_conn.flags */
-#define PCC_CONN_CT_MARKED 0x1u /* the conntrack entry carries the WAN id already */
+#define PCC_CONN_CT_DONE                                                                           \
+	0x1u /* conntrack has the WAN id in its entry, or tracks no such protocol */
 
 /* Hash input fields, in the order in which they are concatenated (DESIGN.md, Classifier). */
 #define PCC_F_SRC 0x1u
@@ -379,13 +380,13 @@ struct pcc_flow {
 	__be32 src4; /* after NAT; IPv6: not used */
 	__be32 dst4;
 
-	__u64 counted_else; /* on other CPUs, atomically */
-	__u64 folded;	    /* of both counters' sum: what is in pcc_conns already */
-	__u64 renew_ns;	    /* when the packet that renews the lease was let through; 0: none is
-			       under way */
-	__u32 back_ifindex; /* where the answers arrive */
-	__u32 generation;   /* of the kernel's tables and rules when it was learned; 0: unknown */
-	__be32 src[4];	    /* after NAT, v4-mapped */
+	__u64 counted_others; /* on other CPUs, atomically */
+	__u64 folded;	      /* of both counters' sum: what is in pcc_conns already */
+	__u64 renew_ns;	      /* when the packet that renews the lease was let through; 0: none is
+				 under way */
+	__u32 back_ifindex;   /* where the answers arrive */
+	__u32 generation;     /* of the kernel's tables and rules when it was learned; 0: unknown */
+	__be32 src[4];	      /* after NAT, v4-mapped */
 	__be32 dst[4];
 
 	struct pcc_tuple in; /* as it arrives */

@@ -18,7 +18,6 @@
 #endif
 
 #define PCC_JHASH_INITVAL 0xdeadbeefu
-#define PCC_HASH_MAX_WORDS 9 /* 16 + 16 + 2 + 2 bytes */
 
 static inline __attribute__((always_inline)) __u32 pcc_rol32(__u32 word, __u32 shift)
 {

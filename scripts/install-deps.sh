@@ -10,12 +10,12 @@ set -euo pipefail
 build_packages=(
 	gcc make clang llvm libc6-dev linux-libc-dev pkg-config bpftool
 	libbpf-dev libxdp-dev libelf-dev zlib1g-dev
-	libmnl-dev libnftables-dev libnetfilter-conntrack-dev libjansson-dev
+	libmnl-dev libnftables-dev libjansson-dev
 	libyaml-dev libsystemd-dev
 )
 run_packages=(iproute2 nftables procps util-linux kmod)
 test_packages=(
-	libcmocka-dev valgrind clang-format cppcheck shellcheck jq python3
+	libcmocka-dev libnetfilter-conntrack-dev valgrind clang-format cppcheck shellcheck jq python3
 	tcpdump ethtool conntrack strace curl man-db zsh
 )
 # Virtual machines, and what their cases use.

@@ -151,6 +151,59 @@ lint_circles() {
 	}
 }
 
+# Each header of bpf/ says what it needs: it compiles alone, so it may be included in any order.
+lint_bpf_headers() {
+	local header flags found
+	flags=$(make -s print-bpfflags)
+	found=$(for header in bpf/*.h; do
+		# shellcheck disable=SC2086 # several words
+		echo "#include \"${header#bpf/}\"" | clang $flags -fsyntax-only -x c - 2>&1 | grep -m 1 error |
+			sed "s|^|$header: |"
+	done)
+	[[ -z $found ]] || {
+		printf '%s\n' "$found"
+		return 1
+	}
+}
+
+# "FILE LINES" of each file, "FILE:FUNCTION LINES" of each function that is longer than scripts/sizes.txt allows.
+too_long() {
+	local max
+	max=$(awk '$1 == "function" { print $2 }' scripts/sizes.txt)
+	find user bpf -name '*.[ch]' -exec wc -l {} + | awk '
+		$1 == "limit" { limit[$2] = $3 }
+		FILENAME != "-" || $2 !~ /\// { next }
+		{
+			max = 0
+			for (dir = $2; sub(/\/[^\/]*$/, "", dir) && !max;)
+				max = limit[dir]
+			if (max && $1 > max)
+				print $2, $1
+		}' scripts/sizes.txt -
+	find user bpf -name '*.[ch]' -exec awk -v MAX="$max" -f scripts/functions.awk {} + |
+		sed 's/^\([^ ]*\) /\1:/'
+}
+
+# No file and no function is too long but for those that are named, and those are.
+lint_sizes() {
+	local found
+	found=$(too_long | awk '
+		$1 == "data" || $1 == "known" { named[$2]; next }
+		FILENAME != "-" { next }
+		{ long[$1] }
+		!($1 in named) { print $1 ": " $2 " lines are too many (scripts/sizes.txt)" }
+		END {
+			for (name in named)
+				if (!(name in long))
+					print name ": is no longer too long, take it out of scripts/sizes.txt"
+		}' scripts/sizes.txt -)
+	[[ -z $found ]] || {
+		printf '%s\n' "$found"
+		return 1
+	}
+	sed -n 's/^known /known: /p' scripts/sizes.txt
+}
+
 # check TOOL FUNCTION WHAT
 check() {
 	local tool=$1 run=$2 what=$3 out
@@ -175,5 +228,7 @@ check grep lint_space 'no line ends in white space'
 check grep lint_licence 'every source names its licence'
 check awk lint_layers 'includes in user/ lead to the same folder or to one below'
 check tsort lint_circles 'no files of user/ need each other (as they were built)'
+check clang lint_bpf_headers 'each header of bpf/ compiles by itself'
+check awk lint_sizes 'no file and no function of user/ and bpf/ is too long'
 echo "$PASSED passed, $FAILED failed, $SKIPPED skipped"
 exit $((FAILED != 0))

@@ -39,7 +39,7 @@ require() {
 # What is needed to build, to run the unit tests, and to run smoke.sh.
 build_packages() {
 	"$ROOT/scripts/install-deps.sh" --print-build
-	printf '%s\n' libcmocka-dev jq curl ethtool conntrack netbase mount
+	printf '%s\n' libcmocka-dev libnetfilter-conntrack-dev jq curl ethtool conntrack netbase mount
 }
 
 # Libraries with headers, for another architecture.

@@ -1406,7 +1406,7 @@ static void every_packet_is_counted_once_whatever_cpu_has_it(void **state)
 			assert_true(fast_now(c, TO_WAN));
 		assert_true(flow_get(c, TO_WAN, &flow));
 		assert_int_equal(flow.counted, before.counted);
-		pcc_flow_uncounted(flow.counted_else, before.counted_else, &packets, &bytes);
+		pcc_flow_uncounted(flow.counted_others, before.counted_others, &packets, &bytes);
 		assert_int_equal(packets, 3);
 		assert_int_equal(bytes, 3 * p.len);
 		lease_set(c, TO_WAN, -1, 0);
@@ -1416,7 +1416,7 @@ static void every_packet_is_counted_once_whatever_cpu_has_it(void **state)
 			kernel_way(c, TO_WAN, TCP_ACK);
 		}
 		assert_true(flow_get(c, TO_WAN, &flow));
-		assert_int_equal(flow.folded, flow.counted + flow.counted_else);
+		assert_int_equal(flow.folded, flow.counted + flow.counted_others);
 		conn_of(c, &now);
 		assert_int_equal(now.tx_packets - old.tx_packets, 3 + 1);
 	}

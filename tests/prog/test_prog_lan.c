@@ -799,7 +799,7 @@ static void the_conntrack_mark_is_written_and_its_other_bits_kept(void **state)
 		}
 		assert_int_equal(ct_mark(row & 1), 0xab0000cd | (uint32_t)spec_wan(&s) << 8);
 		assert_true(conn_get(&s, &conn));
-		assert_int_equal(conn.flags, PCC_CONN_CT_MARKED);
+		assert_int_equal(conn.flags, PCC_CONN_CT_DONE);
 		ct_flush();
 	}
 }

@@ -42,7 +42,7 @@ static void check_fresh(const struct spec *s, const struct frame *f, uint64_t fr
 	assert_int_equal(conn.origin, PCC_ORIGIN_LAN);
 	/* Conntrack's kfuncs know TCP and UDP; for the rest there is no mark to write. */
 	assert_int_equal(
-		conn.flags, proto == IPPROTO_TCP || proto == IPPROTO_UDP ? 0 : PCC_CONN_CT_MARKED);
+		conn.flags, proto == IPPROTO_TCP || proto == IPPROTO_UDP ? 0 : PCC_CONN_CT_DONE);
 	assert_int_equal(conn.pad[0] | conn.pad[1], 0);
 	assert_in_range(conn.created_ns, from, to);
 	assert_int_equal(conn.seen_ns, conn.created_ns);

@@ -64,16 +64,29 @@ static uint64_t now_ms(struct tool *t)
 	return us / 1000;
 }
 
+/* What is printed for states and reasons. */
+static const char *const state_names[] = {
+	[PCC_HEALTH_UP] = "up",
+	[PCC_HEALTH_DEGRADED] = "degraded",
+	[PCC_HEALTH_DOWN] = "down",
+};
+
+static const char *const reason_names[] = {
+#define X(sym, name, text) [PCC_HEALTH_R_##sym] = name,
+	PCC_HEALTH_REASONS(X)
+#undef X
+};
+
 static void step(struct tool *t)
 {
 	struct pcc_health_verdict v = pcc_health_step(&t->health, now_ms(t));
 	char text[200];
 
 	if (v.changed) {
-		printf("state %llu %s %s\n", (unsigned long long)now_ms(t),
-			pcc_health_state_name(v.state), pcc_health_reason_name(v.reason));
+		printf("state %llu %s %s\n", (unsigned long long)now_ms(t), state_names[v.state],
+			reason_names[v.reason]);
 		pcc_health_describe(&t->health, text, sizeof(text));
-		fprintf(stderr, "%s: %s\n", pcc_health_state_name(v.state), text);
+		fprintf(stderr, "%s: %s\n", state_names[v.state], text);
 	}
 	pcc_prober_now(t->prober, v.probe_now);
 	sd_event_source_set_time(

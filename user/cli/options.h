@@ -108,22 +108,18 @@ enum pcc_cmd_id {
 	PCC_CMD_MAX
 };
 
-/* What a command does to the machine. */
-enum pcc_cmd_kind { PCC_CMD_LOCAL /* nothing: help */, PCC_CMD_READS, PCC_CMD_CHANGES };
-
 struct pcc_command {
 	enum pcc_cmd_id id;
 	const char *name;   /* one word or two: "wan add" */
 	const char *syntax; /* of the positional words, as usage shows it; "" for none */
 	unsigned int min_words, max_words;
 	enum pcc_word word[2]; /* what the first two of them are */
-	enum pcc_cmd_kind kind;
-	bool runs;	     /* what follows its words is another command's, options too */
-	uint64_t options;    /* PCC_OPT_BIT()s that it takes */
-	uint64_t required;   /* those it cannot do without */
-	uint64_t one_of;     /* unless 0, it needs at least one of these */
-	const char *summary; /* for the list of commands */
-	const char *text;    /* for its own help */
+	bool runs;	       /* what follows its words is another command's, options too */
+	uint64_t options;      /* PCC_OPT_BIT()s that it takes */
+	uint64_t required;     /* those it cannot do without */
+	uint64_t one_of;       /* unless 0, it needs at least one of these */
+	const char *summary;   /* for the list of commands */
+	const char *text;      /* for its own help */
 	const char *example;
 };
 

@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "engine/apply.h"
+#include "engine/step_table.h"
 #include "config/conf.h"
 #include "daemon/event.h"
 #include "health/health.h"
@@ -59,12 +60,6 @@ struct pcc_daemon_wan {
 	uint64_t inherit_until_ms; /* the daemon before held it down: believed until then; 0: no */
 };
 
-/* What a look did, for the event. */
-struct pcc_daemon_did {
-	uint32_t rules, routes, hooks, sysctls;
-	bool nat, maps;
-};
-
 struct pcc_daemon {
 	sd_event *loop;
 	const char *file, *dir;
@@ -90,10 +85,10 @@ struct pcc_daemon {
 	uint64_t ask_modules_ms;
 	uint32_t failures; /* looks that failed, one after another */
 	char last_error[640];
-	char flowtables[160]; /* where one takes connections unseen, as it was told */
-	uint64_t kept_id;     /* of the pin that has the configuration's text */
-	uint32_t epoch;	      /* pcc_meta.epoch that we left */
-	struct pcc_daemon_did did;
+	char flowtables[160];	     /* where one takes connections unseen, as it was told */
+	uint64_t kept_id;	     /* of the pin that has the configuration's text */
+	uint32_t epoch;		     /* pcc_meta.epoch that we left */
+	uint32_t did[PCC_ABOUT_MAX]; /* steps of a look, by what they are about; for the event */
 	struct pcc_daemon_wan wans[PCC_MAX_WANS + 1];
 	/* of the look that is under way */
 	struct pcc_config next;
@@ -146,8 +141,6 @@ bool pcc_daemon_needs_look(struct pcc_daemon *d);
 
 /* --- daemon_wan.c -------------------------------------------------------------------------- */
 
-struct pcc_daemon_wan *pcc_daemon_wan(struct pcc_daemon *d, const char *name);
-
 /* Gives every WAN of the configuration its place and what the file says of it; frees the others. */
 void pcc_daemon_wans_update(struct pcc_daemon *d, const struct pcc_config *cfg);
 
@@ -190,8 +183,7 @@ int pcc_daemon_health_sample(struct pcc_daemon *d);
 /* After a look: probes and gateways follow what is in force. */
 void pcc_daemon_health_follow(struct pcc_daemon *d, struct pcc_daemon_wan *w);
 
-/* Something happened, or time has passed. */
-void pcc_daemon_health_step(struct pcc_daemon *d, struct pcc_daemon_wan *w);
+/* Something happened to a neighbour. */
 void pcc_daemon_health_neigh(struct pcc_daemon *d, const struct nlmsghdr *nlh);
 
 #endif

@@ -26,13 +26,15 @@ static void ask_gateways(struct pcc_daemon *d, const struct pcc_daemon_wan *w)
 			pcc_neigh_ask(&d->asker, w->cfg.ifindex, pcc_af[f], &w->cfg.gw[f].addr);
 }
 
+static void step(struct pcc_daemon *d, struct pcc_daemon_wan *w);
+
 static int on_deadline(sd_event_source *source, uint64_t usec, void *arg)
 {
 	struct pcc_daemon_wan *w = arg;
 
 	(void)source;
 	(void)usec;
-	pcc_daemon_health_step(w->daemon, w);
+	step(w->daemon, w);
 	return 0;
 }
 
@@ -55,7 +57,8 @@ static void take_verdict(struct pcc_daemon_wan *w, const struct pcc_health_verdi
 	w->health_reason = v->reason;
 }
 
-void pcc_daemon_health_step(struct pcc_daemon *d, struct pcc_daemon_wan *w)
+/* Something happened, or time has passed. */
+static void step(struct pcc_daemon *d, struct pcc_daemon_wan *w)
 {
 	uint64_t now = pcc_now_ms(), at;
 	enum pcc_health_state was = w->health_state;
@@ -90,7 +93,7 @@ static void on_probe(const struct pcc_probe_result *result, void *arg)
 	struct pcc_daemon_wan *w = arg;
 
 	pcc_health_probe(&w->health, result);
-	pcc_daemon_health_step(w->daemon, w);
+	step(w->daemon, w);
 }
 
 /* Probes leave by the WAN as it is now: another ifindex, mark or list of targets is another prober.
@@ -155,7 +158,7 @@ static int on_sample(sd_event_source *source, uint64_t usec, void *arg)
 		t.syn_sent = sum.syn_sent;
 		t.syn_answered = sum.syn_answered;
 		pcc_health_traffic(&w->health, &t, now);
-		pcc_daemon_health_step(d, w);
+		step(d, w);
 	}
 	sd_event_source_set_time(source, (now + PCC_HEALTH_SAMPLE_MS) * 1000);
 	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
@@ -173,7 +176,7 @@ void pcc_daemon_health_follow(struct pcc_daemon *d, struct pcc_daemon_wan *w)
 {
 	follow_prober(d, w);
 	follow_gateways(d, w);
-	pcc_daemon_health_step(d, w);
+	step(d, w);
 }
 
 void pcc_daemon_health_start(struct pcc_daemon *d, struct pcc_daemon_wan *w)
@@ -202,7 +205,7 @@ void pcc_daemon_health_configure(struct pcc_daemon_wan *w, const struct pcc_heal
 void pcc_daemon_health_link(struct pcc_daemon_wan *w, bool up)
 {
 	pcc_health_link(&w->health, up, pcc_now_ms());
-	pcc_daemon_health_step(w->daemon, w);
+	step(w->daemon, w);
 }
 
 enum pcc_fitness pcc_daemon_health_fitness(const struct pcc_daemon_wan *w, const char **reason)
@@ -258,6 +261,6 @@ void pcc_daemon_health_neigh(struct pcc_daemon *d, const struct nlmsghdr *nlh)
 		if (!is_gateway(w, ndm, mnl_attr_get_payload(dst), &f))
 			continue;
 		pcc_health_gateway(&w->health, f, neigh, pcc_now_ms());
-		pcc_daemon_health_step(d, w);
+		step(d, w);
 	}
 }

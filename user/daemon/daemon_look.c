@@ -122,44 +122,6 @@ static void make_next(struct pcc_daemon *d)
 	}
 }
 
-static void count_step(struct pcc_daemon *d, const struct pcc_step *step)
-{
-	switch (step->kind) {
-	case PCC_STEP_RULE_ADD:
-	case PCC_STEP_RULE_DEL:
-		d->did.rules++;
-		break;
-	case PCC_STEP_ROUTE_ADD:
-	case PCC_STEP_ROUTE_DEL:
-		d->did.routes++;
-		break;
-	case PCC_STEP_HOOK_ON:
-	case PCC_STEP_HOOK_OFF:
-	case PCC_STEP_XDP_ON:
-	case PCC_STEP_XDP_OFF:
-	case PCC_STEP_XDP_SEND:
-	case PCC_STEP_NEXTHOP_ON:
-	case PCC_STEP_NEXTHOP_OFF:
-	case PCC_STEP_OWN_ON:
-	case PCC_STEP_OWN_OFF:
-		d->did.hooks++;
-		break;
-	case PCC_STEP_SYSCTL:
-	case PCC_STEP_SYSCTL_BACK:
-		d->did.sysctls++;
-		break;
-	case PCC_STEP_NAT_FIRST:
-	case PCC_STEP_NAT_LAST:
-		d->did.nat = true;
-		break;
-	case PCC_STEP_COMMIT:
-		d->did.maps = true;
-		break;
-	case PCC_STEP_RELEASE:
-		break;
-	}
-}
-
 static void on_step(struct pcc_session *s, const struct pcc_step *step, enum pcc_fate how,
 	const struct pcc_err *why, void *arg)
 {
@@ -168,10 +130,10 @@ static void on_step(struct pcc_session *s, const struct pcc_step *step, enum pcc
 	switch (how) {
 	case PCC_FATE_NEXT: /* the last moment at which its connections are known */
 		if (step->kind == PCC_STEP_RELEASE)
-			pcc_reset_collect(d->reset, &s->dp, &d->next, step->wan_id);
+			pcc_reset_collect(d->reset, &s->dp, &d->next, step->release.wan_id);
 		break;
 	case PCC_FATE_DONE:
-		count_step(d, step);
+		d->did[pcc_step_types[step->kind].about]++;
 		break;
 	case PCC_FATE_MISSED:
 	case PCC_FATE_LOST:
@@ -180,35 +142,46 @@ static void on_step(struct pcc_session *s, const struct pcc_step *step, enum pcc
 	}
 }
 
-static bool did_network(const struct pcc_daemon_did *did)
+/* What is told of the steps of a look, in this order. */
+static const struct {
+	enum pcc_step_about about;
+	bool counted;
+	const char *what;
+} told[] = {
+	{PCC_ABOUT_RULES, true, "rules"},
+	{PCC_ABOUT_ROUTES, true, "routes"},
+	{PCC_ABOUT_PROGRAMS, true, "programs"},
+	{PCC_ABOUT_SYSCTLS, true, "sysctls"},
+	{PCC_ABOUT_NAT, false, "the nft table"},
+};
+
+static bool did_network(const struct pcc_daemon *d)
 {
-	return did->rules || did->routes || did->hooks || did->sysctls || did->nat;
+	for (size_t i = 0; i < COUNT(told); i++)
+		if (d->did[told[i].about])
+			return true;
+	return false;
 }
 
 /* Where the maps stay as they are it was something of ours that was missing. */
 static void tell_what(struct pcc_daemon *d)
 {
-	const struct pcc_daemon_did *did = &d->did;
-	const struct {
-		uint32_t n;
-		const char *what;
-	} parts[] = {
-		{did->rules, "rules"},
-		{did->routes, "routes"},
-		{did->hooks, "programs"},
-		{did->sysctls, "sysctls"},
-	};
 	char text[160] = "";
 	size_t used = 0;
 
-	for (size_t i = 0; i < COUNT(parts); i++)
-		if (parts[i].n)
-			used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%u %s",
-				used ? ", " : "", parts[i].n, parts[i].what);
-	if (did->nat)
-		snprintf(text + used, sizeof(text) - used, "%sthe nft table", used ? ", " : "");
-	pcc_daemon_tell(
-		d, did->maps ? PCC_EVENT_FOLLOW : PCC_EVENT_REPAIR, NULL, NULL, NULL, "%s", text);
+	for (size_t i = 0; i < COUNT(told); i++) {
+		uint32_t n = d->did[told[i].about];
+		const char *comma = used ? ", " : "";
+
+		if (n && told[i].counted)
+			used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%u %s", comma,
+				n, told[i].what);
+		else if (n)
+			used += (size_t)snprintf(
+				text + used, sizeof(text) - used, "%s%s", comma, told[i].what);
+	}
+	pcc_daemon_tell(d, d->did[PCC_ABOUT_MAPS] ? PCC_EVENT_FOLLOW : PCC_EVENT_REPAIR, NULL, NULL,
+		NULL, "%s", text);
 }
 
 /* Pins of hooks whose device is gone. */
@@ -249,9 +222,9 @@ static void done(struct pcc_daemon *d)
 			adopted ? "adopted what was attached" : "attached");
 	else if (loaded)
 		pcc_daemon_tell(d, PCC_EVENT_RELOAD, NULL, NULL, NULL, "%s is in force", d->file);
-	else if (did_network(&d->did))
+	else if (did_network(d))
 		tell_what(d);
-	pcc_fight_note(&d->fight, pcc_now_ms(), did_network(&d->did) && !d->did.maps);
+	pcc_fight_note(&d->fight, pcc_now_ms(), did_network(d) && !d->did[PCC_ABOUT_MAPS]);
 	pcc_hook_pins(&d->s.dp, drop_stale, NULL);
 	pcc_daemon_wans_tell(d);
 	if (pcc_daemon_wans_missed(d))
@@ -344,7 +317,7 @@ int pcc_daemon_look(struct pcc_daemon *d)
 	}
 	if (!d->conf_pending && kept_id(d) != d->kept_id)
 		take_kept(d);
-	memset(&d->did, 0, sizeof(d->did));
+	memset(d->did, 0, sizeof(d->did));
 	make_next(d);
 	pcc_daemon_wans_update(d, &d->next);
 	ret = d->conf_pending ? apply_file(d, &opts, &err)

@@ -14,7 +14,7 @@
 
 #define INHERIT_MS 3000u /* the health finds out within this time */
 
-struct pcc_daemon_wan *pcc_daemon_wan(struct pcc_daemon *d, const char *name)
+static struct pcc_daemon_wan *find_wan(struct pcc_daemon *d, const char *name)
 {
 	for (uint32_t i = 0; i < PCC_MAX_WANS; i++)
 		if (d->wans[i].name[0] && !strcmp(d->wans[i].name, name))
@@ -65,7 +65,7 @@ void pcc_daemon_wans_free(struct pcc_daemon *d)
 void pcc_daemon_wans_update(struct pcc_daemon *d, const struct pcc_config *cfg)
 {
 	for (uint32_t i = 0; i < cfg->nwans && i < PCC_MAX_WANS; i++) {
-		struct pcc_daemon_wan *w = pcc_daemon_wan(d, cfg->wans[i].name);
+		struct pcc_daemon_wan *w = find_wan(d, cfg->wans[i].name);
 
 		if (!w) {
 			w = wan_new(d, cfg->wans[i].name);
@@ -206,7 +206,7 @@ void pcc_daemon_wans_decide(struct pcc_config *cfg, const struct pcc_observed *n
 
 	for (uint32_t i = 0; i < cfg->nwans; i++) {
 		struct pcc_wan_cfg *wan = &cfg->wans[i];
-		struct pcc_daemon_wan *w = pcc_daemon_wan(d, wan->name);
+		struct pcc_daemon_wan *w = find_wan(d, wan->name);
 
 		out_of_cfg(d, &out[i], wan);
 		w->id = wan->id;
@@ -262,7 +262,7 @@ bool pcc_daemon_wans_missed(struct pcc_daemon *d)
 	bool changed = false;
 
 	for (uint32_t i = 0; i < d->next.nwans; i++) {
-		struct pcc_daemon_wan *w = pcc_daemon_wan(d, d->next.wans[i].name);
+		struct pcc_daemon_wan *w = find_wan(d, d->next.wans[i].name);
 
 		if (!w || !strcmp(w->miss, w->miss_now))
 			continue;
@@ -311,7 +311,7 @@ static void write_run(struct pcc_daemon *d)
 void pcc_daemon_wans_settled(struct pcc_daemon *d)
 {
 	for (uint32_t i = 0; i < d->next.nwans; i++) {
-		struct pcc_daemon_wan *w = pcc_daemon_wan(d, d->next.wans[i].name);
+		struct pcc_daemon_wan *w = find_wan(d, d->next.wans[i].name);
 
 		if (w)
 			settled_one(w, &d->next.wans[i], &d->next_out[i]);
@@ -332,7 +332,7 @@ static void tell_one(struct pcc_daemon *d, const struct pcc_daemon_wan *w)
 void pcc_daemon_wans_tell(struct pcc_daemon *d)
 {
 	for (uint32_t i = 0; i < d->next.nwans; i++) {
-		struct pcc_daemon_wan *w = pcc_daemon_wan(d, d->next.wans[i].name);
+		struct pcc_daemon_wan *w = find_wan(d, d->next.wans[i].name);
 
 		if (!w)
 			continue;

@@ -6,18 +6,14 @@
 #include <linux/filter.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
-#include <linux/neighbour.h>
-#include <linux/rtnetlink.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "base/address.h"
 #include "base/clock.h"
-#include "kernel/netlink.h"
+#include "daemon/clients.h"
 #include "daemon/reset_packet.h"
 
 #ifndef PACKET_IGNORE_OUTGOING
@@ -30,7 +26,6 @@
 #define ASK_AGAIN_MS 600u /* a client may answer but twice a second (tcp_invalid_ratelimit) */
 #define ASKS 3u
 #define READS_MAX 64
-#define NEIGHS_MAX 4096u
 
 struct asked {
 	struct pcc_tuple conn;
@@ -39,18 +34,8 @@ struct asked {
 	struct sockaddr_ll to;
 };
 
-/* A neighbour on a LAN. */
-struct neigh {
-	uint32_t ifindex;
-	int family;
-	uint8_t addr[16];
-	uint8_t mac[8];
-	uint8_t mac_bytes;
-};
-
 struct lan {
 	uint32_t ifindex;
-	bool l3;
 	int fd;
 	sd_event_source *io;
 };
@@ -68,148 +53,8 @@ struct pcc_reset {
 	struct lan lans[PCC_MAX_LANS];
 	uint32_t nlans;
 	int send_fd;
-	struct neigh *neighs;
-	uint32_t nneighs;
-	struct pcc_nl nl;
+	struct pcc_clients clients;
 };
-
-/* --- where a client is --------------------------------------------------------------------- */
-
-static const struct lan *find_lan(const struct pcc_reset *r, uint32_t ifindex)
-{
-	for (uint32_t i = 0; i < r->nlans; i++)
-		if (r->lans[i].ifindex == ifindex)
-			return &r->lans[i];
-	return NULL;
-}
-
-/* RTM_NEWNEIGH of a LAN with a link-layer address. */
-static int on_neigh(const struct nlmsghdr *nlh, void *arg)
-{
-	const struct ndmsg *ndm;
-	const struct nlattr *attr;
-	struct pcc_reset *r = arg;
-	struct neigh *to;
-
-	if (!nlh) {
-		r->nneighs = 0;
-		return 0;
-	}
-	ndm = mnl_nlmsg_get_payload(nlh);
-	if (r->nneighs == NEIGHS_MAX || !find_lan(r, (uint32_t)ndm->ndm_ifindex) ||
-		ndm->ndm_state & (NUD_FAILED | NUD_INCOMPLETE))
-		return 0;
-	to = &r->neighs[r->nneighs];
-	memset(to, 0, sizeof(*to));
-	to->ifindex = (uint32_t)ndm->ndm_ifindex;
-	to->family = ndm->ndm_family;
-	mnl_attr_for_each(attr, nlh, sizeof(*ndm))
-	{
-		size_t len = mnl_attr_get_payload_len(attr);
-
-		if (mnl_attr_get_type(attr) == NDA_DST && len <= sizeof(to->addr))
-			memcpy(to->addr, mnl_attr_get_payload(attr), len);
-		if (mnl_attr_get_type(attr) == NDA_LLADDR && len <= sizeof(to->mac)) {
-			memcpy(to->mac, mnl_attr_get_payload(attr), len);
-			to->mac_bytes = (uint8_t)len;
-		}
-	}
-	r->nneighs += to->mac_bytes > 0;
-	return 0;
-}
-
-static void dump_neighs(struct pcc_reset *r)
-{
-	char buf[PCC_NL_REQUEST_BYTES] = {0};
-	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
-
-	nlh->nlmsg_type = RTM_GETNEIGH;
-	mnl_nlmsg_put_extra_header(nlh, sizeof(struct ndmsg));
-	pcc_nl_dump(&r->nl, nlh, on_neigh, r);
-}
-
-/* The next hop to a client that is behind another router. */
-struct hop {
-	uint32_t ifindex;
-	bool has_gateway;
-	uint8_t gateway[16];
-};
-
-static int on_hop(const struct nlmsghdr *nlh, void *arg)
-{
-	const struct nlattr *attr;
-	struct hop *hop = arg;
-
-	if (!nlh || nlh->nlmsg_type != RTM_NEWROUTE)
-		return 0;
-	mnl_attr_for_each(attr, nlh, sizeof(struct rtmsg))
-	{
-		size_t len = mnl_attr_get_payload_len(attr);
-
-		if (mnl_attr_get_type(attr) == RTA_OIF && len == 4)
-			hop->ifindex = mnl_attr_get_u32(attr);
-		if (mnl_attr_get_type(attr) == RTA_GATEWAY && len <= sizeof(hop->gateway)) {
-			memcpy(hop->gateway, mnl_attr_get_payload(attr), len);
-			hop->has_gateway = true;
-		}
-	}
-	return 0;
-}
-
-static int find_hop(struct pcc_reset *r, int family, const uint8_t *addr, struct hop *hop)
-{
-	char buf[PCC_NL_REQUEST_BYTES] = {0};
-	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
-	size_t len = family == AF_INET ? 4 : 16;
-	struct rtmsg *rtm;
-
-	memset(hop, 0, sizeof(*hop));
-	nlh->nlmsg_type = RTM_GETROUTE;
-	rtm = mnl_nlmsg_put_extra_header(nlh, sizeof(*rtm));
-	rtm->rtm_family = (unsigned char)family;
-	rtm->rtm_dst_len = (unsigned char)(len * 8);
-	mnl_attr_put(nlh, RTA_DST, len, addr);
-	return pcc_nl_get(&r->nl, nlh, on_hop, hop);
-}
-
-static bool find_mac(
-	const struct pcc_reset *r, int family, const uint8_t *addr, struct sockaddr_ll *to)
-{
-	for (uint32_t i = 0; i < r->nneighs; i++) {
-		const struct neigh *n = &r->neighs[i];
-
-		if (n->family != family || memcmp(n->addr, addr, family == AF_INET ? 4 : 16) ||
-			(to->sll_ifindex && (uint32_t)to->sll_ifindex != n->ifindex))
-			continue;
-		to->sll_ifindex = (int)n->ifindex;
-		to->sll_halen = n->mac_bytes;
-		memcpy(to->sll_addr, n->mac, n->mac_bytes);
-		return true;
-	}
-	return false;
-}
-
-/* False: it is on no LAN, or nobody knows where. */
-static bool find_client(struct pcc_reset *r, const struct pcc_tuple *conn, struct sockaddr_ll *to)
-{
-	int family = pcc_addr_is_v4(conn->src) ? AF_INET : AF_INET6;
-	const uint8_t *addr = (const uint8_t *)&conn->src[family == AF_INET ? 3 : 0];
-	const struct lan *lan;
-	struct hop hop;
-
-	memset(to, 0, sizeof(*to));
-	to->sll_family = AF_PACKET;
-	to->sll_protocol = htons(family == AF_INET ? ETH_P_IP : ETH_P_IPV6);
-	if (find_mac(r, family, addr, to))
-		return true;
-	if (find_hop(r, family, addr, &hop))
-		return false;
-	lan = find_lan(r, hop.ifindex);
-	if (!lan)
-		return false;
-	to->sll_ifindex = (int)hop.ifindex;
-	return lan->l3 || (hop.has_gateway && find_mac(r, family, hop.gateway, to));
-}
 
 /* --- sockets ------------------------------------------------------------------------------- */
 
@@ -224,10 +69,7 @@ static void sockets_close(struct pcc_reset *r)
 	if (r->send_fd >= 0)
 		close(r->send_fd);
 	r->send_fd = -1;
-	pcc_nl_close(&r->nl);
-	free(r->neighs);
-	r->neighs = NULL;
-	r->nneighs = 0;
+	pcc_clients_close(&r->clients);
 }
 
 /* The filter of each socket names the ports that an answer is awaited from. */
@@ -269,19 +111,16 @@ static int lan_open(struct pcc_reset *r, struct lan *lan)
 	return ret < 0 ? ret : 0;
 }
 
-static int sockets_open(struct pcc_reset *r)
+static int sockets_open(struct pcc_reset *r, const struct pcc_config *cfg)
 {
 	int ret;
 
 	r->send_fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	r->neighs = calloc(NEIGHS_MAX, sizeof(*r->neighs));
-	if (r->send_fd < 0 || !r->neighs)
-		return -ENOMEM;
-	ret = pcc_nl_open(&r->nl, NETLINK_ROUTE);
+	if (r->send_fd < 0)
+		return -errno;
+	ret = pcc_clients_open(&r->clients, cfg);
 	for (uint32_t i = 0; !ret && i < r->nlans; i++)
 		ret = lan_open(r, &r->lans[i]);
-	if (!ret)
-		dump_neighs(r);
 	return ret;
 }
 
@@ -387,7 +226,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *arg)
 		memset(a, 0, sizeof(*a));
 		a->conn = r->queue[r->at++];
 		sent++;
-		if (find_client(r, &a->conn, &a->to))
+		if (pcc_clients_find(&r->clients, &a->conn, &a->to))
 			r->nasked++;
 		else
 			r->silent++;
@@ -433,7 +272,6 @@ static void take_lans(struct pcc_reset *r, const struct pcc_config *cfg)
 			continue;
 		memset(&r->lans[r->nlans], 0, sizeof(r->lans[0]));
 		r->lans[r->nlans].ifindex = cfg->lans[i].ifindex;
-		r->lans[r->nlans].l3 = cfg->lans[i].l3;
 		r->lans[r->nlans++].fd = -1;
 	}
 }
@@ -447,7 +285,7 @@ static int begin(struct pcc_reset *r, const struct pcc_config *cfg)
 	if (!r->queue)
 		return -ENOMEM;
 	take_lans(r, cfg);
-	return sockets_open(r);
+	return sockets_open(r, cfg);
 }
 
 uint32_t pcc_reset_collect(

@@ -12,8 +12,9 @@
 #include "engine/fastpath.h"
 #include "kernel/flowtable.h"
 #include "engine/observe.h"
-#include "engine/plan_print.h"
+#include "engine/plan.h"
 #include "engine/settle.h"
+#include "engine/step_table.h"
 #include "engine/warn_wans.h"
 
 /*

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/step_table.h"
+
 /* Takes the hooks off that are on interfaces which the old configuration does not have. */
 static void undo_new_hooks(struct pcc_work *w)
 {
@@ -24,22 +26,10 @@ static void undo_new_hooks(struct pcc_work *w)
 
 /* --- what one interface cannot have -------------------------------------------------------- */
 
-#define FAMILY_BIT(f) (1u << (f))
-
-/* What a WAN is without when the step fails. accept_local only spares a look-up. */
-static uint8_t families_of(const struct pcc_step *step)
-{
-	if (step->kind == PCC_STEP_ROUTE_ADD)
-		return FAMILY_BIT(step->route.family == AF_INET6 ? PCC_V6 : PCC_V4);
-	if (step->kind == PCC_STEP_SYSCTL && strstr(step->sysctl.path, "/accept_local"))
-		return 0;
-	return FAMILY_BIT(PCC_V4) | FAMILY_BIT(PCC_V6);
-}
-
 static bool is_of_use(const struct pcc_work *w, const struct pcc_wan_cfg *wan)
 {
 	for (int f = 0; f < PCC_FAMILIES; f++)
-		if (pcc_wan_serves(wan, f) && !(w->missed[wan->id] & FAMILY_BIT(f)))
+		if (pcc_wan_serves(wan, f) && !(w->missed[wan->id] & PCC_FAMILY_BIT(f)))
 			return true;
 	return false;
 }
@@ -49,13 +39,13 @@ static enum pcc_fate wan_misses(struct pcc_work *w, const struct pcc_step *step)
 {
 	const struct pcc_wan_cfg *wan = pcc_config_find_wan_id(w->cfg, step->wan_id);
 
-	w->missed[step->wan_id] |= families_of(step);
+	w->missed[step->wan_id] |= step->families;
 	return wan && is_of_use(w, wan) ? PCC_FATE_MISSED : PCC_FATE_LOST;
 }
 
 static void lan_misses(struct pcc_work *w, const struct pcc_step *step)
 {
-	for (uint32_t i = 0; step->kind == PCC_STEP_HOOK_ON && i < w->cfg->nlans; i++)
+	for (uint32_t i = 0; step->families && i < w->cfg->nlans; i++)
 		if (w->cfg->lans[i].ifindex == step->lan_ifindex)
 			w->lan_missed[i] = true;
 }
@@ -75,8 +65,7 @@ static bool others_left(const struct pcc_work *w)
 /* Without NAT the table is only to write marks into conntrack's entries, where there are any. */
 static bool is_only_marks(const struct pcc_work *w, const struct pcc_step *step)
 {
-	return (step->kind == PCC_STEP_NAT_FIRST || step->kind == PCC_STEP_NAT_LAST) &&
-	       !w->cfg->nat4 && !w->cfg->nat6;
+	return pcc_step_types[step->kind].about == PCC_ABOUT_NAT && !w->cfg->nat4 && !w->cfg->nat6;
 }
 
 /* A step failed: is it passed over, as only one interface needs it? */
@@ -84,7 +73,7 @@ static bool pass_over(struct pcc_work *w, struct pcc_step *step, const struct pc
 {
 	enum pcc_fate how = PCC_FATE_MISSED;
 
-	if (step->wan_id && step->kind != PCC_STEP_RELEASE)
+	if (step->wan_id)
 		how = wan_misses(w, step);
 	else if (step->lan_ifindex)
 		lan_misses(w, step);
@@ -103,10 +92,8 @@ static bool pass_over(struct pcc_work *w, struct pcc_step *step, const struct pc
 /* Does the step come after one that its interface has missed? */
 static bool comes_too_late(const struct pcc_work *w, const struct pcc_step *step)
 {
-	uint8_t families = families_of(step);
+	uint8_t families = step->families;
 
-	if (step->kind == PCC_STEP_RELEASE)
-		return false;
 	if (step->wan_id && families && (w->missed[step->wan_id] & families) == families)
 		return true;
 	for (uint32_t i = 0; step->lan_ifindex && i < w->cfg->nlans; i++)
@@ -142,10 +129,18 @@ static int take_step(struct pcc_work *w, struct pcc_step *step, struct pcc_err *
 	if (step->skipped)
 		return 0;
 	tell_step(w, step, PCC_FATE_NEXT);
-	ret = pcc_do_step(w, step, why);
+	ret = pcc_step_types[step->kind].act(w, step, why);
 	if (!ret)
 		tell_step(w, step, PCC_FATE_DONE);
 	return ret && pass_over(w, step, why) ? 0 : ret;
+}
+
+static void undo_step(struct pcc_work *w, const struct pcc_step *step)
+{
+	const struct pcc_step_type *type = &pcc_step_types[step->kind];
+
+	if (!step->skipped && type->undo)
+		type->undo(w, step);
 }
 
 int pcc_carry_out(struct pcc_work *w, struct pcc_plan *plan, struct pcc_err *err)
@@ -158,7 +153,8 @@ int pcc_carry_out(struct pcc_work *w, struct pcc_plan *plan, struct pcc_err *err
 
 		if (fails_at(done))
 			ret = pcc_err_set(&why, -ECANCELED, "PCCBPF_FAIL_AT",
-				"step %zu fails as asked", done + 1);
+				"step %zu fails as asked (%s)", done + 1,
+				pcc_step_types[plan->steps[done].kind].name);
 		else
 			ret = take_step(w, &plan->steps[done], &why);
 		if (ret && err)
@@ -169,8 +165,7 @@ int pcc_carry_out(struct pcc_work *w, struct pcc_plan *plan, struct pcc_err *err
 	if (!ret)
 		return 0;
 	while (done > 0)
-		if (!plan->steps[--done].skipped)
-			pcc_undo_step(w, &plan->steps[done]);
+		undo_step(w, &plan->steps[--done]);
 	undo_new_hooks(w);
 	return ret;
 }

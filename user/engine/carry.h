@@ -3,7 +3,7 @@
 #ifndef PCC_CARRY_H
 #define PCC_CARRY_H
 
-#include "engine/step_table.h"
+#include "engine/work.h"
 
 /*
  * Takes one step after another. If one fails that all need, those that were taken are undone, the

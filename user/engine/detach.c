@@ -130,7 +130,7 @@ static void note(int ret, const struct pcc_err *w, int *first, struct pcc_err *e
 static void clear_marks(uint32_t mask, pcc_warn_fn warn, int *first, struct pcc_err *err)
 {
 	struct pcc_err w = {};
-	int ret = pcc_ct_clear_mark(mask, NULL, &w);
+	int ret = pcc_ct_clear_mark(mask, &w);
 
 	if (!pcc_ct_is_mute(ret))
 		note(ret, &w, first, err);

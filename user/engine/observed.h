@@ -20,6 +20,7 @@ struct pcc_sysctl_now {
 	char value[32];
 	char now[32];		      /* of a remembered one: what it is now */
 	uint32_t wan_id, lan_ifindex; /* of a wanted one: as in struct pcc_step */
+	uint8_t families;
 };
 
 /* A hook as it is now. */

@@ -45,8 +45,8 @@ static int plan_releases(
 		step = pcc_plan_add(plan, PCC_STEP_RELEASE);
 		if (!step)
 			return -ENOMEM;
-		step->wan_id = old->wans[i].id;
-		memcpy(step->wan_name, old->wans[i].name, sizeof(step->wan_name));
+		step->release.wan_id = old->wans[i].id;
+		memcpy(step->release.wan_name, old->wans[i].name, sizeof(step->release.wan_name));
 	}
 	return 0;
 }

@@ -30,6 +30,7 @@ static int plan_hook_on(struct pcc_plan *plan, const struct pcc_observed *now, u
 	step->hook.prog = prog;
 	step->wan_id = wan_id;
 	step->lan_ifindex = wan_id ? 0 : ifindex;
+	step->families = PCC_BOTH_FAMILIES;
 	return 0;
 }
 
@@ -97,17 +98,18 @@ static enum pcc_prog hook_prog(
 	return dir == PCC_HOOK_IN ? PCC_PROG_WAN_IN : PCC_PROG_WAN_OUT;
 }
 
-/* What the interface is to get; PCC_STEP_COMMIT: nothing. */
-static enum pcc_step_kind xdp_needs(const struct pcc_observed *now, uint32_t ifindex)
+/* The step that brings the interface to where it is to be. False: it is there. */
+static bool xdp_needs(const struct pcc_observed *now, uint32_t ifindex, enum pcc_step_kind *kind)
 {
+	*kind = PCC_STEP_XDP_ON;
 	for (size_t i = 0; i < now->nxdps; i++) {
 		if (now->xdps[i].ifindex != ifindex)
 			continue;
-		if (!now->xdps[i].current)
-			return PCC_STEP_XDP_ON;
-		return now->xdps[i].sends_right ? PCC_STEP_COMMIT : PCC_STEP_XDP_SEND;
+		if (now->xdps[i].current)
+			*kind = PCC_STEP_XDP_SEND;
+		return !now->xdps[i].current || !now->xdps[i].sends_right;
 	}
-	return PCC_STEP_XDP_ON;
+	return true;
 }
 
 /*
@@ -168,15 +170,14 @@ int pcc_plan_xdp(
 	struct pcc_plan *plan, const struct pcc_config *cfg, const struct pcc_observed *now)
 {
 	const struct pcc_link *below;
-	enum pcc_step_kind needs;
+	enum pcc_step_kind kind;
 	uint32_t ifindex;
 	int ret = 0;
 
 	for (uint32_t n = 0; !ret && xdp_nth(cfg, n, &ifindex); n++) {
 		below = ifindex ? pcc_observed_link(now, ifindex) : NULL;
-		needs = below ? xdp_needs(now, ifindex) : PCC_STEP_COMMIT;
-		if (needs != PCC_STEP_COMMIT && !xdp_planned(plan, ifindex))
-			ret = step_xdp(plan, needs, ifindex, below->name);
+		if (below && xdp_needs(now, ifindex, &kind) && !xdp_planned(plan, ifindex))
+			ret = step_xdp(plan, kind, ifindex, below->name);
 	}
 	for (size_t i = 0; !ret && i < now->nxdps; i++) {
 		const struct pcc_link *link = pcc_observed_link(now, now->xdps[i].ifindex);

@@ -224,6 +224,7 @@ int pcc_plan_add_routes(struct pcc_plan *plan, const struct pcc_wanted *w,
 			return -ENOMEM;
 		step->route = w->routes[i];
 		step->wan_id = wan_of_route(cfg, &w->routes[i]);
+		step->families = PCC_FAMILY_BIT(step->route.family == AF_INET6 ? PCC_V6 : PCC_V4);
 		old = same_place(&now->routes, &w->routes[i]);
 		if (old) {
 			step->replaces = true;

@@ -45,8 +45,8 @@ static const struct {
 	{AF_INET6, "ignore_routes_with_linkdown", "1"},
 };
 
-/* Adds "accept_local" of an interface where nothing else validates sources: it spares every packet
- * a look-up of its source. */
+/* Adds "accept_local" of an interface where nothing else validates sources. It only spares every
+ * packet a look-up of its source: who cannot have it is without nothing. */
 static struct pcc_sysctl_now *add_accept_local(
 	struct pcc_sysctl_now *list, size_t *n, const char *ifname, bool wanted)
 {
@@ -102,6 +102,7 @@ int pcc_plan_sysctls(
 				    "conf", cfg->wans[w].name, wan_sysctls[i].name))
 				continue;
 			v[*n].wan_id = cfg->wans[w].id;
+			v[*n].families = PCC_BOTH_FAMILIES;
 			snprintf(v[(*n)++].value, sizeof(v->value), "%s", wan_sysctls[i].value);
 		}
 	}
@@ -142,6 +143,7 @@ int pcc_plan_add_sysctls(
 		memcpy(step->sysctl.old, is->value, sizeof(step->sysctl.old));
 		step->wan_id = want[i].wan_id;
 		step->lan_ifindex = want[i].lan_ifindex;
+		step->families = want[i].families;
 	}
 	free(want);
 	return ret;

@@ -34,11 +34,20 @@ enum pcc_step_kind {
 	PCC_STEP_SYSCTL_BACK,
 	PCC_STEP_RELEASE, /* forget the connections of a WAN that is down or gone: last, for no
 			   undoing brings them back */
+	PCC_STEP_MAX
 };
+
+#define PCC_FAMILY_BIT(f) (1u << (f))
+#define PCC_BOTH_FAMILIES (PCC_FAMILY_BIT(PCC_V4) | PCC_FAMILY_BIT(PCC_V6))
 
 struct pcc_step {
 	enum pcc_step_kind kind;
-	struct pcc_route route, old_route; /* ROUTE_*; old_route where `replaces` */
+	/* What only this WAN or LAN needs, so that the others do without; 0: all need it. */
+	uint32_t wan_id, lan_ifindex;
+	/* PCC_FAMILY_BIT(): what that one is without if the step fails; 0: nothing. */
+	uint8_t families;
+	bool skipped; /* by who carries the plan out: there is nothing to undo */
+	struct pcc_route route, old_route; /* old_route where `replaces` */
 	bool replaces;
 	struct pcc_rule rule;
 	struct {
@@ -52,13 +61,10 @@ struct pcc_step {
 		enum pcc_hook_dir dir;
 		enum pcc_prog prog;
 	} hook;
-	/*
-	 * What only this WAN or LAN needs, so that the others do without; 0: all need it. RELEASE:
-	 * whose connections.
-	 */
-	uint32_t wan_id, lan_ifindex;
-	char wan_name[PCC_IFNAMSIZ]; /* RELEASE */
-	bool skipped;		     /* by who carries the plan out: there is nothing to undo */
+	struct {
+		uint32_t wan_id;
+		char wan_name[PCC_IFNAMSIZ];
+	} release; /* whose connections */
 };
 
 struct pcc_plan {

@@ -1,34 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Each kind of step: how it is taken, undone and printed. The table is at the end. */
 #include "engine/step_table.h"
 
 #include <errno.h>
-#include <linux/membarrier.h>
-#include <stdlib.h>
+#include <netinet/in.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
+#include <sys/socket.h>
 
-#include "base/clock.h"
 #include "engine/plan.h"
-#include "kernel/conntrack.h"
+#include "engine/work.h"
+#include "kernel/route_text.h"
 #include "pins/nexthop.h"
-#include "pins/offload.h"
 #include "pins/own.h"
 #include "pins/xdp.h"
 
-/*
- * Before what such packets need is taken away they have left: the kernel holds rcu_read_lock() from
- * a packet's ingress program to its egress, and the system call waits for all who do
- * (kernel/sched/membarrier.c: synchronize_rcu()). It refuses on kernels with nohz_full.
- */
-static void packets_through(struct pcc_work *w)
-{
-	if (w->committed)
-		syscall(__NR_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
-	w->committed = false;
-}
+/* --- sysctls ------------------------------------------------------------------------------- */
 
-static int do_sysctl(struct pcc_work *w, const struct pcc_step *step, struct pcc_err *err)
+static int sysctl_act(struct pcc_work *w, const struct pcc_step *step, struct pcc_err *err)
 {
 	char known[sizeof(step->sysctl.old)];
 	bool fresh = pcc_dp_sysctl_old(&w->s->dp, step->sysctl.path, known) != 0;
@@ -43,83 +31,231 @@ static int do_sysctl(struct pcc_work *w, const struct pcc_step *step, struct pcc
 	return ret;
 }
 
-static int do_sysctl_back(struct pcc_work *w, const struct pcc_step *step)
+static void sysctl_undo(struct pcc_work *w, const struct pcc_step *step)
 {
+	pcc_sysctl_write(step->sysctl.path, step->sysctl.old, NULL);
+	pcc_dp_sysctl_forget(&w->s->dp, step->sysctl.path);
+}
+
+static void sysctl_print(const struct pcc_step *step, FILE *out)
+{
+	fprintf(out, "sysctl -w %s=%s    # is %s\n", step->sysctl.path, step->sysctl.value,
+		step->sysctl.old);
+}
+
+static int sysctl_back_act(struct pcc_work *w, const struct pcc_step *step, struct pcc_err *err)
+{
+	(void)err;
 	/* Of an interface that is gone: nothing to restore. */
 	pcc_sysctl_write(step->sysctl.path, step->sysctl.value, NULL);
-	return pcc_dp_sysctl_forget(&w->s->dp, step->sysctl.path);
-}
-
-static int do_nat(struct pcc_work *w, bool with_old, struct pcc_err *err)
-{
-	struct pcc_nat_cfg nat;
-
-	pcc_plan_nat(w->cfg, with_old ? w->old : NULL, w->s->dp.no_ct, &nat);
-	return pcc_nat_apply(&nat, NULL, err);
-}
-
-/* Conntrack has forgotten what nobody answered for so long (nf_conntrack_tcp_timeout_syn_sent). */
-#define UNANSWERED_NS (600ull * 1000 * 1000 * 1000)
-
-/* Forgetting the connections of a WAN. */
-struct release {
-	uint32_t wan_id;
-	bool unmarked; /* conntrack entries are marked later than they are made */
-	uint64_t now_ns;
-	struct pcc_ct_deleter deleter;
-	struct pcc_err why; /* of a deletion that failed */
-};
-
-/* Has the connection perhaps a conntrack entry that has no mark? */
-static bool is_unmarked(const struct release *r, const struct pcc_conn *conn)
-{
-	if (!r->unmarked || conn->flags & PCC_CONN_CT_MARKED)
-		return false;
-	return conn->rx_packets || r->now_ns < conn->seen_ns + UNANSWERED_NS;
-}
-
-static int release_one(const struct pcc_tuple *key, const struct pcc_conn *conn, void *arg)
-{
-	struct release *r = arg;
-	int ret = 0;
-
-	if (conn->wan_id != r->wan_id)
-		return 0;
-	if (is_unmarked(r, conn))
-		ret = pcc_ct_delete(&r->deleter, key, conn->origin == PCC_ORIGIN_WAN, &r->why);
-	return ret ? ret : 1;
-}
-
-static int do_release(struct pcc_work *w, const struct pcc_step *step, struct pcc_err *err)
-{
-	struct release r = {
-		.wan_id = step->wan_id, .unmarked = !w->s->dp.no_ct, .now_ns = pcc_now_ns()};
-	uint32_t mask = w->s->dp.meta->mark_mask;
-	int ret;
-
-	packets_through(w);
-	ret = pcc_dp_conns(&w->s->dp, release_one, &r, err);
-	pcc_ct_deleter_close(&r.deleter);
-	if (ret && err && r.why.object[0])
-		*err = r.why;
-	if (!ret)
-		ret = pcc_offload_release(
-			&w->s->dp, step->wan_id, w->old_locals, w->nold_locals, err);
-	if (!ret)
-		ret = pcc_ct_flush_mark(step->wan_id << w->s->dp.meta->mark_shift, mask, NULL, err);
-	if (!pcc_ct_is_mute(ret))
-		return ret;
-	if (w->opts->warn && err)
-		w->opts->warn(err);
+	pcc_dp_sysctl_forget(&w->s->dp, step->sysctl.path);
 	return 0;
 }
 
+static void sysctl_back_undo(struct pcc_work *w, const struct pcc_step *step)
+{
+	pcc_dp_sysctl_remember(&w->s->dp, step->sysctl.path, step->sysctl.value);
+	pcc_sysctl_write(step->sysctl.path, step->sysctl.old, NULL);
+}
+
+static void sysctl_back_print(const struct pcc_step *step, FILE *out)
+{
+	fprintf(out, "sysctl -w %s=%s    # as it was\n", step->sysctl.path, step->sysctl.value);
+}
+
+/* --- routes and rules ---------------------------------------------------------------------- */
+
+static bool is_gone(int ret)
+{
+	return ret == -ENOENT || ret == -ESRCH || ret == -ENODEV;
+}
+
+static void route_print(const struct pcc_step *step, const char *verb, FILE *out)
+{
+	char text[256];
+
+	fprintf(out, "ip%s route %s %s\n", step->route.family == AF_INET6 ? " -6" : "", verb,
+		pcc_route_format(text, sizeof(text), &step->route));
+}
+
+static void rule_print(const struct pcc_step *step, const char *verb, FILE *out)
+{
+	char text[256];
+
+	fprintf(out, "ip%s rule %s %s\n", step->rule.family == AF_INET6 ? " -6" : "", verb,
+		pcc_rule_format(text, sizeof(text), &step->rule));
+}
+
+static int route_add_act(struct pcc_work *w, const struct pcc_step *step, struct pcc_err *err)
+{
+	return step->replaces ? pcc_route_replace(&w->s->nl, &step->route, err)
+			      : pcc_route_add(&w->s->nl, &step->route, err);
+}
+
+static void route_add_undo(struct pcc_work *w, const struct pcc_step *step)
+{
+	if (step->replaces)
+		pcc_route_replace(&w->s->nl, &step->old_route, NULL);
+	else
+		pcc_route_del(&w->s->nl, &step->route, NULL);
+}
+
+static void route_add_print(const struct pcc_step *step, FILE *out)
+{
+	route_print(step, step->replaces ? "replace" : "add", out);
+}
+
+static int route_del_act(struct pcc_work *w, const struct pcc_step *step, struct pcc_err *err)
+{
+	int ret;
+
+	pcc_work_packets_through(w);
+	ret = pcc_route_del(&w->s->nl, &step->route, err);
+	return is_gone(ret) ? 0 : ret;
+}
+
+static void route_del_undo(struct pcc_work *w, const struct pcc_step *step)
+{
+	pcc_route_add(&w->s->nl, &step->route, NULL);
+}
+
+static void route_del_print(const struct pcc_step *step, FILE *out)
+{
+	route_print(step, "del", out);
+}
+
+static int rule_add_act(struct pcc_work *w, const struct pcc_step *step, struct pcc_err *err)
+{
+	return pcc_rule_add(&w->s->nl, &step->rule, err);
+}
+
+static void rule_add_undo(struct pcc_work *w, const struct pcc_step *step)
+{
+	pcc_rule_del(&w->s->nl, &step->rule, NULL);
+}
+
+static void rule_add_print(const struct pcc_step *step, FILE *out)
+{
+	rule_print(step, "add", out);
+}
+
+static int rule_del_act(struct pcc_work *w, const struct pcc_step *step, struct pcc_err *err)
+{
+	int ret;
+
+	pcc_work_packets_through(w);
+	ret = pcc_rule_del(&w->s->nl, &step->rule, err);
+	return is_gone(ret) ? 0 : ret;
+}
+
+static void rule_del_undo(struct pcc_work *w, const struct pcc_step *step)
+{
+	pcc_rule_add(&w->s->nl, &step->rule, NULL);
+}
+
+static void rule_del_print(const struct pcc_step *step, FILE *out)
+{
+	rule_print(step, "del", out);
+}
+
+/* --- NAT ----------------------------------------------------------------------------------- */
+
+static int nat_apply(struct pcc_work *w, const struct pcc_config *old, struct pcc_err *err)
+{
+	struct pcc_nat_cfg nat;
+
+	pcc_plan_nat(w->cfg, old, w->s->dp.no_ct, &nat);
+	return pcc_nat_apply(&nat, NULL, err);
+}
+
+static int nat_first_act(struct pcc_work *w, const struct pcc_step *step, struct pcc_err *err)
+{
+	(void)step;
+	return nat_apply(w, w->old, err);
+}
+
+static int nat_last_act(struct pcc_work *w, const struct pcc_step *step, struct pcc_err *err)
+{
+	(void)step;
+	return nat_apply(w, NULL, err);
+}
+
+static void nat_undo(struct pcc_work *w, const struct pcc_step *step)
+{
+	struct pcc_nat_cfg nat;
+
+	(void)step;
+	if (!w->old) {
+		pcc_nat_remove(NULL);
+		return;
+	}
+	pcc_plan_nat(w->old, NULL, w->s->dp.no_ct, &nat);
+	pcc_nat_apply(&nat, NULL, NULL);
+}
+
+static void nat_print(const struct pcc_step *step, FILE *out)
+{
+	(void)step;
+	fprintf(out, "nft replace table inet pccbpf\n");
+}
+
+/* --- programs at tc hooks ------------------------------------------------------------------ */
+
+static const char *const prog_names[] = {
+#define X(sym, name) #name,
+	PCC_PROGS(X)
+#undef X
+};
+
+static const char *dir_name(const struct pcc_step *step)
+{
+	return step->hook.dir == PCC_HOOK_IN ? "ingress" : "egress";
+}
+
+static int hook_on_act(struct pcc_work *w, const struct pcc_step *step, struct pcc_err *err)
+{
+	return pcc_hook_attach(&w->s->dp, step->hook.ifindex, step->hook.ifname, step->hook.dir,
+		step->hook.prog, err);
+}
+
+static void hook_on_undo(struct pcc_work *w, const struct pcc_step *step)
+{
+	/* One that was there before runs the same program on the same maps: it stays. */
+	if (!w->old)
+		pcc_hook_detach(&w->s->dp, step->hook.ifindex, step->hook.dir);
+}
+
+static void hook_on_print(const struct pcc_step *step, FILE *out)
+{
+	fprintf(out, "tc attach dev %s %s %s\n", step->hook.ifname, dir_name(step),
+		prog_names[step->hook.prog]);
+}
+
+static int hook_off_act(struct pcc_work *w, const struct pcc_step *step, struct pcc_err *err)
+{
+	(void)err;
+	return pcc_hook_detach(&w->s->dp, step->hook.ifindex, step->hook.dir);
+}
+
+static void hook_off_undo(struct pcc_work *w, const struct pcc_step *step)
+{
+	hook_on_act(w, step, NULL);
+}
+
+static void hook_off_print(const struct pcc_step *step, FILE *out)
+{
+	fprintf(out, "tc detach dev %s %s\n", step->hook.ifname, dir_name(step));
+}
+
+/* --- programs in XDP ----------------------------------------------------------------------- */
+
 /* A driver that cannot is no failure: the fast path of that interface stays in tc. */
-static int do_xdp(struct pcc_work *w, const struct pcc_step *step)
+static int xdp_on_act(struct pcc_work *w, const struct pcc_step *step, struct pcc_err *err)
 {
 	struct pcc_err why = {};
 	struct pcc_link link = {};
 
+	(void)err;
 	if (w->opts->warn && !pcc_link_by_name(&w->s->nl, step->hook.ifname, &link, NULL) &&
 		!strcmp(link.kind, "veth")) {
 		pcc_err_set(&why, 0, step->hook.ifname,
@@ -135,162 +271,206 @@ static int do_xdp(struct pcc_work *w, const struct pcc_step *step)
 	return 0;
 }
 
-/* No failure either: leases end by themselves. */
-static void do_nexthop(struct pcc_work *w)
+static void xdp_on_undo(struct pcc_work *w, const struct pcc_step *step)
+{
+	pcc_xdp_detach(&w->s->dp, step->hook.ifindex);
+}
+
+static void xdp_on_print(const struct pcc_step *step, FILE *out)
+{
+	fprintf(out, "xdp attach dev %s pcc_fast\n", step->hook.ifname);
+}
+
+static int xdp_off_act(struct pcc_work *w, const struct pcc_step *step, struct pcc_err *err)
+{
+	(void)err;
+	pcc_xdp_detach(&w->s->dp, step->hook.ifindex);
+	return 0;
+}
+
+static void xdp_off_undo(struct pcc_work *w, const struct pcc_step *step)
+{
+	pcc_xdp_attach(&w->s->dp, step->hook.ifindex, step->hook.ifname, NULL);
+}
+
+static void xdp_off_print(const struct pcc_step *step, FILE *out)
+{
+	fprintf(out, "xdp detach dev %s pcc_fast\n", step->hook.ifname);
+}
+
+static int xdp_send_act(struct pcc_work *w, const struct pcc_step *step, struct pcc_err *err)
+{
+	(void)err;
+	pcc_xdp_send_to(&w->s->dp, step->hook.ifindex, step->hook.ifname);
+	return 0;
+}
+
+static void xdp_send_print(const struct pcc_step *step, FILE *out)
+{
+	fprintf(out, "maps: XDP sends to %s, if its driver takes that now\n", step->hook.ifname);
+}
+
+/* --- programs that belong to no interface -------------------------------------------------- */
+
+static int own_on_act(struct pcc_work *w, const struct pcc_step *step, struct pcc_err *err)
+{
+	(void)step;
+	return pcc_own_attach(&w->s->dp, err);
+}
+
+static void own_on_undo(struct pcc_work *w, const struct pcc_step *step)
+{
+	(void)step;
+	if (!w->old || !w->old->own)
+		pcc_own_detach(&w->s->dp);
+}
+
+static void own_on_print(const struct pcc_step *step, FILE *out)
+{
+	(void)step;
+	fprintf(out, "cgroup attach pcc_connect4, pcc_connect6\n");
+}
+
+static int own_off_act(struct pcc_work *w, const struct pcc_step *step, struct pcc_err *err)
+{
+	(void)step;
+	(void)err;
+	pcc_own_detach(&w->s->dp);
+	return 0;
+}
+
+static void own_off_undo(struct pcc_work *w, const struct pcc_step *step)
+{
+	(void)step;
+	pcc_own_attach(&w->s->dp, NULL);
+}
+
+static void own_off_print(const struct pcc_step *step, FILE *out)
+{
+	(void)step;
+	fprintf(out, "cgroup detach pcc_connect4, pcc_connect6\n");
+}
+
+/* A kernel that cannot is no failure: leases end by themselves. */
+static int nexthop_on_act(struct pcc_work *w, const struct pcc_step *step, struct pcc_err *err)
 {
 	struct pcc_err why = {};
 
-	if (!pcc_nexthop_watch(&w->s->dp, &why) || !w->opts->warn)
-		return;
-	pcc_err_hint(&why, 0, "the fast path follows a changed MAC after two seconds");
-	w->opts->warn(&why);
-}
-
-static bool is_gone(int ret)
-{
-	return ret == -ENOENT || ret == -ESRCH || ret == -ENODEV;
-}
-
-static int do_del(struct pcc_work *w, const struct pcc_step *step, struct pcc_err *err)
-{
-	struct pcc_nl *nl = &w->s->nl;
-	int ret;
-
-	packets_through(w);
-	ret = step->kind == PCC_STEP_RULE_DEL ? pcc_rule_del(nl, &step->rule, err)
-					      : pcc_route_del(nl, &step->route, err);
-	return is_gone(ret) ? 0 : ret;
-}
-
-int pcc_do_step(struct pcc_work *w, const struct pcc_step *step, struct pcc_err *err)
-{
-	struct pcc_session *s = w->s;
-
-	switch (step->kind) {
-	case PCC_STEP_SYSCTL:
-		return do_sysctl(w, step, err);
-	case PCC_STEP_ROUTE_ADD:
-		return step->replaces ? pcc_route_replace(&s->nl, &step->route, err)
-				      : pcc_route_add(&s->nl, &step->route, err);
-	case PCC_STEP_RULE_ADD:
-		return pcc_rule_add(&s->nl, &step->rule, err);
-	case PCC_STEP_NAT_FIRST:
-		return do_nat(w, true, err);
-	case PCC_STEP_NAT_LAST:
-		return do_nat(w, false, err);
-	case PCC_STEP_HOOK_ON:
-		return pcc_hook_attach(&s->dp, step->hook.ifindex, step->hook.ifname,
-			step->hook.dir, step->hook.prog, err);
-	case PCC_STEP_HOOK_OFF:
-		return pcc_hook_detach(&s->dp, step->hook.ifindex, step->hook.dir);
-	case PCC_STEP_OWN_ON:
-		return pcc_own_attach(&s->dp, err);
-	case PCC_STEP_OWN_OFF:
-		pcc_own_detach(&s->dp);
-		return 0;
-	case PCC_STEP_XDP_ON:
-		return do_xdp(w, step);
-	case PCC_STEP_XDP_OFF:
-		pcc_xdp_detach(&s->dp, step->hook.ifindex);
-		return 0;
-	case PCC_STEP_XDP_SEND:
-		pcc_xdp_send_to(&s->dp, step->hook.ifindex, step->hook.ifname);
-		return 0;
-	case PCC_STEP_NEXTHOP_ON:
-		do_nexthop(w);
-		return 0;
-	case PCC_STEP_NEXTHOP_OFF:
-		pcc_nexthop_unwatch(&s->dp);
-		return 0;
-	case PCC_STEP_COMMIT:
-		w->committed = true;
-		return pcc_dp_commit(&s->dp, w->cfg, w->locals, w->nlocals, err);
-	case PCC_STEP_RELEASE:
-		return do_release(w, step, err);
-	case PCC_STEP_RULE_DEL:
-	case PCC_STEP_ROUTE_DEL:
-		return do_del(w, step, err);
-	case PCC_STEP_SYSCTL_BACK:
-		do_sysctl_back(w, step);
-		return 0;
+	(void)step;
+	(void)err;
+	if (pcc_nexthop_watch(&w->s->dp, &why) && w->opts->warn) {
+		pcc_err_hint(&why, 0, "the fast path follows a changed MAC after two seconds");
+		w->opts->warn(&why);
 	}
-	return -EINVAL;
+	return 0;
 }
 
-/* The reverse of a step that was done. */
-void pcc_undo_step(struct pcc_work *w, const struct pcc_step *step)
+static void nexthop_on_undo(struct pcc_work *w, const struct pcc_step *step)
 {
-	struct pcc_session *s = w->s;
-	struct pcc_nat_cfg nat;
+	(void)step;
+	if (!w->old)
+		pcc_nexthop_unwatch(&w->s->dp);
+}
 
-	switch (step->kind) {
-	case PCC_STEP_SYSCTL:
-		pcc_sysctl_write(step->sysctl.path, step->sysctl.old, NULL);
-		pcc_dp_sysctl_forget(&s->dp, step->sysctl.path);
-		break;
-	case PCC_STEP_ROUTE_ADD:
-		if (step->replaces)
-			pcc_route_replace(&s->nl, &step->old_route, NULL);
-		else
-			pcc_route_del(&s->nl, &step->route, NULL);
-		break;
-	case PCC_STEP_RULE_ADD:
-		pcc_rule_del(&s->nl, &step->rule, NULL);
-		break;
-	case PCC_STEP_NAT_FIRST:
-	case PCC_STEP_NAT_LAST:
-		if (!w->old) {
-			pcc_nat_remove(NULL);
-			break;
-		}
-		pcc_plan_nat(w->old, NULL, s->dp.no_ct, &nat);
-		pcc_nat_apply(&nat, NULL, NULL);
-		break;
-	case PCC_STEP_HOOK_ON:
-		/* One that was there before runs the same program on the same maps: it stays. */
-		if (!w->old)
-			pcc_hook_detach(&s->dp, step->hook.ifindex, step->hook.dir);
-		break;
-	case PCC_STEP_COMMIT:
-		if (w->old)
-			pcc_dp_commit(&s->dp, w->old, w->old_locals, w->nold_locals, NULL);
-		break;
-	case PCC_STEP_RULE_DEL:
-		pcc_rule_add(&s->nl, &step->rule, NULL);
-		break;
-	case PCC_STEP_ROUTE_DEL:
-		pcc_route_add(&s->nl, &step->route, NULL);
-		break;
-	case PCC_STEP_HOOK_OFF:
-		pcc_hook_attach(&s->dp, step->hook.ifindex, step->hook.ifname, step->hook.dir,
-			step->hook.prog, NULL);
-		break;
-	case PCC_STEP_OWN_ON:
-		if (!w->old || !w->old->own)
-			pcc_own_detach(&s->dp);
-		break;
-	case PCC_STEP_OWN_OFF:
-		pcc_own_attach(&s->dp, NULL);
-		break;
-	case PCC_STEP_XDP_ON:
-		pcc_xdp_detach(&s->dp, step->hook.ifindex);
-		break;
-	case PCC_STEP_XDP_OFF:
-		pcc_xdp_attach(&s->dp, step->hook.ifindex, step->hook.ifname, NULL);
-		break;
-	case PCC_STEP_NEXTHOP_ON:
-		if (!w->old)
-			pcc_nexthop_unwatch(&s->dp);
-		break;
-	case PCC_STEP_NEXTHOP_OFF:
-		pcc_nexthop_watch(&s->dp, NULL);
-		break;
-	case PCC_STEP_SYSCTL_BACK:
-		pcc_dp_sysctl_remember(&s->dp, step->sysctl.path, step->sysctl.value);
-		pcc_sysctl_write(step->sysctl.path, step->sysctl.old, NULL);
-		break;
-	case PCC_STEP_XDP_SEND: /* as the driver allows it, with either configuration */
-	case PCC_STEP_RELEASE:
-		break;
-	}
+static void nexthop_on_print(const struct pcc_step *step, FILE *out)
+{
+	(void)step;
+	fprintf(out, "bpf: watch neighbours that change their MAC\n");
+}
+
+static int nexthop_off_act(struct pcc_work *w, const struct pcc_step *step, struct pcc_err *err)
+{
+	(void)step;
+	(void)err;
+	pcc_nexthop_unwatch(&w->s->dp);
+	return 0;
+}
+
+static void nexthop_off_undo(struct pcc_work *w, const struct pcc_step *step)
+{
+	(void)step;
+	pcc_nexthop_watch(&w->s->dp, NULL);
+}
+
+static void nexthop_off_print(const struct pcc_step *step, FILE *out)
+{
+	(void)step;
+	fprintf(out, "bpf: watch neighbours no longer\n");
+}
+
+/* --- maps and connections ------------------------------------------------------------------ */
+
+static int commit_act(struct pcc_work *w, const struct pcc_step *step, struct pcc_err *err)
+{
+	(void)step;
+	w->committed = true;
+	return pcc_dp_commit(&w->s->dp, w->cfg, w->locals, w->nlocals, err);
+}
+
+static void commit_undo(struct pcc_work *w, const struct pcc_step *step)
+{
+	(void)step;
+	if (w->old)
+		pcc_dp_commit(&w->s->dp, w->old, w->old_locals, w->nold_locals, NULL);
+}
+
+static void commit_print(const struct pcc_step *step, FILE *out)
+{
+	(void)step;
+	fprintf(out, "maps: write WANs, interfaces and bucket tables, switch to them\n");
+}
+
+static int release_act(struct pcc_work *w, const struct pcc_step *step, struct pcc_err *err)
+{
+	return pcc_work_release(w, step->release.wan_id, err);
+}
+
+static void release_print(const struct pcc_step *step, FILE *out)
+{
+	fprintf(out, "release the connections of %s\n", step->release.wan_name);
+}
+
+/* --- the table ----------------------------------------------------------------------------- */
+
+const struct pcc_step_type pcc_step_types[PCC_STEP_MAX] = {
+	[PCC_STEP_SYSCTL] = {"sysctl", PCC_ABOUT_SYSCTLS, sysctl_act, sysctl_undo, sysctl_print},
+	[PCC_STEP_HOOK_ON] = {"hook on", PCC_ABOUT_PROGRAMS, hook_on_act, hook_on_undo,
+		hook_on_print},
+	[PCC_STEP_ROUTE_ADD] = {"route add", PCC_ABOUT_ROUTES, route_add_act, route_add_undo,
+		route_add_print},
+	[PCC_STEP_RULE_ADD] = {"rule add", PCC_ABOUT_RULES, rule_add_act, rule_add_undo,
+		rule_add_print},
+	[PCC_STEP_NAT_FIRST] = {"NAT first", PCC_ABOUT_NAT, nat_first_act, nat_undo, nat_print},
+	[PCC_STEP_COMMIT] = {"commit", PCC_ABOUT_MAPS, commit_act, commit_undo, commit_print},
+	[PCC_STEP_OWN_ON] = {"own on", PCC_ABOUT_PROGRAMS, own_on_act, own_on_undo, own_on_print},
+	[PCC_STEP_OWN_OFF] = {"own off", PCC_ABOUT_PROGRAMS, own_off_act, own_off_undo,
+		own_off_print},
+	[PCC_STEP_XDP_ON] = {"XDP on", PCC_ABOUT_PROGRAMS, xdp_on_act, xdp_on_undo, xdp_on_print},
+	[PCC_STEP_XDP_OFF] = {"XDP off", PCC_ABOUT_PROGRAMS, xdp_off_act, xdp_off_undo,
+		xdp_off_print},
+	/* As the driver allows it, with either configuration: nothing to undo. */
+	[PCC_STEP_XDP_SEND] = {"XDP send", PCC_ABOUT_PROGRAMS, xdp_send_act, NULL, xdp_send_print},
+	[PCC_STEP_NEXTHOP_ON] = {"next hops on", PCC_ABOUT_PROGRAMS, nexthop_on_act,
+		nexthop_on_undo, nexthop_on_print},
+	[PCC_STEP_NEXTHOP_OFF] = {"next hops off", PCC_ABOUT_PROGRAMS, nexthop_off_act,
+		nexthop_off_undo, nexthop_off_print},
+	[PCC_STEP_HOOK_OFF] = {"hook off", PCC_ABOUT_PROGRAMS, hook_off_act, hook_off_undo,
+		hook_off_print},
+	[PCC_STEP_RULE_DEL] = {"rule del", PCC_ABOUT_RULES, rule_del_act, rule_del_undo,
+		rule_del_print},
+	[PCC_STEP_ROUTE_DEL] = {"route del", PCC_ABOUT_ROUTES, route_del_act, route_del_undo,
+		route_del_print},
+	[PCC_STEP_NAT_LAST] = {"NAT last", PCC_ABOUT_NAT, nat_last_act, nat_undo, nat_print},
+	[PCC_STEP_SYSCTL_BACK] = {"sysctl back", PCC_ABOUT_SYSCTLS, sysctl_back_act,
+		sysctl_back_undo, sysctl_back_print},
+	/* Last in a plan: no undoing brings connections back. */
+	[PCC_STEP_RELEASE] = {"release", PCC_ABOUT_CONNS, release_act, NULL, release_print},
+};
+
+void pcc_plan_print(const struct pcc_plan *plan, FILE *out)
+{
+	if (!plan->n)
+		fprintf(out, "nothing to do\n");
+	for (size_t i = 0; i < plan->n; i++)
+		pcc_step_types[plan->steps[i].kind].print(&plan->steps[i], out);
 }

@@ -22,25 +22,36 @@
 
 #define PCC_MAX_TARGETS 8u
 
-/* When to believe what. All have a default: pcc_health_defaults(). */
+/*
+ * The numbers that say when to believe what: X(name, default, least). One that is less than the
+ * least counts as that.
+ */
+/* clang-format off */
+#define PCC_HEALTH_NUMBERS(X)                                                                     \
+	X(quorum,            1, 1) /* targets that must answer; at most as many as there are */    \
+	X(interval_ms,     500, 0) /* between the starts of two probes of a target */              \
+	X(timeout_ms,     1000, 0) /* an answer that takes longer is a loss */                     \
+	X(fall,              2, 1) /* lost probes in a row until a target has failed */            \
+	X(rise,              6, 1) /* answered probes in a row until a target is good again */     \
+	X(loss_percent,     25, 0) /* degraded above; 100: never */                                \
+	X(latency_ms,      500, 0) /* degraded above, median; 0: never */                          \
+	X(hold_ms,       10000, 0) /* a WAN that went down stays so at least this long */          \
+	X(hold_max_ms,  120000, 0) /* the hold doubles with each fall soon after a rise, up to this */
+/* clang-format on */
+
+/* What to probe, and the numbers. */
 struct pcc_health_cfg {
 	struct pcc_target targets[PCC_MAX_TARGETS];
-	uint32_t ntargets;     /* 0: the gateway's neighbour entry and the link */
-	uint32_t quorum;       /* targets that must answer */
-	uint32_t interval_ms;  /* between the starts of two probes of a target */
-	uint32_t timeout_ms;   /* an answer that takes longer is a loss */
-	uint32_t fall;	       /* lost probes in a row until a target has failed */
-	uint32_t rise;	       /* answered probes in a row until a target is good again */
-	uint32_t loss_percent; /* degraded above; 100: never */
-	uint32_t latency_ms;   /* degraded above, median; 0: never */
-	uint32_t hold_ms;      /* a WAN that went down stays so at least this long */
-	uint32_t hold_max_ms;  /* the hold doubles with each fall soon after a rise, up to this */
+	uint32_t ntargets; /* 0: the gateway's neighbour entry and the link */
+#define X(name, initial, least) uint32_t name;
+	PCC_HEALTH_NUMBERS(X)
+#undef X
 };
 
 /*
- * No targets, quorum 1, 500 ms, timeout 1 s, fall 2, rise 6, 25 % loss, 500 ms latency, hold 10 s
- * up to 120 s. A target is asked up to five times within a probe (probe.h), so a random loss of 10
- * % fails one probe in 100,000, and two in a row never; a dead one has failed after 2.6 s at most.
+ * No targets, and the defaults above. A target is asked up to five times within a probe (probe.h),
+ * so a random loss of 10 % fails one probe in 100,000, and two in a row never; a dead one has
+ * failed after 2.6 s at most.
  */
 void pcc_health_defaults(struct pcc_health_cfg *cfg);
 
@@ -137,8 +148,7 @@ struct pcc_health {
 	uint64_t now_ms;
 	enum pcc_health_state state;
 	enum pcc_health_reason reason;
-	uint64_t since_ms; /* of the state */
-	uint64_t falls;	   /* since the beginning */
+	uint64_t falls; /* since the beginning */
 	bool link_up;
 	enum pcc_neigh gateway[PCC_FAMILIES];
 	uint64_t gateway_ms[PCC_FAMILIES];
@@ -201,10 +211,6 @@ bool pcc_health_latency(const struct pcc_health *h, uint32_t *rtt_us);
 uint64_t pcc_health_hold_left(const struct pcc_health *h);
 /* Has the target failed? False as well where no probe has ended yet. */
 bool pcc_health_target_failed(const struct pcc_health *h, uint32_t target);
-
-const char *pcc_health_state_name(enum pcc_health_state state);
-const char *pcc_health_reason_name(enum pcc_health_reason reason);
-const char *pcc_health_reason_text(enum pcc_health_reason reason);
 
 /*
  * One line for people: "too few targets answer: 0 of 3, 1 needed; not 9.9.9.9, tcp://1.1.1.1:443".

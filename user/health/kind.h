@@ -43,8 +43,6 @@ struct pcc_kind {
 	 * kind without this function has nothing there.
 	 */
 	const char *(*parse)(const char *rest, struct pcc_target *t);
-	/* The other way round: the shortest text that parse() reads as this target. */
-	void (*format)(const struct pcc_target *t, char *text, size_t size);
 
 	/*
 	 * Of its sockets, as for socket(2). SOCK_RAW: one for the life of the prober, unconnected.

@@ -38,11 +38,6 @@ static const char *dns_parse(const char *rest, struct pcc_target *t)
 	return NULL;
 }
 
-static void dns_format(const struct pcc_target *t, char *text, size_t size)
-{
-	snprintf(text, size, "/%s", t->path);
-}
-
 /* A query for the IPv4 address of the name. Nothing for what is no name. */
 static size_t dns_send(const struct pcc_asker *who, uint16_t number, uint8_t out[PCC_PROBE_BYTES])
 {
@@ -126,7 +121,6 @@ const struct pcc_kind pcc_kind_dns = {
 	.example = "dns://1.1.1.1/example.com",
 	.port = NS_DEFAULTPORT,
 	.parse = dns_parse,
-	.format = dns_format,
 	.type = SOCK_DGRAM,
 	.send = dns_send,
 	.read = dns_read,

@@ -51,15 +51,6 @@ static const char *http_parse(const char *rest, struct pcc_target *t)
 	return NULL;
 }
 
-static void http_format(const struct pcc_target *t, char *text, size_t size)
-{
-	char expect[16] = "";
-
-	if (t->status && t->status != usual_status(t->path))
-		snprintf(expect, sizeof(expect), "#expect=%u", t->status);
-	snprintf(text, size, "%s%s", strcmp(t->path, "/") ? t->path : "", expect);
-}
-
 static size_t http_send(const struct pcc_asker *who, uint16_t number, uint8_t out[PCC_PROBE_BYTES])
 {
 	const struct pcc_target *t = &who->target;
@@ -118,7 +109,6 @@ const struct pcc_kind pcc_kind_http = {
 	.example = "http://192.0.2.80/generate_204",
 	.port = HTTP_PORT,
 	.parse = http_parse,
-	.format = http_format,
 	.type = SOCK_STREAM,
 	.send = http_send,
 	.read = http_read,

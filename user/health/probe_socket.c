@@ -9,6 +9,9 @@
 #define SO_BINDTOIFINDEX 62
 #endif
 
+/* Answers are read before timers say that there are none. */
+#define IO_PRIORITY (SD_EVENT_PRIORITY_NORMAL - 10)
+
 socklen_t pcc_probe_address(const struct pcc_target *t, struct sockaddr_storage *ss)
 {
 	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)ss;
@@ -58,4 +61,22 @@ int pcc_probe_socket(int family, int type, int protocol, const struct pcc_probe_
 		return fd;
 	close(fd);
 	return err;
+}
+
+void pcc_probe_close(int *fd, sd_event_source **io)
+{
+	*io = sd_event_source_disable_unref(*io);
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+int pcc_probe_watch(sd_event *event, int fd, uint32_t events, sd_event_io_handler_t handler,
+	void *arg, sd_event_source **io)
+{
+	int err = sd_event_add_io(event, io, fd, events, handler, arg);
+
+	if (!err)
+		err = sd_event_source_set_priority(*io, IO_PRIORITY);
+	return err < 0 ? err : 0;
 }

@@ -17,4 +17,11 @@ socklen_t pcc_probe_address(const struct pcc_target *target, struct sockaddr_sto
  */
 int pcc_probe_socket(int family, int type, int protocol, const struct pcc_probe_wan *wan);
 
+/* Calls handler at these events (EPOLL*), before any timer. 0 or -errno. */
+int pcc_probe_watch(sd_event *event, int fd, uint32_t events, sd_event_io_handler_t handler,
+	void *arg, sd_event_source **io);
+
+/* Closes the socket and stops watching it; *fd is -1 then. Neither need be there. */
+void pcc_probe_close(int *fd, sd_event_source **io);
+
 #endif

@@ -162,25 +162,6 @@ int pcc_target_parse(const char *word, struct pcc_target *target, struct pcc_err
 	return 0;
 }
 
-void pcc_target_format(const struct pcc_target *t, char text[PCC_TARGET_TEXT_MAX])
-{
-	const struct pcc_kind *kind = pcc_kind(t->kind);
-	char host[INET6_ADDRSTRLEN] = "?", port[8] = "", rest[sizeof(t->path) + 16] = "";
-	bool brackets = t->family == AF_INET6;
-
-	inet_ntop(t->family, &t->addr, host, sizeof(host));
-	if (t->kind == PLAIN) {
-		snprintf(text, PCC_TARGET_TEXT_MAX, "%s", host);
-		return;
-	}
-	if (t->port != kind->port)
-		snprintf(port, sizeof(port), ":%u", t->port);
-	if (kind->format)
-		kind->format(t, rest, sizeof(rest));
-	snprintf(text, PCC_TARGET_TEXT_MAX, "%s://%s%s%s%s%s", kind->scheme, brackets ? "[" : "",
-		host, brackets ? "]" : "", port, rest);
-}
-
 bool pcc_target_same(const struct pcc_target *a, const struct pcc_target *b)
 {
 	size_t len = a->family == AF_INET ? sizeof(a->addr.v4) : sizeof(a->addr.v6);

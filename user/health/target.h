@@ -10,8 +10,6 @@
 
 #include "base/err.h"
 
-#define PCC_TARGET_TEXT_MAX 208u /* longest text of pcc_target_format() and its terminating 0 */
-
 /*
  * The kinds, by what they ask: X(symbol, name). Each is the struct pcc_kind_NAME of probe_NAME.c;
  * kind.h says what belongs into it. An address alone is of the first kind.
@@ -66,9 +64,6 @@ struct pcc_target {
  * is untouched.
  */
 int pcc_target_parse(const char *word, struct pcc_target *target, struct pcc_err *err);
-
-/* The shortest text that gives this target. */
-void pcc_target_format(const struct pcc_target *target, char text[PCC_TARGET_TEXT_MAX]);
 
 /* Do they ask the same? However the user wrote them. */
 bool pcc_target_same(const struct pcc_target *a, const struct pcc_target *b);

@@ -11,18 +11,18 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "kernel/netlink.h"
 #include "pccbpf.h"
 
 /*
  * Deletes the entries with (ct mark & mask) == mark and no other. The kernel does it in one pass.
- * mask 0 or mark outside mask: -EINVAL, never "everything". *deleted (may be NULL) is how many
- * there were just before; counting them costs one more pass.
+ * mask 0 or mark outside mask: -EINVAL, never "everything".
  */
-int pcc_ct_flush_mark(uint32_t mark, uint32_t mask, uint32_t *deleted, struct pcc_err *err);
+int pcc_ct_flush_mark(uint32_t mark, uint32_t mask, struct pcc_err *err);
 
-/* The socket of deletions one by one, opened by the first. The empty value is all zeros. */
+/* The socket of deletions one by one, opened by the first. The empty value is all zeroes. */
 struct pcc_ct_deleter {
-	struct nfct_handle *handle;
+	struct pcc_nl nl;
 };
 
 /*
@@ -33,14 +33,28 @@ int pcc_ct_delete(struct pcc_ct_deleter *d, const struct pcc_tuple *tuple, bool 
 	struct pcc_err *err);
 void pcc_ct_deleter_close(struct pcc_ct_deleter *d);
 
+/* One entry, as far as it is of interest here. */
+struct pcc_ct_entry {
+	struct pcc_tuple orig, reply;
+	uint32_t mark;
+	uint32_t status;	 /* IPS_* */
+	bool counted;		 /* net.netfilter.nf_conntrack_acct */
+	uint64_t packets, bytes; /* of both directions */
+};
+
+/*
+ * Calls fn for each entry that has all those bits of status, one at least. It returns 0 to go on,
+ * and forgets all when it is called with NULL: the walk begins again. 0, or -errno, or what fn
+ * returned.
+ */
+typedef int (*pcc_ct_fn)(const struct pcc_ct_entry *entry, void *arg);
+int pcc_ct_dump(uint32_t status, pcc_ct_fn fn, void *arg);
+
 /*
  * Clears the bits of mask in the ct mark of every entry that has one of them; other bits stay. TCP
  * entries get lenient about windows, which the fast path kept from conntrack.
  */
-int pcc_ct_clear_mark(uint32_t mask, uint32_t *cleared, struct pcc_err *err);
-
-/* How many entries have (ct mark & mask) == mark. mask 0, mark 0 counts all. */
-int pcc_ct_count(uint32_t mark, uint32_t mask, uint32_t *count, struct pcc_err *err);
+int pcc_ct_clear_mark(uint32_t mask, struct pcc_err *err);
 
 /* Is there conntrack in this network namespace? Asking loads no module. */
 bool pcc_ct_present(void);

@@ -131,8 +131,7 @@ static void first_line(char *to, size_t len, const char *from)
 		snprintf(to, len, "nftables gave no reason");
 }
 
-/* Runs commands; *output (may be NULL) is what they print, allocated. */
-static int run(const char *commands, char **output, struct pcc_err *err)
+static int run(const char *commands, struct pcc_err *err)
 {
 	struct nft_ctx *ctx = nft_ctx_new(NFT_CTX_DEFAULT);
 	char why[160];
@@ -152,12 +151,6 @@ static int run(const char *commands, char **output, struct pcc_err *err)
 		pcc_err_hint(err, code,
 			"as root, on a kernel with nf_tables: `modprobe -a nf_tables nft_chain_nat "
 			"nft_masq nft_fib_inet nft_ct`; or use --no-nat");
-		goto out;
-	}
-	if (output) {
-		*output = strdup(nft_ctx_get_output_buffer(ctx));
-		if (!*output)
-			code = pcc_err_set(err, -ENOMEM, PCC_NAT_OBJECT, "out of memory");
 	}
 out:
 	nft_ctx_free(ctx);
@@ -239,7 +232,7 @@ static int replace(const char *text, bool present, struct pcc_err *err)
 	int code = -ENOMEM;
 
 	if (all)
-		code = run(all, NULL, NULL);
+		code = run(all, NULL);
 	free(all);
 	all = NULL;
 	if (!code)
@@ -248,7 +241,7 @@ static int replace(const char *text, bool present, struct pcc_err *err)
 		    "add table inet " PCC_NAT_TABLE "\ndelete table inet " PCC_NAT_TABLE "\n%s",
 		    text) < 0)
 		return pcc_err_set(err, -ENOMEM, PCC_NAT_OBJECT, "out of memory");
-	code = run(all, NULL, err);
+	code = run(all, err);
 	free(all);
 	return code;
 }
@@ -266,7 +259,7 @@ int pcc_nat_apply(const struct pcc_nat_cfg *cfg, bool *changed, struct pcc_err *
 	if (present < 0) {
 		code = present;
 	} else if (!text) {
-		code = present ? run("delete table inet " PCC_NAT_TABLE, NULL, err) : 0;
+		code = present ? run("delete table inet " PCC_NAT_TABLE, err) : 0;
 		done = present && !code;
 	} else if (!present || have.nrules != want.nrules || strcmp(have.comment, want.comment)) {
 		code = replace(text, present, err);
@@ -308,16 +301,4 @@ int pcc_nat_matches(const struct pcc_nat_cfg *cfg, struct pcc_err *err)
 	if (!present || code)
 		return !present && code;
 	return have.nrules == want.nrules && !strcmp(have.comment, want.comment);
-}
-
-int pcc_nat_current(char **listing, struct pcc_err *err)
-{
-	int present = pcc_nat_present(err);
-
-	*listing = NULL;
-	if (present < 0)
-		return present;
-	if (!present)
-		return pcc_err_set(err, -ENOENT, PCC_NAT_OBJECT, "there is no such table");
-	return run("list table inet " PCC_NAT_TABLE, listing, err);
 }

@@ -43,7 +43,4 @@ int pcc_nat_present(struct pcc_err *err);
  * matched by its absence. Somebody else's change to the number of rules is noticed. */
 int pcc_nat_matches(const struct pcc_nat_cfg *cfg, struct pcc_err *err);
 
-/* The table as nft lists it, for people. *listing is allocated, the caller frees it. -ENOENT. */
-int pcc_nat_current(char **listing, struct pcc_err *err);
-
 #endif

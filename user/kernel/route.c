@@ -92,7 +92,6 @@ static int route_expand(
 
 		r.multipath = true;
 		r.oif = (uint32_t)nh->rtnh_ifindex;
-		r.nh_flags = nh->rtnh_flags;
 		r.onlink = nh->rtnh_flags & RTNH_F_ONLINK;
 		mnl_attr_for_each_payload((void *)RTNH_DATA(nh), nh->rtnh_len - sizeof(*nh))
 			route_attr(attr, &r, &none);
@@ -124,10 +123,8 @@ static int on_route(const struct nlmsghdr *nlh, void *arg)
 	r.gateway_family = rtm->rtm_family;
 	r.type = rtm->rtm_type;
 	r.protocol = rtm->rtm_protocol;
-	r.scope = rtm->rtm_scope;
 	r.prefixlen = rtm->rtm_dst_len;
 	r.table = rtm->rtm_table;
-	r.nh_flags = rtm->rtm_flags & 0xff; /* RTNH_F_* live below RTM_F_NOTIFY */
 	r.onlink = rtm->rtm_flags & RTNH_F_ONLINK;
 	mnl_attr_for_each(attr, nlh, sizeof(*rtm)) route_attr(attr, &r, &multipath);
 	if (dump->table && r.table != dump->table)

@@ -24,7 +24,6 @@ struct pcc_route {
 	int family;
 	uint8_t type;	  /* RTN_UNICAST, RTN_UNREACHABLE, ... */
 	uint8_t protocol; /* RTPROT_*; PCC_RTPROT is ours */
-	uint8_t scope;	  /* RT_SCOPE_*, IPv4 only */
 	uint8_t prefixlen;
 	union pcc_ip dst;
 	uint32_t table;
@@ -33,9 +32,8 @@ struct pcc_route {
 	bool has_gateway;
 	int gateway_family; /* as family, but for an IPv4 route via an IPv6 next hop */
 	union pcc_ip gateway;
-	bool onlink;	   /* RTNH_F_ONLINK: the gateway need not be inside a connected prefix */
-	uint32_t nh_flags; /* RTNH_F_*: DEAD, LINKDOWN, ... */
-	bool multipath;	   /* one of several next hops: cannot be deleted on its own */
+	bool onlink;	/* RTNH_F_ONLINK: the gateway need not be inside a connected prefix */
+	bool multipath; /* one of several next hops: cannot be deleted on its own */
 };
 
 struct pcc_route_list {

@@ -335,14 +335,3 @@ int pcc_bucket_table(const struct pcc_bucket_member *members, uint32_t n, enum p
 		*nbuckets = nbuckets_wanted;
 	return err;
 }
-
-uint32_t pcc_bucket_moved(const uint8_t *a, uint32_t na, const uint8_t *b, uint32_t nb)
-{
-	uint32_t moved = 0;
-
-	if (na != nb)
-		return na > nb ? na : nb;
-	for (uint32_t i = 0; i < na; i++)
-		moved += a[i] != b[i];
-	return moved;
-}

@@ -40,10 +40,4 @@ int pcc_bucket_table(const struct pcc_bucket_member *members, uint32_t n, enum p
 void pcc_bucket_quotas(
 	const struct pcc_bucket_member *members, uint32_t n, uint32_t nbuckets, uint32_t *quotas);
 
-/*
- * Number of buckets whose owner differs. Tables of different sizes have nothing in common: the size
- * of the larger one.
- */
-uint32_t pcc_bucket_moved(const uint8_t *a, uint32_t na, const uint8_t *b, uint32_t nb);
-
 #endif

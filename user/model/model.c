@@ -36,14 +36,6 @@ enum pcc_wan_state pcc_wan_asked(const struct pcc_wan_cfg *wan)
 	return wan->by_daemon ? PCC_WAN_UP : wan->state;
 }
 
-void pcc_wan_copy_state(struct pcc_wan_cfg *to, const struct pcc_wan_cfg *from)
-{
-	to->state = from->state;
-	to->by_daemon = from->by_daemon;
-	to->degraded = from->degraded;
-	to->standby = from->standby;
-}
-
 const struct pcc_wan_cfg *pcc_config_find_wan_const(const struct pcc_config *cfg, const char *name)
 {
 	for (uint32_t i = 0; i < cfg->nwans; i++)
@@ -93,13 +85,22 @@ void pcc_config_wire_add(struct pcc_config *cfg, uint32_t ifindex, const struct 
 	cfg->nwires++;
 }
 
+/* The state that the user gave, and the daemon's together with it. */
+static void copy_state(struct pcc_wan_cfg *to, const struct pcc_wan_cfg *from)
+{
+	to->state = from->state;
+	to->by_daemon = from->by_daemon;
+	to->degraded = from->degraded;
+	to->standby = from->standby;
+}
+
 void pcc_config_keep_states(struct pcc_config *cfg, const struct pcc_config *old)
 {
 	for (uint32_t i = 0; i < cfg->nwans; i++) {
 		const struct pcc_wan_cfg *was = pcc_config_find_wan_const(old, cfg->wans[i].name);
 
 		if (was)
-			pcc_wan_copy_state(&cfg->wans[i], was);
+			copy_state(&cfg->wans[i], was);
 	}
 }
 

@@ -33,7 +33,6 @@ struct pcc_gateway {
 #define PCC_WAN_SET_WEIGHT 0x1u
 #define PCC_WAN_SET_GW4 0x2u
 #define PCC_WAN_SET_GW6 0x4u
-#define PCC_WAN_SET_STATE 0x8u
 
 struct pcc_wan_cfg {
 	char name[PCC_IFNAMSIZ];
@@ -145,9 +144,8 @@ uint32_t pcc_config_carrier(const struct pcc_config *cfg, uint32_t ifindex);
 /* Notes it, or nothing where out->wire.ifindex is 0. */
 void pcc_config_wire_add(struct pcc_config *cfg, uint32_t ifindex, const struct pcc_wire_out *out);
 
-/* The state that the user gave, and taking over the daemon's together with it. */
+/* The state that the user gave. */
 enum pcc_wan_state pcc_wan_asked(const struct pcc_wan_cfg *wan);
-void pcc_wan_copy_state(struct pcc_wan_cfg *to, const struct pcc_wan_cfg *from);
 
 /*
  * A WAN that is attached keeps the state that it was given: attaching or applying anew does not

@@ -44,7 +44,7 @@ static int add_part(const struct flows_walk *walk, const struct pcc_flow *flow)
 	part = &flows->v[flows->n++];
 	memset(part, 0, sizeof(*part));
 	conn_key(&part->conn, flow);
-	pcc_flow_uncounted(flow->counted + flow->counted_else, flow->folded, &packets, &bytes);
+	pcc_flow_uncounted(flow->counted + flow->counted_others, flow->folded, &packets, &bytes);
 	part->packets = packets;
 	part->bytes = bytes;
 	part->to_lan = flow->flags & PCC_FLOW_TO_LAN;

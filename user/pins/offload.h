@@ -5,22 +5,6 @@
 
 #include "pins/dataplane.h"
 
-/* One of them. */
-struct pcc_offload {
-	struct pcc_tuple orig, reply; /* conntrack's; one of them is the key in pcc_conns */
-	uint32_t mark;
-	bool counted; /* by conntrack (net.netfilter.nf_conntrack_acct) */
-	uint64_t packets, bytes;
-};
-
-typedef int (*pcc_offload_fn)(const struct pcc_offload *o, void *arg);
-
-/*
- * Calls fn for each; it returns 0 to go on, and forgets all when it is called with NULL: the walk
- * begins again. 0, or -errno, or what fn returned.
- */
-int pcc_offload_dump(pcc_offload_fn fn, void *arg);
-
 /* What they are of one WAN. */
 struct pcc_offloaded {
 	uint64_t connections;

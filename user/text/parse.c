@@ -304,11 +304,6 @@ const char *pcc_fastpath_name(uint32_t fastpath)
 	return name_of(pcc_fastpath_names, PCC_N_FASTPATHS, fastpath);
 }
 
-const char *pcc_state_name(uint32_t state)
-{
-	return name_of(pcc_state_names, PCC_N_STATES, state);
-}
-
 const char *pcc_origin_name(uint32_t origin)
 {
 	return name_of(pcc_origin_names, PCC_N_ORIGINS, origin);

@@ -21,9 +21,6 @@
 #define PCC_N_ORIGINS 2u
 #define PCC_PROTO_NAME_MAX 12u /* with the terminating 0 */
 
-/* Longest text of pcc_wan_cfg_format() and its terminating 0: name, two addresses, weight. */
-#define PCC_WAN_TEXT_MAX 96u
-
 enum pcc_number_base { PCC_DECIMAL, PCC_DECIMAL_OR_HEX /* 0x1f */ };
 
 /* An address, v4-mapped (RFC 4291, 2.5.5.2), and perhaps a port (host order). */
@@ -124,7 +121,6 @@ extern const char *const pcc_nat6_names[3]; /* none, masquerade */
 const char *pcc_classifier_name(uint32_t classifier);
 const char *pcc_scheme_name(uint32_t scheme);
 const char *pcc_fastpath_name(uint32_t fastpath);
-const char *pcc_state_name(uint32_t state);
 const char *pcc_origin_name(uint32_t origin);
 
 /* PCC_F_* of a classifier; 0 for one that is out of range. */
@@ -132,11 +128,5 @@ uint32_t pcc_classifier_fields(uint32_t classifier);
 
 /* Name of an IP protocol, or its number; into buf, which it returns. */
 const char *pcc_proto_name(uint8_t proto, char buf[PCC_PROTO_NAME_MAX]);
-
-/*
- * The WAN as pcc_parse_wan() reads it: IF, the gateways that are GIVEN or FOUND, and the weight
- * unless it is 1. Returns buf.
- */
-const char *pcc_wan_cfg_format(const struct pcc_wan_cfg *wan, char buf[PCC_WAN_TEXT_MAX]);
 
 #endif

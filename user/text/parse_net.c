@@ -353,21 +353,3 @@ bool pcc_prefix_contains(const struct pcc_prefix *prefix, const struct pcc_addr 
 			return false;
 	return true;
 }
-
-const char *pcc_wan_cfg_format(const struct pcc_wan_cfg *wan, char buf[PCC_WAN_TEXT_MAX])
-{
-	char address_text[INET6_ADDRSTRLEN];
-	size_t used = (size_t)snprintf(buf, PCC_WAN_TEXT_MAX, "%s", wan->name);
-
-	for (int family = PCC_V4; family < PCC_FAMILIES; family++) {
-		const struct pcc_gateway *gw = &wan->gw[family];
-
-		if (gw->source != PCC_GW_GIVEN && gw->source != PCC_GW_FOUND)
-			continue;
-		inet_ntop(pcc_af[family], &gw->addr, address_text, sizeof(address_text));
-		used += (size_t)snprintf(buf + used, PCC_WAN_TEXT_MAX - used, "@%s", address_text);
-	}
-	if (wan->weight != 1)
-		snprintf(buf + used, PCC_WAN_TEXT_MAX - used, "*%" PRIu32, wan->weight);
-	return buf;
-}

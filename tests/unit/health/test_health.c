@@ -275,12 +275,24 @@ static void sim_run(struct sim *s, uint64_t until_ms)
 	}
 }
 
+/* What is printed for states and reasons. */
+static const char *const state_names[] = {
+	[PCC_HEALTH_UP] = "up",
+	[PCC_HEALTH_DEGRADED] = "degraded",
+	[PCC_HEALTH_DOWN] = "down",
+};
+
+static const char *const reason_names[] = {
+#define X(sym, name, text) [PCC_HEALTH_R_##sym] = name,
+	PCC_HEALTH_REASONS(X)
+#undef X
+};
+
 static void print_changes(const struct sim *s)
 {
 	for (uint32_t i = 0; i < s->nseen; i++)
 		print_message("  %.3f s %s %s\n", s->seen[i].from_ms / 1000.0,
-			pcc_health_state_name(s->seen[i].state),
-			pcc_health_reason_name(s->seen[i].reason));
+			state_names[s->seen[i].state], reason_names[s->seen[i].reason]);
 }
 
 static void check(const struct sim *s)

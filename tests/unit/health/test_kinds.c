@@ -77,7 +77,6 @@ static void every_kind_is_complete(void **state)
 		assert_int_equal(t.kind, k);
 		assert_true(kind->type == SOCK_RAW || kind->type == SOCK_DGRAM ||
 			    kind->type == SOCK_STREAM);
-		assert_true(!kind->parse == !kind->format);
 		assert_true(!kind->send == !kind->read);
 		assert_true(kind->send || kind->type == SOCK_STREAM);
 	}

@@ -23,7 +23,7 @@ static void targets_are_read(void **state)
 		const char *addr;
 		uint16_t port, status;
 		const char *path;
-		const char *text; /* NULL: the word itself */
+		const char *other; /* another way to write it; NULL: none */
 	} rows[] = {
 		{"9.9.9.9", PCC_TARGET_ICMP, "9.9.9.9", 0, 0, "", NULL},
 		{"icmp://9.9.9.9", PCC_TARGET_ICMP, "9.9.9.9", 0, 0, "", "9.9.9.9"},
@@ -52,7 +52,8 @@ static void targets_are_read(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++) {
-		char addr[INET6_ADDRSTRLEN], text[PCC_TARGET_TEXT_MAX];
+		char addr[INET6_ADDRSTRLEN];
+		const char *other;
 		struct pcc_target t, again;
 		struct pcc_err err = {};
 
@@ -65,9 +66,8 @@ static void targets_are_read(void **state)
 		assert_int_equal(t.status, rows[i].status);
 		assert_string_equal(t.path, rows[i].path);
 		assert_string_equal(t.text, rows[i].word);
-		pcc_target_format(&t, text);
-		assert_string_equal(text, rows[i].text ? rows[i].text : rows[i].word);
-		assert_int_equal(pcc_target_parse(text, &again, NULL), 0);
+		other = rows[i].other ? rows[i].other : rows[i].word;
+		assert_int_equal(pcc_target_parse(other, &again, NULL), 0);
 		assert_true(pcc_target_same(&t, &again));
 	}
 }

@@ -584,12 +584,31 @@ static void ct_create(struct nfct_handle *h, int family, uint16_t port, uint32_t
 	nfct_destroy(ct);
 }
 
+struct counting {
+	uint32_t mark, mask, n;
+};
+
+static int ct_count_one(enum nf_conntrack_msg_type type, struct nf_conntrack *ct, void *arg)
+{
+	struct counting *c = arg;
+
+	(void)type;
+	c->n += (nfct_get_attr_u32(ct, ATTR_MARK) & c->mask) == c->mark;
+	return NFCT_CB_CONTINUE;
+}
+
+/* How many entries have that mark, by the library. */
 static uint32_t ct_count(uint32_t mark, uint32_t mask)
 {
-	uint32_t n = 99;
+	struct counting c = {.mark = mark, .mask = mask};
+	struct nfct_handle *h = nfct_open(CONNTRACK, 0);
+	uint8_t family = AF_UNSPEC;
 
-	assert_int_equal(pcc_ct_count(mark, mask, &n, &err), 0);
-	return n;
+	assert_non_null(h);
+	nfct_callback_register(h, NFCT_T_ALL, ct_count_one, &c);
+	assert_int_equal(nfct_query(h, NFCT_Q_DUMP, &family), 0);
+	nfct_close(h);
+	return c.n;
 }
 
 /* 40 entries of each family: marks 0, 0x100, 0x200, 0x10100 and 0x7, eight of each. */
@@ -612,43 +631,185 @@ static void ct_fill(void)
  */
 static void ct_flush(void **state)
 {
-	uint32_t n = 0;
-
 	(void)state;
 	need_netns();
 	ct_fill();
 	assert_int_equal(ct_count(0x100, 0xff00), 32);
-	assert_int_equal(pcc_ct_flush_mark(0x100, 0xff00, &n, &err), 0);
-	assert_int_equal(n, 32);
+	assert_int_equal(pcc_ct_flush_mark(0x100, 0xff00, &err), 0);
 	assert_int_equal(ct_count(0, 0), 48);
 	assert_int_equal(ct_count(0x100, 0xff00), 0);
 	assert_int_equal(ct_count(0x200, 0xff00), 16);
 	assert_int_equal(ct_count(0, 0xff00), 32);
-	assert_int_equal(pcc_ct_flush_mark(0x100, 0xff00, &n, &err), 0);
-	assert_int_equal(n, 0);
-	assert_int_equal(pcc_ct_flush_mark(0x200, 0xff00, NULL, &err), 0);
+	assert_int_equal(pcc_ct_flush_mark(0x100, 0xff00, &err), 0);
+	assert_int_equal(pcc_ct_flush_mark(0x200, 0xff00, &err), 0);
 	assert_int_equal(ct_count(0, 0), 32);
-	assert_int_equal(pcc_ct_flush_mark(0, 0, &n, &err), -EINVAL); /* would be everything */
-	assert_int_equal(pcc_ct_flush_mark(0x100, 0xff, &n, &err), -EINVAL);
+	assert_int_equal(pcc_ct_flush_mark(0, 0, &err), -EINVAL); /* would be everything */
+	assert_int_equal(pcc_ct_flush_mark(0x100, 0xff, &err), -EINVAL);
 	assert_int_equal(ct_count(0, 0), 32);
 }
 
 /* Clearing takes our bits out of every mark and leaves the entries and all other bits. */
 static void ct_clear(void **state)
 {
-	uint32_t n = 0;
-
 	(void)state;
 	need_netns();
 	ct_fill();
-	assert_int_equal(pcc_ct_clear_mark(0xff00, &n, &err), 0);
-	assert_int_equal(n, 48);
+	assert_int_equal(pcc_ct_clear_mark(0xff00, &err), 0);
 	assert_int_equal(ct_count(0, 0), 80);
 	assert_int_equal(ct_count(0, 0xff00), 80);
 	assert_int_equal(ct_count(0x10000, UINT32_MAX), 16);
 	assert_int_equal(ct_count(0x7, UINT32_MAX), 16);
-	assert_int_equal(pcc_ct_clear_mark(0xff00, &n, &err), 0);
-	assert_int_equal(n, 0);
+	assert_int_equal(pcc_ct_clear_mark(0xff00, &err), 0);
+}
+
+/* A connection as pccbpf remembers it: from the LAN's side. */
+static struct pcc_tuple tuple(int family, uint8_t proto, uint16_t sport, uint16_t dport)
+{
+	union pcc_ip a = ip(family == AF_INET ? "10.0.0.1" : "2001:db8:a::1");
+	union pcc_ip b = ip(family == AF_INET ? "10.0.0.2" : "2001:db8:a::2");
+	struct pcc_tuple t = {.proto = proto, .sport = htons(sport), .dport = htons(dport)};
+
+	if (family == AF_INET) {
+		pcc_addr_map_v4(t.src, a.v4.s_addr);
+		pcc_addr_map_v4(t.dst, b.v4.s_addr);
+	} else {
+		memcpy(t.src, &a, sizeof(t.src));
+		memcpy(t.dst, &b, sizeof(t.dst));
+	}
+	return t;
+}
+
+static struct pcc_tuple reversed(const struct pcc_tuple *t)
+{
+	struct pcc_tuple r = {.proto = t->proto, .sport = t->dport, .dport = t->sport};
+
+	memcpy(r.src, t->dst, sizeof(r.src));
+	memcpy(r.dst, t->src, sizeof(r.dst));
+	return r;
+}
+
+/* The entry of a ping, of either family. */
+static void ct_create_ping(struct nfct_handle *h, int family, const char *from, const char *to)
+{
+	struct nf_conntrack *ct = nfct_new();
+	union pcc_ip a = ip(from), b = ip(to);
+	bool v4 = family == AF_INET;
+
+	assert_non_null(ct);
+	nfct_set_attr_u8(ct, ATTR_L3PROTO, (uint8_t)family);
+	nfct_set_attr(ct, v4 ? ATTR_IPV4_SRC : ATTR_IPV6_SRC, &a);
+	nfct_set_attr(ct, v4 ? ATTR_IPV4_DST : ATTR_IPV6_DST, &b);
+	nfct_set_attr_u8(ct, ATTR_L4PROTO, v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6);
+	nfct_set_attr_u8(ct, ATTR_ICMP_TYPE, v4 ? 8 : 128);
+	nfct_set_attr_u8(ct, ATTR_ICMP_CODE, 0);
+	nfct_set_attr_u16(ct, ATTR_ICMP_ID, htons(77));
+	nfct_setobjopt(ct, NFCT_SOPT_SETUP_REPLY);
+	nfct_set_attr_u32(ct, ATTR_TIMEOUT, 600);
+	assert_int_equal(nfct_query(h, NFCT_Q_CREATE, ct), 0);
+	nfct_destroy(ct);
+}
+
+/* One entry is deleted by its tuple, and no other; from outside by its reply; what is not there is
+ * fine.
+ */
+static void ct_delete(void **state)
+{
+	static const int families[] = {AF_INET, AF_INET6};
+	struct pcc_ct_deleter d = {0};
+
+	(void)state;
+	need_netns();
+	ct_fill();
+	for (size_t i = 0; i < 2; i++) {
+		struct pcc_tuple t = tuple(families[i], IPPROTO_UDP, 999, 53), r;
+
+		assert_int_equal(pcc_ct_delete(&d, &t, false, &err), 0);
+		assert_int_equal(ct_count(0, 0), 80 - 2 * i);
+		t.sport = htons(1001);
+		assert_int_equal(pcc_ct_delete(&d, &t, false, &err), 0);
+		assert_int_equal(ct_count(0, 0), 79 - 2 * i);
+		assert_int_equal(ct_count(0x100, UINT32_MAX), 15 - i);
+		t.sport = htons(1002);
+		r = reversed(&t);
+		assert_int_equal(pcc_ct_delete(&d, &r, true, &err), 0);
+		assert_int_equal(ct_count(0x200, UINT32_MAX), 15 - i);
+		assert_int_equal(pcc_ct_delete(&d, &r, true, &err), 0);
+		assert_int_equal(ct_count(0, 0), 78 - 2 * i);
+	}
+	pcc_ct_deleter_close(&d);
+	assert_null(d.nl.sock);
+}
+
+/* A ping is found by the id in place of ports, also one that came in. */
+static void ct_delete_pings(void **state)
+{
+	struct pcc_tuple four = tuple(AF_INET, IPPROTO_ICMP, 77, 0);
+	struct pcc_tuple six = tuple(AF_INET6, IPPROTO_ICMPV6, 77, 0);
+	struct pcc_ct_deleter d = {0};
+	struct nfct_handle *h;
+
+	(void)state;
+	need_netns();
+	h = nfct_open(CONNTRACK, 0);
+	assert_non_null(h);
+	ct_create_ping(h, AF_INET, "10.0.0.1", "10.0.0.2");
+	ct_create_ping(h, AF_INET6, "2001:db8:a::1", "2001:db8:a::2");
+	assert_int_equal(pcc_ct_delete(&d, &four, true, &err), 0);
+	assert_int_equal(pcc_ct_delete(&d, &six, true, &err), 0);
+	assert_int_equal(ct_count(0, 0), 2);
+	assert_int_equal(pcc_ct_delete(&d, &four, false, &err), 0);
+	assert_int_equal(ct_count(0, 0), 1);
+	assert_int_equal(pcc_ct_delete(&d, &six, false, &err), 0);
+	assert_int_equal(ct_count(0, 0), 0);
+	ct_create_ping(h, AF_INET, "10.0.0.2", "10.0.0.1");
+	ct_create_ping(h, AF_INET6, "2001:db8:a::2", "2001:db8:a::1");
+	assert_int_equal(pcc_ct_delete(&d, &four, true, &err), 0);
+	assert_int_equal(ct_count(0, 0), 1);
+	assert_int_equal(pcc_ct_delete(&d, &six, true, &err), 0);
+	assert_int_equal(ct_count(0, 0), 0);
+	pcc_ct_deleter_close(&d);
+	nfct_close(h);
+}
+
+struct seen {
+	uint32_t n, marked, wrong;
+};
+
+static int see(const struct pcc_ct_entry *e, void *arg)
+{
+	struct seen *seen = arg;
+	struct pcc_tuple t, r;
+
+	if (!e) {
+		memset(seen, 0, sizeof(*seen));
+		return 0;
+	}
+	t = tuple(pcc_addr_is_v4(e->orig.src) ? AF_INET : AF_INET6, IPPROTO_UDP, 0, 53);
+	t.sport = e->orig.sport;
+	r = reversed(&t);
+	seen->n++;
+	seen->marked += e->mark == 0x100;
+	seen->wrong += memcmp(&e->orig, &t, sizeof(t)) || memcmp(&e->reply, &r, sizeof(r)) ||
+		       ntohs(t.sport) < 1000 || ntohs(t.sport) > 1039;
+	return seen->n == 90 ? -ECANCELED : 0;
+}
+
+/* Entries are read with both tuples, mark and status; those without the status are left out. */
+static void ct_read(void **state)
+{
+	struct seen seen = {0};
+
+	(void)state;
+	need_netns();
+	ct_fill();
+	assert_int_equal(pcc_ct_dump(IPS_CONFIRMED, see, &seen), 0);
+	assert_int_equal(seen.n, 80);
+	assert_int_equal(seen.marked, 16);
+	assert_int_equal(seen.wrong, 0);
+	assert_int_equal(pcc_ct_dump(IPS_OFFLOAD, see, &seen), 0);
+	assert_int_equal(seen.n, 80);
+	assert_int_equal(pcc_ct_dump(IPS_CONFIRMED, see, &seen), -ECANCELED);
+	assert_int_equal(seen.wrong, 0);
 }
 
 static void ct_limit(void **state)
@@ -683,6 +844,9 @@ int main(void)
 		TEST(sysctl_values),
 		TEST(ct_flush),
 		TEST(ct_clear),
+		TEST(ct_delete),
+		TEST(ct_delete_pings),
+		TEST(ct_read),
 		TEST(ct_limit),
 	};
 

@@ -305,8 +305,8 @@ static void nothing_needed(void **state)
 	apply(&cfg, false);
 }
 
-/* The listing for people: -ENOENT without table, and 64 WANs with hard names fit in. */
-static void listing_of_64_wans(void **state)
+/* 64 WANs with hard names fit in. */
+static void all_wans(void **state)
 {
 	struct pcc_nat_cfg cfg = {.mark_mask = 0xff00, .nat4 = true, .nat6 = true};
 	struct pcc_err err;
@@ -315,8 +315,6 @@ static void listing_of_64_wans(void **state)
 
 	(void)state;
 	need_netns();
-	assert_int_equal(pcc_nat_current(&listing, &err), -ENOENT);
-	assert_null(listing);
 	for (i = 0; i < PCC_MAX_WANS; i++) {
 		struct pcc_nat_wan *w = &cfg.wans[i];
 
@@ -328,7 +326,7 @@ static void listing_of_64_wans(void **state)
 	cfg.write_ctmark = true;
 	apply(&cfg, true);
 	apply(&cfg, false);
-	assert_int_equal(pcc_nat_current(&listing, &err), 0);
+	listing = nft("list table inet pccbpf");
 	assert_non_null(strstr(listing, "\"accept$@-;{}#73\" : jump out_64"));
 	free(listing);
 	assert_int_equal(pcc_nat_remove(&err), 0);
@@ -344,7 +342,7 @@ int main(void)
 		cmocka_unit_test(damage_is_repaired),
 		cmocka_unit_test(an_update_keeps_the_base_chain),
 		cmocka_unit_test(nothing_needed),
-		cmocka_unit_test(listing_of_64_wans),
+		cmocka_unit_test(all_wans),
 	};
 
 	return cmocka_run_group_tests_name("nat", tests, NULL, NULL);

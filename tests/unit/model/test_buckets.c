@@ -49,6 +49,16 @@ static void make(const struct pcc_bucket_member *m, uint32_t n, uint32_t nbucket
 	assert_int_equal(got, nbuckets);
 }
 
+/* Buckets that have another owner. */
+static uint32_t buckets_moved(const uint8_t *a, const uint8_t *b, uint32_t n)
+{
+	uint32_t moved = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		moved += a[i] != b[i];
+	return moved;
+}
+
 static void shuffle(struct pcc_bucket_member *m, uint32_t n)
 {
 	for (uint32_t i = n - 1; i > 0; i--) {
@@ -132,7 +142,7 @@ static void order_independent(void **state)
 		for (uint32_t i = 0; i < n; i++)
 			m[i].order = i;
 		make(m, n, 1024, table_b);
-		assert_int_equal(pcc_bucket_moved(table_a, 1024, table_b, 1024), 0);
+		assert_int_equal(buckets_moved(table_a, table_b, 1024), 0);
 	}
 }
 
@@ -230,7 +240,7 @@ static void moves_at_most_1_2_x_minimum(void **state)
 				random_members(m, n + 1, rows[r].max_weight);
 				make(m, n, size, table_a);
 				make(m, n + 1, size, table_b);
-				moved = pcc_bucket_moved(table_a, size, table_b, size);
+				moved = buckets_moved(table_a, table_b, size);
 				least = must_move(m, n, size);
 				assert_true(moved >= least);
 				ratio = least ? (double)moved / least : 1;
@@ -320,17 +330,6 @@ static void refuses_what_is_out_of_range(void **state)
 	}
 }
 
-static void moved_counts_buckets(void **state)
-{
-	static const uint8_t a[] = {1, 1, 2, 2}, b[] = {1, 2, 2, 3};
-
-	(void)state;
-	assert_int_equal(pcc_bucket_moved(a, 4, a, 4), 0);
-	assert_int_equal(pcc_bucket_moved(a, 4, b, 4), 2);
-	assert_int_equal(pcc_bucket_moved(a, 4, b, 3), 4);
-	assert_int_equal(pcc_bucket_moved(a, 0, b, 0), 0);
-}
-
 static double cpu_ms(void)
 {
 	struct timespec t;
@@ -370,7 +369,6 @@ int main(void)
 		cmocka_unit_test(the_leaver_keeps_nothing),
 		cmocka_unit_test(modulo_takes_consecutive_buckets_in_order),
 		cmocka_unit_test(refuses_what_is_out_of_range),
-		cmocka_unit_test(moved_counts_buckets),
 		cmocka_unit_test(fast_enough_to_recompute_at_every_change),
 	};
 
