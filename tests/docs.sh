@@ -164,6 +164,10 @@ check_yaml() {
 	keys | while read -r name; do
 		grep -qE -- "(^|[^a-z-])$name([^a-z-]|\$)" <<<"$text" || echo "$name"
 	done | none_of 'pccbpf.yaml(5) has every key'
+	sed -n '/^#define PCC_TARGET_KINDS(X)/,/[^\\]$/s/.*X([A-Z]*, \([a-z]*\)).*/\1:/p' user/health/target.h |
+		while read -r kind; do
+			grep -qF -- "$kind//" <<<"$text" || echo "$kind//"
+		done | none_of 'pccbpf.yaml(5) has every kind of target'
 	MANWIDTH=80 man -l --warnings=w "$MAN5" 2>&1 >/dev/null | none_of 'pccbpf.yaml(5) has no error of markup'
 	sed -n '/^\.SH EXAMPLE/,/^\.EE/p' "$MAN5" | grep -v '^\.' | "$PCCBPF" check - 2>&1 |
 		grep -v '^-: fine: ' | none_of 'its example is fine'

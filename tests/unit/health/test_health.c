@@ -320,7 +320,12 @@ static void check(const struct sim *s)
 #define UP PCC_HEALTH_UP
 #define DEGRADED PCC_HEALTH_DEGRADED
 #define DOWN PCC_HEALTH_DOWN
+#define NONE PCC_NEIGH_NONE
+#define GOOD PCC_NEIGH_GOOD
+#define GONE PCC_NEIGH_FAILED
 #define R(name) PCC_HEALTH_R_##name
+/* For three minutes. */
+#define FLAPS(each_ms) .flap_ms = (each_ms), .flap_from_ms = 30 * S, .flap_to_ms = 210 * S
 /* Of a dead uplink, found by probes alone. */
 #define DEAD(at) DOWN, R(TARGETS), (at) + 1900, (at) + 2700
 /* Back after rise probes; the hold is over by then. */
@@ -331,9 +336,8 @@ static const struct scenario scenarios[] = {
 	{
 		.what = "dead uplink behind a live link and gateway: out within 3 s, back when it is back",
 		.targets = 1,
-		.phase = {{.gateway = PCC_NEIGH_GOOD},
-			{30 * S, .gateway = PCC_NEIGH_GOOD, .dead = ALL},
-			{60 * S, .gateway = PCC_NEIGH_GOOD}},
+		.phase = {{.gateway = GOOD}, {30 * S, .gateway = GOOD, .dead = ALL},
+			{60 * S, .gateway = GOOD}},
 		.end_ms = 5 * MINUTE,
 		.change = {{DEAD(30 * S)}, {BACK(60 * S)}},
 	},
@@ -451,17 +455,15 @@ static const struct scenario scenarios[] = {
 	},
 	{
 		.what = "no targets: the gateway is gone, at once",
-		.phase = {{.gateway = PCC_NEIGH_GOOD}, {30 * S, .gateway = PCC_NEIGH_FAILED},
-			{90 * S, .gateway = PCC_NEIGH_GOOD}},
+		.phase = {{.gateway = GOOD}, {30 * S, .gateway = GONE}, {90 * S, .gateway = GOOD}},
 		.end_ms = 3 * MINUTE,
 		.change = {{DOWN, R(GATEWAY), 30 * S, 30 * S}, {UP, R(OK), 90 * S, 90 * S}},
 	},
 	{
 		.what = "the gateway is gone: no probe is waited for",
 		.targets = 2,
-		.phase = {{.gateway = PCC_NEIGH_GOOD},
-			{30 * S, .gateway = PCC_NEIGH_FAILED, .dead = ALL},
-			{90 * S, .gateway = PCC_NEIGH_GOOD}},
+		.phase = {{.gateway = GOOD}, {30 * S, .gateway = GONE, .dead = ALL},
+			{90 * S, .gateway = GOOD}},
 		.end_ms = 3 * MINUTE,
 		.change = {{DOWN, R(GATEWAY), 30 * S, 30 * S}, {BACK(90 * S)}},
 	},
@@ -524,9 +526,7 @@ static const struct scenario scenarios[] = {
 		.what = "flapping uplink, 2 s / 2 s for 3 minutes",
 		.targets = 1,
 		.phase = {{0}, {1, .dead = ALL}},
-		.flap_ms = 2 * S,
-		.flap_from_ms = 30 * S,
-		.flap_to_ms = 210 * S,
+		FLAPS(2 * S),
 		.end_ms = 230 * S,
 		.most_changes = 3,
 	},
@@ -534,18 +534,14 @@ static const struct scenario scenarios[] = {
 		.what = "flapping link, 2 s / 2 s for 3 minutes",
 		.targets = 1,
 		.phase = {{0}, {1, .unplugged = true}},
-		.flap_ms = 2 * S,
-		.flap_from_ms = 30 * S,
-		.flap_to_ms = 210 * S,
+		FLAPS(2 * S),
 		.end_ms = 20 * MINUTE,
 		.change = {{DOWN, R(LINK), 30 * S, 30 * S}, {UP, R(OK), 210 * S, 330 * S}},
 	},
 	{
 		.what = "flapping link without targets: the hold doubles",
 		.phase = {{0}, {1, .unplugged = true}},
-		.flap_ms = 2 * S,
-		.flap_from_ms = 30 * S,
-		.flap_to_ms = 210 * S,
+		FLAPS(2 * S),
 		.end_ms = 20 * MINUTE,
 		.change = {{DOWN, R(LINK), 30 * S, 30 * S}, {UP, R(OK), 210 * S, 330 * S}},
 	},
@@ -553,9 +549,7 @@ static const struct scenario scenarios[] = {
 		.what = "flapping uplink, 5 s / 5 s for 3 minutes",
 		.targets = 1,
 		.phase = {{0}, {1, .dead = ALL}},
-		.flap_ms = 5 * S,
-		.flap_from_ms = 30 * S,
-		.flap_to_ms = 210 * S,
+		FLAPS(5 * S),
 		.end_ms = 210 * S,
 		.most_changes = 3,
 	},
@@ -721,57 +715,93 @@ static struct pcc_health_verdict gateways(
 	return pcc_health_step(&s->h, now);
 }
 
-static void gateways_of_both_families(void **state)
+struct gateway_row {
+	uint64_t at_ms;
+	enum pcc_neigh v4, v6;
+	enum pcc_health_state state;
+	enum pcc_health_reason reason;
+	bool asked;
+	uint64_t deadline_ms; /* 0: not looked at */
+};
+
+static void gateways_follow(const struct scenario *sc, const struct gateway_row *rows, uint32_t n)
 {
-	const struct scenario none = {.what = "gateways"}, one = {.what = "gateway", .targets = 1};
-	struct pcc_probe_result r = {.outcome = PCC_PROBE_OK, .tries = 1};
-	struct pcc_health_verdict v;
 	struct sim s;
 
+	sim_init(&s, sc, 1);
+	for (uint32_t i = 0; i < n; i++) {
+		const struct gateway_row *r = &rows[i];
+		struct pcc_health_verdict v = gateways(&s, r->v4, r->v6, r->at_ms);
+
+		if (v.state != r->state || v.reason != r->reason || v.ask_gateway != r->asked ||
+			(r->deadline_ms && v.deadline_ms != r->deadline_ms))
+			fail_msg("%s, row %u: %s %s, asked %d, until %llu", sc->what, i,
+				state_names[v.state], reason_names[v.reason], v.ask_gateway,
+				(unsigned long long)v.deadline_ms);
+	}
+}
+
+static void gateways_of_both_families(void **state)
+{
+	const struct scenario none = {.what = "no target"},
+			      one = {.what = "a target", .targets = 1};
+	/* Without a target, asked every second, for want of anything else. */
+	static const struct gateway_row alone[] = {
+		{100, GOOD, NONE, UP, R(OK), false, 1 * S},
+		{200, GOOD, GONE, DEGRADED, R(GATEWAY), false, 1 * S},
+		{300, GONE, GONE, DOWN, R(GATEWAY), false, 1 * S},
+		{400, GOOD, GOOD, DOWN, R(HOLD), false, 1 * S},
+		{11 * S, GOOD, GOOD, UP, R(OK), true, 12 * S},
+		{20 * S, GOOD, GOOD, UP, R(OK), true, 21 * S},
+		{20 * S + 900, GOOD, GOOD, UP, R(OK), false, 21 * S},
+	};
+	/* With one, too, a gateway that has failed is asked until it is back; one that is fine is
+	 * not. */
+	static const struct gateway_row with_target[] = {
+		{5 * S, GOOD, GOOD, UP, R(OK), false, NEVER},
+		{6 * S, GOOD, GONE, DEGRADED, R(GATEWAY), true, 7 * S},
+		{7 * S, GOOD, GONE, DEGRADED, R(GATEWAY), true, 8 * S},
+		{7500, GOOD, GOOD, UP, R(OK), false, NEVER},
+		{9 * S, GOOD, GOOD, UP, R(OK), false, NEVER},
+	};
+
 	(void)state;
-	sim_init(&s, &none, 1);
-	assert_int_equal(gateways(&s, PCC_NEIGH_GOOD, PCC_NEIGH_NONE, 100).state, UP);
-	v = gateways(&s, PCC_NEIGH_GOOD, PCC_NEIGH_FAILED, 200);
-	assert_int_equal(v.state, DEGRADED);
-	assert_int_equal(v.reason, R(GATEWAY));
-	assert_int_equal(gateways(&s, PCC_NEIGH_FAILED, PCC_NEIGH_FAILED, 300).state, DOWN);
-	assert_int_equal(gateways(&s, PCC_NEIGH_GOOD, PCC_NEIGH_GOOD, 400).reason, R(HOLD));
-	assert_int_equal(gateways(&s, PCC_NEIGH_GOOD, PCC_NEIGH_GOOD, 11 * S).state, UP);
-	/* Asked every second, for want of anything else. */
-	v = pcc_health_step(&s.h, 20 * S);
-	assert_true(v.ask_gateway);
-	assert_int_equal(v.deadline_ms, 21 * S);
-	assert_false(pcc_health_step(&s.h, 20 * S + 900).ask_gateway);
-	/* A lost probe has the gateway asked, an answer through it is proof. */
-	sim_init(&s, &one, 1);
-	gateways(&s, PCC_NEIGH_GOOD, PCC_NEIGH_NONE, 1 * S);
-	r = (struct pcc_probe_result){.outcome = PCC_PROBE_LOST,
+	gateways_follow(&none, alone, COUNT(alone));
+	gateways_follow(&one, with_target, COUNT(with_target));
+}
+
+/* A lost probe has the gateway asked. An answer through it is proof, if it was sent since. */
+static void probes_and_the_gateway(void **state)
+{
+	const struct scenario one = {.what = "gateway", .targets = 1};
+	static const struct {
+		struct pcc_probe_result probe;
+		enum pcc_health_reason reason;
+	} answers[] = {
+		{{.tries = 1, .started_ms = 2900, .ended_ms = 3100}, R(GATEWAY)},
+		{{.tries = 1, .started_ms = 3200, .ended_ms = 3200}, R(RISING)},
+	};
+	const struct pcc_probe_result lost = {.outcome = PCC_PROBE_LOST,
 		.tries = 5,
 		.lost = 5,
 		.started_ms = 1 * S,
 		.ended_ms = 2 * S};
-	pcc_health_probe(&s.h, &r);
+	struct pcc_health_verdict v;
+	struct sim s;
+
+	(void)state;
+	sim_init(&s, &one, 1);
+	gateways(&s, GOOD, NONE, 1 * S);
+	pcc_health_probe(&s.h, &lost);
 	v = pcc_health_step(&s.h, 2 * S);
 	assert_true(v.ask_gateway);
 	assert_int_equal(v.probe_now, 1);
-	assert_int_equal(gateways(&s, PCC_NEIGH_FAILED, PCC_NEIGH_NONE, 3 * S).state, DOWN);
-	r = (struct pcc_probe_result){.tries = 1, .started_ms = 2900, .ended_ms = 3100};
-	pcc_health_probe(&s.h, &r);
-	assert_int_equal(pcc_health_step(&s.h, 3100).reason, R(GATEWAY));
-	r.started_ms = r.ended_ms = 3200;
-	pcc_health_probe(&s.h, &r);
-	assert_int_equal(pcc_health_step(&s.h, 3200).reason, R(RISING));
-	/* With targets, too, one that has failed is asked until it is back; one that is fine is
-	 * not. */
-	sim_init(&s, &one, 1);
-	assert_false(gateways(&s, PCC_NEIGH_GOOD, PCC_NEIGH_GOOD, 5 * S).ask_gateway);
-	v = gateways(&s, PCC_NEIGH_GOOD, PCC_NEIGH_FAILED, 6 * S);
-	assert_int_equal(v.state, DEGRADED);
-	assert_true(v.ask_gateway);
-	assert_int_equal(v.deadline_ms, 7 * S);
-	assert_true(pcc_health_step(&s.h, 7 * S).ask_gateway);
-	assert_int_equal(gateways(&s, PCC_NEIGH_GOOD, PCC_NEIGH_GOOD, 7500).state, UP);
-	assert_false(pcc_health_step(&s.h, 9 * S).ask_gateway);
+	assert_int_equal(gateways(&s, GONE, NONE, 3 * S).state, DOWN);
+	for (uint32_t i = 0; i < COUNT(answers); i++) {
+		pcc_health_probe(&s.h, &answers[i].probe);
+		v = pcc_health_step(&s.h, answers[i].probe.ended_ms);
+		assert_int_equal(v.reason, answers[i].reason);
+	}
 }
 
 /* What was answered before a fall is no reason to rise after it, however short it was. */
@@ -893,6 +923,7 @@ int main(void)
 		cmocka_unit_test(clock_jumps_are_no_losses),
 		cmocka_unit_test(silence_and_unanswered_requests_start_a_probe),
 		cmocka_unit_test(gateways_of_both_families),
+		cmocka_unit_test(probes_and_the_gateway),
 		cmocka_unit_test(a_fall_begins_the_count_of_answers_anew),
 		cmocka_unit_test(neighbour_states_say_what_they_say),
 		cmocka_unit_test(late_answers_keep_it_from_falling),

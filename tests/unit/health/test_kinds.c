@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,10 +65,14 @@ static bool is_ok(const struct pcc_asker *who, const void *in, size_t len)
 	return read_as(who, in, len, &answer) && answer.outcome == PCC_PROBE_OK;
 }
 
-/* What the driver relies on. */
+/* What the driver relies on, and what a user is told. */
 static void every_kind_is_complete(void **state)
 {
+	struct pcc_err err = {};
+	struct pcc_target none;
+
 	(void)state;
+	assert_int_equal(pcc_target_parse("gopher://1.1.1.1", &none, &err), -EINVAL);
 	for (unsigned int k = 0; k < PCC_TARGET_KIND_MAX; k++) {
 		const struct pcc_kind *kind = pcc_kind(k);
 		struct pcc_target t;
@@ -77,6 +82,8 @@ static void every_kind_is_complete(void **state)
 		assert_int_equal(t.kind, k);
 		assert_true(kind->type == SOCK_RAW || kind->type == SOCK_DGRAM ||
 			    kind->type == SOCK_STREAM);
+		assert_non_null(strstr(err.cause, kind->scheme));
+		assert_non_null(strstr(err.hint, kind->example));
 		assert_true(!kind->send == !kind->read);
 		assert_true(kind->send || kind->type == SOCK_STREAM);
 	}

@@ -93,7 +93,7 @@ static void bad_targets_are_refused_and_quoted(void **state)
 		{"tcp://[1.1.1.1]:443", "is not an address"},
 		{"icmp://1.1.1.1:1", "an echo has no port"},
 		{"icmp://", "is not an address"},
-		{"https://1.1.1.1/", "icmp, tcp, dns and http"},
+		{"https://1.1.1.1/", "no such kind: icmp, tcp, dns"},
 		{"dns://1.1.1.1", "the name to ask for is missing"},
 		{"dns://1.1.1.1/", "the name to ask for is missing"},
 		{"dns://1.1.1.1/a..b", "a part of the name is empty"},
