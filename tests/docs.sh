@@ -82,10 +82,10 @@ options() {
 	echo --version
 }
 
-# Words of the json_pack() calls that are names of fields: those before a value.
+# Names of fields in JSON: words before a value where it is made, and the names of the counters.
 json_fields() {
 	awk '
-		/json_pack\(/ { on = 1 }
+		/json_(pack|object_set_new)\(|_counter_names\[.*= \{/ { on = 1 }
 		on {
 			line = $0
 			sub(/"\{[^"]*"/, "", line)
@@ -97,7 +97,7 @@ json_fields() {
 				line = substr(line, RSTART + RLENGTH)
 			}
 		}
-		/;$/ { on = 0 }' user/cli/cmd_status.c user/cli/flowtable_status.c user/cli/cmd_stats.c user/cli/cmd_conns.c user/cli/cmd_explain.c |
+		/;$/ { on = 0 }' user/cli/write_json.c user/pins/stats.c user/cli/cmd_conns.c user/cli/cmd_explain.c |
 		grep -vxE 'off|none|masquerade|tc|xdp' | sort -u
 }
 

@@ -59,9 +59,10 @@ t_ok() {
 	t_end
 }
 
-# t_fail REASON: the test goes on, so that one run shows all that is wrong.
+# t_fail REASON: the test goes on, so that one run shows all that is wrong. With what a daemon has said last.
 t_fail() {
 	echo "FAIL ${T_NAME:-(outside of a test)}: $*"
+	[[ ! -s ${DAEMON_LOG:-} ]] || grep -v ' hook ' "$DAEMON_LOG" | tail -n 8 | sed 's/^/     it says: /'
 	if [[ -n $T_NAME ]]; then
 		T_STATE=failed
 	else
@@ -177,6 +178,38 @@ poll_until() {
 		(($(now_ms) < deadline)) || return 1
 		sleep 0.03
 	done
+}
+
+# eventually COMMAND...: the same, for what must come, however slow or busy the machine is. How soon it comes is
+# not asked here: that is for within_ms. After the first that did not come, the rest is waited for less.
+PATIENCE_S=60
+eventually() {
+	poll_until "$PATIENCE_S" "$@" && return
+	PATIENCE_S=$((PATIENCE_S > 20 ? PATIENCE_S / 2 : 10))
+	return 1
+}
+
+# slowness: of this machine at this moment, in percent of one that has nothing else to do; 100 at least. Told by how long
+# it takes to start a process, forty times: 33 ms where the limits of these tests were found.
+slowness() {
+	local i start ms
+	start=$(now_ms)
+	for ((i = 0; i < 40; i++)); do /bin/true; done
+	ms=$(($(now_ms) - start))
+	echo $((ms > 33 ? ms * 100 / 33 : 100))
+}
+
+# t_assert_ms TOOK LIMIT [WHAT]: times, in ms. A machine that is three times as slow has three times as long.
+t_assert_ms() {
+	local slow
+	(($1 > $2)) || return 0
+	slow=$(slowness)
+	if (($1 * 100 <= $2 * slow)); then
+		echo "     ${3:-time}: $1 ms are more than $2; this machine takes $slow % of the usual time"
+		return 0
+	fi
+	t_fail "${3:-time}: $1 ms are more than $2 (this machine takes $slow % of the usual time)"
+	return 1
 }
 
 # within_4_sigma COUNT TOTAL PROBABILITY: a fair draw gives this but once in 16,000 times.
@@ -316,14 +349,14 @@ process_gone() {
 	[[ ! -e /proc/$1 ]] || grep -q '^State:.Z' "/proc/$1/status" 2>/dev/null
 }
 
-# stop PID [SECONDS]: SIGTERM to a spawned process, waits for its end.
+# stop PID: SIGTERM to a spawned process, waits for its end.
 stop() {
 	[[ -e $LAB_RUN/$LAB/pids/$1 ]] || {
 		t_fail "stop $1: not a process of lab $LAB"
 		return 1
 	}
 	process_gone "$1" || kill -TERM "$1"
-	poll_until "${2:-10}" process_gone "$1" || {
+	eventually process_gone "$1" || {
 		t_fail "process $1 does not end"
 		return 1
 	}
@@ -337,7 +370,7 @@ sniff_start() {
 	SNIFF_FILE=$T_DIR/sniff.$RANDOM$RANDOM
 	spawn "$ns" "$LABTOOL" sniff --if "$ifs" --out "$SNIFF_FILE" --ready "$SNIFF_FILE.ready" "$@"
 	SNIFF_PID=$SPAWNED
-	poll_until 5 test -s "$SNIFF_FILE.ready" || t_fail "sniff does not start"
+	eventually test -s "$SNIFF_FILE.ready" || t_fail "sniff does not start"
 }
 
 sniff_stop() {
@@ -354,7 +387,7 @@ hold_start() {
 	spawn_to "$HOLD_FILE" "$ns" "$LABTOOL" hold --ready "$HOLD_FILE.ready" "$@"
 	HOLD_PID=$SPAWNED
 	# A signal that comes before it is expected would end the process.
-	poll_until 5 test -s "$HOLD_FILE.ready" || t_fail "hold does not start"
+	eventually test -s "$HOLD_FILE.ready" || t_fail "hold does not start"
 }
 
 hold_lines_over() {
@@ -364,7 +397,7 @@ hold_lines_over() {
 hold_report() {
 	local lines
 	lines=$(wc -l <"$HOLD_FILE")
-	kill -USR1 "$HOLD_PID" 2>/dev/null && poll_until 5 hold_lines_over "$lines" || return 1
+	kill -USR1 "$HOLD_PID" 2>/dev/null && eventually hold_lines_over "$lines" || return 1
 	tail -n 1 "$HOLD_FILE"
 }
 
@@ -393,7 +426,7 @@ plain_masquerade() {
 # udp_query ADDRESS PORT WORD: one datagram from lan1, prints the answer.
 udp_query() {
 	# shellcheck disable=SC2016
-	lan 1 bash -c 'exec 3<>"/dev/udp/$0/$1"; printf %s "$2" >&3; timeout 2 head -n 1 <&3' "$@"
+	lan 1 bash -c 'exec 3<>"/dev/udp/$0/$1"; printf %s "$2" >&3; timeout 10 head -n 1 <&3' "$@"
 }
 
 # forward_8080 SECONDS: the port-forward of an administrator, TCP port 8080 of every WAN to a server on lan1, which starts in that time.
@@ -499,7 +532,7 @@ hold_unharmed() {
 		t_fail 'hold does not report'
 		return 1
 	}
-	poll_until 4 hold_went_on || t_fail 'a connection carries no data'
+	eventually hold_went_on || t_fail 'a connection carries no data'
 	t_assert_eq "$(jq -c '[.alive, .broken]' <<<"$HOLD_AFTER")" "[$1,0]" 'connections alive, broken'
 }
 
@@ -600,7 +633,7 @@ daemon_start() {
 	# shellcheck disable=SC2016,SC2034
 	DAEMON_PID=$("$LAB_SH" spawn --name "$LAB" rt bash -c 'exec "$@" 2>>"$0"' "$DAEMON_LOG" \
 		"$PCCBPF" daemon --config "$DAEMON_CONF" --bpffs "$BPFFS/pccbpf")
-	poll_until "${DAEMON_START_S:-10}" daemon_said '^pccbpf: ready:' || {
+	eventually daemon_said '^pccbpf: ready:' || {
 		t_fail "the daemon does not start: $(head -n 3 "$DAEMON_LOG")"
 		return 1
 	}
@@ -620,15 +653,16 @@ wan_is() {
 	[[ $(wan_state "$1") == "$2" ]]
 }
 
-# within_ms LIMIT WHAT COMMAND...: the command succeeds in time; prints nothing.
+# within_ms LIMIT WHAT COMMAND...: the command succeeds in time. Prints nothing; sets TOOK_MS.
 within_ms() {
-	local limit=$1 what=$2 start took
+	local limit=$1 what=$2 start
 	shift 2
+	TOOK_MS=0
 	start=$(now_ms)
-	poll_until 15 "$@" || {
-		t_fail "$what: not within 15 s"
+	eventually "$@" || {
+		t_fail "$what: not at all"
 		return 1
 	}
-	took=$(($(now_ms) - start))
-	t_assert_le "$took" "$limit" "$what (ms)"
+	TOOK_MS=$(($(now_ms) - start))
+	t_assert_ms "$TOOK_MS" "$limit" "$what"
 }

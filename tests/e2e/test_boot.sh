@@ -34,7 +34,7 @@ cable() {
 		isp "$2" ip link set cust up
 		isp "$2" ip -6 addr replace "2001:db8:$2::1/64" dev cust nodad
 	fi
-	poll_until 5 carrier_is "wan$2" "$([[ $1 == out ]] && echo false || echo true)" || t_fail "the carrier of wan$2"
+	eventually carrier_is "wan$2" "$([[ $1 == out ]] && echo false || echo true)" || t_fail "the carrier of wan$2"
 }
 
 # settings I: gives wanI its addresses and defaults, as a network manager does; unsettle I takes them.
@@ -83,7 +83,7 @@ nothing_to_do
 
 t_begin 'the cable is put in: its share comes by itself, and there is nothing to do then either'
 cable in 2
-t_assert 'wan2 has connections' poll_until 10 sees wan1:4 wan1:6 wan2:4 wan2:6 wan3:4 wan3:6
+t_assert 'wan2 has connections' eventually sees wan1:4 wan1:6 wan2:4 wan2:6 wan3:4 wan3:6
 t_assert_status 0 pcc status
 nothing_to_do
 assert_no_leak
@@ -95,7 +95,7 @@ rt ip -6 route flush table 103
 rt ip -6 addr add 2001:db8:3::2/64 dev wan3 nodad
 t_assert_status 0 pcc "${ATTACH[@]}"
 cable in 3
-t_assert 'wan3 has connections' poll_until 10 sees wan1:4 wan1:6 wan2:4 wan2:6 wan3:4 wan3:6
+t_assert 'wan3 has connections' eventually sees wan1:4 wan1:6 wan2:4 wan2:6 wan3:4 wan3:6
 settled_clean
 
 t_begin 'attach with an interface that is down'
@@ -105,7 +105,7 @@ warned wan2 'it is down'
 t_assert_eq "$(wans_seen)" 'wan1:4 wan1:6 wan3:4 wan3:6' 'WANs seen'
 settings 2
 t_assert_status 0 pcc wan set wan2 --state up
-t_assert 'wan2 has connections' poll_until 10 sees wan1:4 wan1:6 wan2:4 wan2:6 wan3:4 wan3:6
+t_assert 'wan2 has connections' eventually sees wan1:4 wan1:6 wan2:4 wan2:6 wan3:4 wan3:6
 settled_clean
 
 t_begin 'attach with an interface that has no address and no gateway yet'
@@ -118,7 +118,7 @@ t_assert_status 3 pcc status
 t_assert_status 0 pcc wan set wan1 --weight 2
 settings 3
 t_assert_status 0 pcc wan set wan1 --weight 1
-t_assert 'the next command finds it' poll_until 10 sees wan1:4 wan1:6 wan2:4 wan2:6 wan3:4 wan3:6
+t_assert 'the next command finds it' eventually sees wan1:4 wan1:6 wan2:4 wan2:6 wan3:4 wan3:6
 settled_clean
 
 t_begin 'attach where no WAN has a gateway is an error, and leaves nothing'
@@ -159,7 +159,7 @@ cat >"$DAEMON_CONF" <<-'CONF'
 	wans: [{interface: wan1}, {interface: wan2}, {interface: wan3}]
 CONF
 daemon_start || t_bail 'no daemon'
-t_assert 'down, and why' poll_until 5 daemon_said "^pccbpf: wan2 .*down: its qdisc 'ingress' has no egress side"
+t_assert 'down, and why' eventually daemon_said "^pccbpf: wan2 .*down: its qdisc 'ingress' has no egress side"
 t_assert_eq "$(pcc wan list --json | jq -r '.[1] | .state + ": " + .reason')" \
 	"down: its qdisc 'ingress' has no egress side" 'in status'
 sleep 1
@@ -168,7 +168,7 @@ sleep 2
 t_assert_eq "$(<"$DAEMON_LOG")" '' 'what it says within 2 s'
 rt tc qdisc del dev wan2 ingress
 within_ms 2000 'up' daemon_said '^pccbpf: wan2 down -> up'
-t_assert 'all have connections' poll_until 5 sees wan1:4 wan1:6 wan2:4 wan2:6 wan3:4 wan3:6
+t_assert 'all have connections' eventually sees wan1:4 wan1:6 wan2:4 wan2:6 wan3:4 wan3:6
 stop "$DAEMON_PID"
 settled_clean
 unset PCCBPF_DISABLE
@@ -201,7 +201,7 @@ cable in 2
 settings 3
 within_ms 3000 'wan2' wan_is wan2 up
 within_ms 3000 'wan3' wan_is wan3 up
-t_assert 'all have connections' poll_until 5 sees wan1:4 wan1:6 wan2:4 wan2:6 wan3:4 wan3:6
+t_assert 'all have connections' eventually sees wan1:4 wan1:6 wan2:4 wan2:6 wan3:4 wan3:6
 stop "$DAEMON_PID"
 settled_clean
 
@@ -228,7 +228,7 @@ for i in 3 1 2; do
 	within_ms 3000 "wan$i" wan_is "wan$i" up
 	[[ $i != 3 ]] || t_assert_eq "$(wans_seen)" 'wan3:4 wan3:6' 'WANs seen with the first'
 done
-t_assert 'all have connections' poll_until 5 sees wan1:4 wan1:6 wan2:4 wan2:6 wan3:4 wan3:6
+t_assert 'all have connections' eventually sees wan1:4 wan1:6 wan2:4 wan2:6 wan3:4 wan3:6
 t_assert_eq "$(pcc status --json | jq -c '[.lan[].hook, .wans[].hook] | unique')" "[\"$HOOK\"]" 'hooks'
 stop "$DAEMON_PID"
 settled_clean

@@ -87,7 +87,7 @@ t_begin 'three lines are one more ISP'
 sed -i 's/^groups:/  - interface: wan3\n    gateway: 198.18.3.1\n    weight: 2\n&/' "$CONF"
 t_assert_status 0 pcc apply "$CONF"
 t_assert_eq "$(weights)" 'wan1=1 wan2=3 wan3=2' weights
-t_assert 'the new WAN is used' poll_until 5 bash -c "[[ \$('$LAB_SH' exec --name '$LAB' lan1 '$LABTOOL' \
+t_assert 'the new WAN is used' eventually bash -c "[[ \$('$LAB_SH' exec --name '$LAB' lan1 '$LABTOOL' \
 	connect --dst 203.0.113.1 --port $TCP_PORTS --count 20 2>/dev/null) == *198.18.3.2* ]]"
 hold_unharmed $COUNT
 
@@ -140,8 +140,8 @@ t_assert 'show config says so' grep -q '^# taken back in [123] s unless it is co
 t_assert_status 1 pcc apply "$T_DIR/good.yaml"
 t_assert "another apply is refused: $(<"$T_DIR/err")" \
 	grep -q "^pccbpf: apply: the configuration before this one waits [123] s more to be confirmed" "$T_DIR/err"
-t_assert 'the configuration before is back' poll_until 8 weights_are 'wan1=5 wan2=3'
-t_assert 'nothing waits any more' poll_until 3 test ! -e "$BPFFS/pccbpf/pcc_confirm"
+t_assert 'the configuration before is back' eventually weights_are 'wan1=5 wan2=3'
+t_assert 'nothing waits any more' eventually test ! -e "$BPFFS/pccbpf/pcc_confirm"
 same_as "$T_DIR/shown.yaml" pcc show config
 hold_unharmed $COUNT
 
@@ -152,7 +152,7 @@ t_assert "process $pid waits" test -d "/proc/$pid"
 t_assert_eq "$(readlink "/proc/$pid/fd/0" "/proc/$pid/fd/2" | sort -u)" /dev/null 'what it has open'
 t_assert_status 0 pcc confirm
 t_assert_eq "$(<"$T_DIR/out")" confirmed 'says'
-t_assert 'its process ends' poll_until 3 process_gone "$pid"
+t_assert 'its process ends' eventually process_gone "$pid"
 t_assert_eq "$(weights)" 'wan1=1 wan2=3 wan3=2' weights
 t_assert_status 1 pcc confirm
 t_assert 'nothing to confirm a second time' grep -q 'nothing waits to be confirmed' "$T_DIR/err"
@@ -160,12 +160,12 @@ t_assert 'nothing to confirm a second time' grep -q 'nothing waits to be confirm
 t_begin 'asked to end, the process goes back at once; killed, it leaves what is'
 t_assert_status 0 pcc apply "$T_DIR/good.yaml" --confirm 60
 kill -TERM "$(waiter)"
-t_assert 'the configuration before is back' poll_until 5 weights_are 'wan1=1 wan2=3 wan3=2'
-t_assert 'nothing waits any more' poll_until 3 test ! -e "$BPFFS/pccbpf/pcc_confirm"
+t_assert 'the configuration before is back' eventually weights_are 'wan1=1 wan2=3 wan3=2'
+t_assert 'nothing waits any more' eventually test ! -e "$BPFFS/pccbpf/pcc_confirm"
 t_assert_status 0 pcc apply "$T_DIR/good.yaml" --confirm 60
 pid=$(waiter)
 kill -KILL "$pid"
-t_assert 'its process is gone' poll_until 3 process_gone "$pid"
+t_assert 'its process is gone' eventually process_gone "$pid"
 t_assert_status 0 pcc confirm
 t_assert 'confirm says so' grep -q 'was gone: it stays' "$T_DIR/err"
 t_assert_eq "$(weights)" 'wan1=1 wan2=1' weights
@@ -178,7 +178,7 @@ t_assert 'nothing waits' test ! -e "$BPFFS/pccbpf/pcc_confirm"
 # Killed when all is done but the last of it: as if the machine that ssh came from were gone.
 t_assert_status 137 rt strace -qqo /dev/null -e trace=/^rename -e inject=/^rename:signal=KILL \
 	"$PCCBPF" apply "$CONF" --confirm 60 --bpffs "$BPFFS/pccbpf"
-t_assert 'undone at once' poll_until 5 weights_are 'wan1=1 wan2=1'
+t_assert 'undone at once' eventually weights_are 'wan1=1 wan2=1'
 t_assert 'and then nothing waits' test ! -e "$BPFFS/pccbpf/pcc_confirm"
 hold_unharmed $COUNT
 t_assert_eq "$(hold_stop | jq -c '[.alive, .broken]')" "[$COUNT,0]" 'alive, broken'
@@ -188,7 +188,7 @@ t_assert_status 0 pcc detach
 same_as "$T_DIR/clean" rt_state
 t_assert_status 0 pcc apply "$CONF" --confirm 1
 t_assert_eq "$(weights)" 'wan1=1 wan2=3 wan3=2' weights
-t_assert 'detached' poll_until 5 test ! -e "$BPFFS/pccbpf/pcc_meta" # which goes last
+t_assert 'detached' eventually test ! -e "$BPFFS/pccbpf/pcc_meta" # which goes last
 same_as "$T_DIR/clean" rt_state
 t_assert_status 1 pcc show config
 

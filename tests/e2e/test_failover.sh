@@ -63,7 +63,7 @@ hold_up() {
 # gone_from WAN: its connections were cut and are back elsewhere; the others did not notice.
 gone_from() {
 	local wan=$1 last other
-	t_assert 'all are back' poll_until 10 hold_is ".alive == $COUNT and .reconnected == ${n[wan]}"
+	t_assert 'all are back' eventually hold_is ".alive == $COUNT and .reconnected == ${n[wan]}"
 	last=$(hold_report)
 	t_assert_eq "$(jq -c '[.alive, .broken, .reconnected]' <<<"$last")" "[$COUNT,${n[wan]},${n[wan]}]" \
 		'alive, broken, reconnected'
@@ -72,7 +72,7 @@ gone_from() {
 	t_assert_eq "$(of_wan "$wan" "$last" | jq -c --arg w "$wan" \
 		'[.[] | select(.seen_after | test("^198.18.\($w)[.]|^2001:db8:\($w):"))] | length')" 0 \
 		'those that came back through the same WAN'
-	t_assert_le "$(of_wan "$wan" "$last" | jq '[.[].max_gap_ms] | max')" $GAP_LIMIT 'their longest silence (ms)'
+	t_assert_ms "$(of_wan "$wan" "$last" | jq '[.[].max_gap_ms] | max')" $GAP_LIMIT 'their longest silence'
 	for other in 1 2 3; do
 		((other == wan)) || t_assert_eq "$(of_wan $other "$last" | jq -c \
 			'[length, ([.[] | select(.alive and (.reconnects | not))] | length)]')" \
@@ -80,15 +80,17 @@ gone_from() {
 	done
 }
 
-# Handshakes without data, and datagrams that nobody answers: conntrack entries without a mark.
+# Handshakes without data, and datagrams that nobody answers, not even by an ICMP error, which would be reason to mark
+# them: conntrack entries without a mark.
+inet ip route add blackhole 203.0.113.99/32
 young_open() {
 	# shellcheck disable=SC2016 # for the other bash
 	spawn_to "$T_DIR/young" lan1 bash -c 'for ((i = 0; i < 30; i++)); do
 		exec {fd}<>/dev/tcp/203.0.113.1/'"$HTTP_PORT"' && exec {fd}<>/dev/tcp/2001:db8:ffff::1/'"$HTTP_PORT"'
 		exec {fd}<>/dev/udp/203.0.113.99/9 && echo >&$fd
-	done; echo opened; exec sleep 60'
+	done; echo opened; exec sleep 600'
 	YOUNG_PID=$SPAWNED
-	poll_until 5 grep -q opened "$T_DIR/young" || t_fail "$(cat "$T_DIR/young")"
+	eventually grep -q opened "$T_DIR/young" || t_fail "$(cat "$T_DIR/young")"
 }
 
 # young FAMILY PROTO: how many of wan3 have no mark, by the address that NAT gave them.
@@ -179,11 +181,18 @@ through_wan3() {
 	hold_is ".alive == $COUNT and
 		([.connections[] | .seen_after // .seen] | unique == [\"198.18.3.2\", \"2001:db8:3::2\"])"
 }
-t_assert 'all connections are on wan3' poll_until 10 through_wan3
+t_assert 'all connections are on wan3' eventually through_wan3
 t_assert_eq "$(hold_stop | jq .alive)" $COUNT alive
 t_assert_status 3 pcc status
 t_assert_status 0 pcc wan set wan1 --state up
 t_assert_status 0 pcc wan set wan2 --state up
+
+# In a lab of its own: the clients of connections that were cut repeat their FINs for minutes, which are untracked.
+t_assert_status 0 pcc detach
+first=$LAB
+lab_up --isps 3 --hosts 1
+lab_down "$first"
+t_assert_status 0 pcc attach --lan br0 --wan wan1,wan2,wan3
 
 # With br_netfilter conntrack has seen a frame, and closed the connection, before the bridge's tc sees it.
 open_on_servers() {
@@ -201,7 +210,7 @@ for call in 0 1; do
 	t_assert_eq "$(lan 1 "$LABTOOL" connect --dst "$SERVERS4,$SERVERS6" --port "$TCP_PORT" --count 60 --rst \
 		2>/dev/null | grep -vc FAIL)" 60 connections
 	none_more() { (($(open_on_servers) <= open)); }
-	t_assert "no server keeps one of them open" poll_until 3 none_more
+	t_assert "no server keeps one of them open" eventually none_more
 	t_assert_eq "$(untracked)" "$before" 'untracked'
 done
 t_assert_status 0 pcc detach

@@ -4,6 +4,8 @@
 # Real traffic on the fast path, in tc and in XDP: most packets take it, nothing breaks, every packet
 # and byte is counted once, downloads arrive whole and as fast as without it, and it can be changed
 # while connections are open.
+#
+# alone: speeds are compared
 
 # shellcheck source=tests/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
@@ -136,7 +138,7 @@ mode_tests() {
 	attached_as "$mode"
 	hold_start lan1 --dst "$SERVERS4,$SERVERS6" --port "$TCP_PORTS" --count $COUNT --interval-ms 40
 	hold_unharmed $COUNT
-	t_assert 'conns says that all are fast' poll_until 5 all_conns_fast $COUNT
+	t_assert 'conns says that all are fast' eventually all_conns_fast $COUNT
 	FAST_BASE=$(fast_numbers)
 	sleep 2.5
 	share=$(fast_share)
@@ -153,7 +155,7 @@ mode_tests() {
 	t_begin "$mode: each TCP connection's packets are those that its socket has sent and received"
 	forget_all
 	spawn_to "$T_DIR/segments" lan1 python3 "$T_DIR/segments.py" 20 7004 203.0.113.4 2001:db8:ffff::4
-	poll_until 15 grep -qs 'done' "$T_DIR/segments" || t_fail 'the connections do not come to an end'
+	eventually grep -qs 'done' "$T_DIR/segments" || t_fail 'the connections do not come to an end'
 	pcc conns --json >"$T_DIR/conns"
 	t_assert_eq "$(jq -r '.[] | select(.dport == 7004) | "\(.sport) \(.tx_packets) \(.rx_packets)"' "$T_DIR/conns" | sort)" \
 		"$(grep -v 'done' "$T_DIR/segments" | sort)" 'port, packets sent and received, of 20 connections'
@@ -168,9 +170,9 @@ mode_tests() {
 	hold_unharmed 5
 	sleep 0.5
 	kill -KILL "$server"
-	t_assert 'all are broken' poll_until 1 hold_is '.broken == 5'
+	within_ms 1000 'all are broken' hold_is '.broken == 5'
 	hold_stop >/dev/null
-	t_assert 'conntrack has closed them' poll_until 2 no_open_entry 7300
+	t_assert 'conntrack has closed them' eventually no_open_entry 7300
 	t_assert_eq "$(pcc conns --json | jq '[.[] | select(.dport == 7300 and .fastpath)] | length')" 0 'fast entries left'
 }
 
@@ -233,7 +235,7 @@ then
 	others_fast() {
 		[[ $(pcc conns --json | jq -c '[.[] | select(.dport == 7003 and .proto == "tcp") | .fastpath] | [length > 10, all]') == '[true,true]' ]]
 	}
-	t_assert 'those without helper are fast' poll_until 3 others_fast
+	t_assert 'those without helper are fast' eventually others_fast
 	t_assert_eq "$(pcc conns --json | jq -c '[.[] | select(.dport == 7002) | .fastpath] | [length > 10, any]')" \
 		'[true,false]' 'those with helper: some, fast'
 	hold_stop >/dev/null
@@ -312,7 +314,7 @@ t_assert_eq "$(rt ip -d -j link show wan1 | jq '.[0].xdp.prog.id')" "$foreign" '
 t_assert_eq "$(pcc status --json | jq -r '.wans[] | select(.name == "wan1") | .fastpath')" tc 'fastpath of wan1'
 hold_start lan1 --dst "$SERVERS4" --port "$TCP_PORTS" --count 40 --interval-ms 40
 hold_unharmed 40
-t_assert 'all are fast' poll_until 4 all_conns_fast 40
+t_assert 'all are fast' eventually all_conns_fast 40
 hold_stop >/dev/null
 t_assert_status 0 pcc detach
 t_assert_eq "$(rt ip -d -j link show wan1 | jq '.[0].xdp.prog.id')" "$foreign" 'program on wan1 after detach'

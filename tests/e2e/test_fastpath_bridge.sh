@@ -104,13 +104,13 @@ mode_tests() {
 	tcp_fast() {
 		[[ $(pcc conns --json | jq -c '[.[] | select(.proto == "tcp") | .fastpath] | [length, all]') == '[60,true]' ]]
 	}
-	t_assert 'TCP' poll_until 5 tcp_fast
-	t_assert 'UDP of the other host' poll_until 5 fast_of 44002
+	t_assert 'TCP' eventually tcp_fast
+	t_assert 'UDP of the other host' eventually fast_of 44002
 	before=$(fast_packets)
 	more_fast() {
 		(($(fast_packets) - before > 2000))
 	}
-	t_assert 'thousands of packets take the fast path' poll_until 6 more_fast
+	t_assert 'thousands of packets take the fast path' eventually more_fast
 	hold_unharmed 60
 	t_assert_eq "$(hold_stop | jq -c '[.alive, .broken]')" '[60,0]' 'alive, broken'
 	stop "$other"
@@ -118,7 +118,7 @@ mode_tests() {
 	t_begin "$mode: a frame to another MAC than the bridge is bridged, whatever its addresses are"
 	spawn_to "$T_DIR/stream" lan1 python3 "$T_DIR/stream.py" 203.0.113.1 7000 44001
 	stream=$SPAWNED
-	t_assert 'the connection is fast' poll_until 5 fast_of 44001
+	t_assert 'the connection is fast' eventually fast_of 44001
 	stop "$stream"
 	watch_frames lan2
 	watch_frames lan3
@@ -141,12 +141,12 @@ mode_tests() {
 	before=$(fast_packets)
 	own=$(mac_of lan1 eth0)
 	lan 1 python3 "$T_DIR/frames.py" eth0 40 "$(mac_of lan2 eth0)" "$own" 192.168.77.11 44001 203.0.113.1 7000
-	t_assert "lan2 has its 40 frames: $(seen_by lan2)" poll_until 2 sees lan2 40
+	t_assert "lan2 has its 40 frames: $(seen_by lan2)" eventually sees lan2 40
 	t_assert_eq "$(seen_by lan3) $(seen_by_server)" '0 0' 'frames that lan3, the server have seen'
 	t_assert_eq "$(($(fast_packets) - before))" 0 'packets that took the fast path'
 	# The same to the bridge's MAC: the connection's own.
 	lan 1 python3 "$T_DIR/frames.py" eth0 40 02:00:00:00:77:01 "$own" 192.168.77.11 44001 203.0.113.1 7000
-	t_assert "the server has 40 packets: $(seen_by_server)" poll_until 2 server_sees 40
+	t_assert "the server has 40 packets: $(seen_by_server)" eventually server_sees 40
 	t_assert_eq "$(seen_by lan2) $(seen_by lan3)" '40 0' 'frames that lan2, lan3 have seen'
 
 	t_begin "$mode: hosts that speak to each other by the router's WAN address (hairpin) are left to the kernel"
@@ -164,7 +164,7 @@ mode_tests() {
 	END
 	spawn lan2 "$LABTOOL" serve --tcp 7500 --bind 192.168.77.12 --ready "$T_DIR/hairpin.$mode"
 	server=$SPAWNED
-	poll_until 5 test -e "$T_DIR/hairpin.$mode" || t_fail 'the server does not start'
+	eventually test -e "$T_DIR/hairpin.$mode" || t_fail 'the server does not start'
 	before=$(fast_packets)
 	hold_start lan1 --dst 198.18.1.2 --port 8080 --count 20 --interval-ms 20
 	hold_unharmed 20
@@ -178,7 +178,7 @@ mode_tests() {
 	# lan3 becomes what lan1 was: its MAC and address.
 	spawn_to "$T_DIR/moved" lan1 python3 "$T_DIR/stream.py" 203.0.113.3 7000 44003
 	stream=$SPAWNED
-	t_assert 'fast' poll_until 5 fast_of 44003
+	t_assert 'fast' eventually fast_of 44003
 	stop "$stream"
 	lan 1 ip link set eth0 down
 	in_lab lan3 ip link set eth0 address "$own"
@@ -190,11 +190,11 @@ mode_tests() {
 	came() {
 		(($(wc -l <"$T_DIR/moved") > 1))
 	}
-	t_assert 'it is answered' poll_until 6 came
+	t_assert 'it is answered' eventually came
 	took=$(($(sed -n 2p "$T_DIR/moved") - $(head -n 1 "$T_DIR/moved")))
-	t_assert_le "$took" 2300 'first answer after (ms)'
+	t_assert_ms "$took" 2300 'first answer'
 	echo "     first answer after $took ms"
-	t_assert 'fast again' poll_until 5 fast_of 44003
+	t_assert 'fast again' eventually fast_of 44003
 	stop "$stream"
 	assert_no_leak
 

@@ -307,7 +307,7 @@ forgers() {
 		# The same frames by the right way do pass: they are valid.
 		lan 1 python3 "$T_DIR/frames.py" eth0 50 "$(rt_mac "$LAN_IF")" "$src" $sport "$dst" 7001
 		arrived() { (($(forged_count inet) == 50)); }
-		t_assert "$dst: the host's own 50 packets pass: $(forged_count inet)" poll_until 2 arrived
+		t_assert "$dst: the host's own 50 packets pass: $(forged_count inet)" eventually arrived
 		inet nft reset counters table inet forged >/dev/null
 		lan 1 nft reset counters table inet forged >/dev/null
 		((sport++))
@@ -334,13 +334,13 @@ ftp() {
 		[[ $dst != *:* ]] || own=fd77::11 family=6
 		spawn_to "$T_DIR/ftp" inet python3 "$T_DIR/ftp.py" server "$dst" $port
 		server=$SPAWNED
-		poll_until 5 grep -qs ready "$T_DIR/ftp" || t_fail 'the FTP server does not start'
+		eventually grep -qs ready "$T_DIR/ftp" || t_fail 'the FTP server does not start'
 		mkfifo "$T_DIR/go"
 		# Not lan(): its function would be a shell that keeps the other end open.
 		nsenter --net="/run/netns/$LAB-lan1" -- python3 "$T_DIR/ftp.py" client "$dst" $port "$own" \
 			<"$T_DIR/go" >"$T_DIR/ftp.client" 2>&1 &
 		exec 8>"$T_DIR/go"
-		poll_until 10 test -s "$T_DIR/ftp.client" || t_fail "$dst: the FTP client does not end"
+		eventually test -s "$T_DIR/ftp.client" || t_fail "$dst: the FTP client does not end"
 		read -r answer <"$T_DIR/ftp.client"
 		t_assert_eq "$answer" "220 $(wan_address $family "$(pcc conns --json |
 			jq -r "[.[] | select(.dport == $port) | .wan] | first")") 400000 226" \
@@ -398,7 +398,7 @@ isp 1 ethtool -K cust gro off >/dev/null
 t_assert_status 0 pcc attach --lan "$LAN_IF" --wan wan1,wan2 --fastpath xdp
 t_assert_eq "$(send_said)" '["wan1"]' 'interfaces that take none'
 hold_start lan1 --dst "$SERVERS4,$SERVERS6" --port "$TCP_PORTS" --count 12 --interval-ms 20
-t_assert 'connections by wan1 take the fast path' poll_until 10 fast_over 200
+t_assert 'connections by wan1 take the fast path' eventually fast_over 200
 t_assert_eq "$(pcc attach --lan "$LAN_IF" --wan wan1,wan2 --fastpath xdp --dry-run 2>/dev/null)" 'nothing to do' 'the plan'
 isp 1 ethtool -K cust gro on >/dev/null
 t_assert_eq "$(pcc attach --lan "$LAN_IF" --wan wan1,wan2 --fastpath xdp --dry-run 2>/dev/null)" \
@@ -406,7 +406,7 @@ t_assert_eq "$(pcc attach --lan "$LAN_IF" --wan wan1,wan2 --fastpath xdp --dry-r
 t_assert_status 0 pcc attach --lan "$LAN_IF" --wan wan1,wan2 --fastpath xdp
 t_assert_eq "$(send_said)" '[]' 'interfaces that take none, with GRO at the peer'
 fast=$(stat_of '.wans[0].fastpath_packets')
-t_assert 'and go on' poll_until 10 fast_over $((fast + 200))
+t_assert 'and go on' eventually fast_over $((fast + 200))
 t_assert 'no connection is lost' hold_is '.alive == 12 and .broken == 0'
 hold_stop >/dev/null
 assert_no_leak

@@ -158,9 +158,9 @@ for mode in tcx clsact; do
 	was=$(seen_at br0)
 	hold_start lan1 --dst "$SERVERS4,$SERVERS6" --port 7001-7003 --count 20 --interval-ms 20
 	hold_unharmed 20
-	poll_until 5 see_the_same br0 "$was"
+	eventually see_the_same br0 "$was"
 	hold_stop >/dev/null
-	t_assert "programs at the ingress of br0: was $was, now $SEEN" poll_until 3 see_the_same br0 "$was"
+	t_assert "programs at the ingress of br0: was $was, now $SEEN" eventually see_the_same br0 "$was"
 	t_assert_status 0 pcc detach
 	all_see 'after detach' 16
 

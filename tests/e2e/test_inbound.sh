@@ -33,8 +33,8 @@ start_services() {
 	local ready=$T_DIR/ready.$LAB
 	spawn rt "$LABTOOL" serve --tcp 9000-9001 --udp 9000-9001 --ready "$ready.rt"
 	spawn lan1 "$LABTOOL" serve --tcp 8080 --udp 8080 --http 8000 --ready "$ready.lan"
-	poll_until 5 test -s "$ready.rt" || t_bail 'the services of the router do not start'
-	poll_until 5 test -s "$ready.lan" || t_bail 'the services of the LAN do not start'
+	eventually test -s "$ready.rt" || t_bail 'the services of the router do not start'
+	eventually test -s "$ready.lan" || t_bail 'the services of the LAN do not start'
 }
 
 # default_by WAN: only this WAN has a main default route.
@@ -106,7 +106,7 @@ spoofed() {
 	t_assert_eq "$(jq .sent "$T_DIR/spoofed")" 20 'packets sent'
 	martians_are() { (($(counter_of martian) - before == $1)); }
 	case $1 in
-	us) t_assert 'each is counted as a martian' poll_until 3 martians_are 20 ;;
+	us) t_assert 'each is counted as a martian' eventually martians_are 20 ;;
 	'the kernel') t_assert 'none is counted as a martian' martians_are 0 ;;
 	esac
 	t_assert_eq "$(rt conntrack -L -s 192.168.77.1 -d "$(wan_address 4 wan1)" 2>/dev/null | wc -l)" 0 \

@@ -46,7 +46,7 @@ detach_clean() {
 	t_assert_status 0 pcc detach
 	same_as "$T_DIR/clean" rt_state || rt_state >"$T_DIR/clean"
 	t_assert "programs or links are left: $(objects_left <"$T_DIR/objects" | paste -sd,)" \
-		poll_until 5 objects_gone
+		eventually objects_gone
 }
 
 lab_up --isps 3 --hosts 2
@@ -215,14 +215,14 @@ t_assert 'connections on every WAN' hold_is \
 fail_everywhere wan set wan1 --state down
 t_assert_eq "$(hold_report | jq '[.connections[] | select(.reconnects and (.seen | test("18.1.2|db8:1:") | not))] |
 	length')" 0 "connections of other WANs that broke with wan1"
-poll_until 5 broke_seldom || t_fail "times that one broke: $BROKE"
+eventually broke_seldom || t_fail "times that one broke: $BROKE"
 t_assert_status 0 pcc wan set wan1 --state up
 hold_stop >/dev/null
 hold_start lan1 --dst "$SERVERS4,$SERVERS6" --port "$TCP_PORTS" --count 60 --interval-ms 100 --reconnect
 fail_everywhere wan del wan3
 # Those of wan3 itself may break when a step fails after the maps were switched: undoing brings the WAN back,
 # not what was sent by another one meanwhile.
-poll_until 5 broke_seldom || t_fail "times that one broke: $BROKE"
+eventually broke_seldom || t_fail "times that one broke: $BROKE"
 t_assert_eq "$(hold_report | jq '[.connections[] | select(.reconnects and (.seen | test("18.3.2|db8:3:") | not))] |
 	length')" 0 "connections of other WANs that broke with wan3"
 hold_stop >/dev/null
@@ -233,7 +233,7 @@ t_begin 'an interrupted attach: status says so, detach clears it away, attach wo
 interrupted() {
 	local turn deadline
 	for ((turn = 0; turn < 20; turn++)); do
-		deadline=$((SECONDS + 5))
+		deadline=$((SECONDS + 30))
 		pcc_start "${ATTACH[@]}"
 		until [[ -e $1 ]] || ((SECONDS > deadline)); do :; done
 		pcc_kill
@@ -266,12 +266,12 @@ for name in "table inet pccbpf" "pcc_meta"; do
 			[[ $(bpftool -j map lookup pinned "$BPFFS/pccbpf/pcc_meta" key 0 0 0 0 2>/dev/null |
 				jq -r '.value[0]') == 0x00 ]]
 		}
-		poll_until 2 magic
+		eventually magic
 	else
 		nat_gone() {
 			! rt nft list table inet pccbpf >/dev/null 2>&1
 		}
-		poll_until 2 nat_gone
+		eventually nat_gone
 	fi
 	pcc_kill
 	t_assert_status 0 pcc detach
@@ -290,14 +290,15 @@ for mode in clsact tcx clsact tcx; do
 	t_assert_eq "$(hooks)" $mode hooks
 done
 t_assert 'the traffic outlasted the changes' test -e "/proc/$blast"
-t_assert 'blast ends' poll_until 20 process_gone "$blast"
+t_assert 'blast ends' eventually process_gone "$blast"
 # The kernel stops a device for a moment when it gets or loses a clsact qdisc (qdisc_graft()): what is sent then
 # is lost, whoever asks for it: milliseconds, more on a machine that is busy. With tcx nothing is.
 sink_nearly() {
 	local n
 	n=$(udp_query 203.0.113.5 "$SINK_PORT" COUNT) && ((${n%% *} >= $1))
 }
-t_assert "of 24000 packets arrived: $(udp_query 203.0.113.5 "$SINK_PORT" COUNT)" poll_until 2 sink_nearly 23940
+t_assert "of 24000 packets arrived: $(udp_query 203.0.113.5 "$SINK_PORT" COUNT)" \
+	eventually sink_nearly $((24000 - 60 * $(slowness) / 100))
 t_assert_eq "$(leaks_total)" 0 leaks
 detach_clean
 
@@ -314,7 +315,7 @@ for i in 1 2 3; do
 done
 t_assert_status 0 pcc wan del wan3
 # Those of wan3, counted last above, notice with their next packet.
-t_assert 'all are back' poll_until 5 hold_is ".alive == 60 and ([.connections[] | select(.reconnects)] | length) == $marked"
+t_assert 'all are back' eventually hold_is ".alive == 60 and ([.connections[] | select(.reconnects)] | length) == $marked"
 t_assert_eq "$(hold_stop | jq -c '[.connections[] | select(.reconnects) | .seen] | unique')" '["198.18.3.2"]' \
 	'those that had to come back'
 t_assert_eq "$(rt conntrack -L -m 768/0xff00 2>/dev/null | wc -l)" 0 'entries with the mark of wan3'
@@ -367,7 +368,8 @@ same_as "$T_DIR/ids" rt_ids
 start=$(now_ms)
 t_assert_status 1 pcc wan set wan1 --weight 9 --wait 1
 took=$(($(now_ms) - start))
-t_assert "--wait 1 takes a second, not $took ms" test "$took" -ge 900 -a "$took" -lt 3000
+t_assert_le 900 "$took" 'the least time of --wait 1 (ms)'
+t_assert_ms "$took" 2999 '--wait 1'
 exec {lock}<&-
 t_assert_status 0 pcc wan set wan1 --weight 9
 detach_clean

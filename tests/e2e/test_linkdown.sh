@@ -72,7 +72,7 @@ link_down() {
 	else
 		rt ip link set "$2" down
 	fi
-	poll_until 5 carrier_is "$2" false || t_fail "the carrier of $2 is still there"
+	eventually carrier_is "$2" false || t_fail "the carrier of $2 is still there"
 }
 
 link_up() {
@@ -84,7 +84,7 @@ link_up() {
 	else
 		rt ip link set "$2" up
 	fi
-	poll_until 5 carrier_is "$2" true || t_fail "the carrier of $2 is not back"
+	eventually carrier_is "$2" true || t_fail "the carrier of $2 is not back"
 }
 
 # What a network manager does when it finds the link up again.
@@ -116,7 +116,7 @@ link_case() {
 
 	t_begin "$kind of $victim lost: every new connection succeeds at once over the others, by their weights"
 	hold_start lan1 --dst "$SERVERS4,$SERVERS6" --port 7000-7003 --count 60 --interval-ms 50 --timeout-ms 1500
-	t_assert 'the long-lived connections are alive' poll_until 5 hold_is '.alive == 60'
+	t_assert 'the long-lived connections are alive' eventually hold_is '.alive == 60'
 	before=$(alive_on "$victim")
 	t_assert_le 2 "${before% *}" "at least, long-lived connections on $victim"
 	# The hosts have all talked to each other before: nothing that is remembered of that may lead to the dead link.
@@ -128,7 +128,7 @@ link_case() {
 	all_succeed "${others[@]}"
 
 	t_begin "$kind of $victim lost: its connections fail, those of the others live, nothing leaks"
-	t_assert "alive on $victim and elsewhere: $before, then $(alive_on "$victim")" poll_until 5 dead_and_others "$victim" "${before#* }"
+	t_assert "alive on $victim and elsewhere: $before, then $(alive_on "$victim")" eventually dead_and_others "$victim" "${before#* }"
 	hold_stop >/dev/null
 	t_assert_eq "$(sniff_stop | foreign_sources)" '' 'foreign sources'
 	assert_no_leak
@@ -139,8 +139,8 @@ link_case() {
 		network_manager "$victim"
 		attach
 	fi
-	t_assert "$victim is used, IPv4" poll_until 3 is_used "$victim" 4
-	t_assert "$victim is used, IPv6" poll_until 3 is_used "$victim" 6
+	t_assert "$victim is used, IPv4" eventually is_used "$victim" 4
+	t_assert "$victim is used, IPv6" eventually is_used "$victim" 6
 	all_succeed wan1 wan2 wan3
 	assert_no_leak
 }

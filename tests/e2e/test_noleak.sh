@@ -105,13 +105,13 @@ grown_by() {
 lab_up --isps 3 --hosts 1 --host-addrs 20
 drop_invalid
 spawn rt "$LABTOOL" serve --tcp 9000 --ready "$T_DIR/ready"
-poll_until 5 test -s "$T_DIR/ready" || t_bail 'the service does not start'
+eventually test -s "$T_DIR/ready" || t_bail 'the service does not start'
 pcc attach --lan br0 --wan wan1,wan2,wan3 >/dev/null || t_bail 'attach failed'
 
 t_begin 'the traffic covers all WANs in both families'
 traffic_start
 sniff_start rt wan1,wan2,wan3
-t_assert 'all connections are alive' poll_until 5 hold_is '.alive == 60'
+t_assert 'all connections are alive' eventually hold_is '.alive == 60'
 t_assert 'six sources' flows_are 'unique | length == 6'
 
 while read -r -a change; do
@@ -119,10 +119,10 @@ while read -r -a change; do
 	kill -USR1 "$SNIFF_PID"
 	"${change[@]}" >"$T_DIR/out" 2>"$T_DIR/err" </dev/null || t_fail "it failed: $(head -n 1 "$T_DIR/err")"
 	before=$(packets_total)
-	poll_until 5 grown_by "$before" 600 || t_fail 'the traffic has stopped'
+	eventually grown_by "$before" 600 || t_fail 'the traffic has stopped'
 	case ${change[*]} in
-	*'--state down') t_assert 'wan1 has no connection' poll_until 5 flows_are 'length > 30 and all(. != "198.18.1.2" and . != "2001:db8:1::2")' ;;
-	*'del wan2') t_assert 'wan2 has no connection' poll_until 5 flows_are 'length > 30 and all(. != "198.18.2.2" and . != "2001:db8:2::2")' ;;
+	*'--state down') t_assert 'wan1 has no connection' eventually flows_are 'length > 30 and all(. != "198.18.1.2" and . != "2001:db8:1::2")' ;;
+	*'del wan2') t_assert 'wan2 has no connection' eventually flows_are 'length > 30 and all(. != "198.18.2.2" and . != "2001:db8:2::2")' ;;
 	esac
 	t_assert_eq "$(leaks_total)" 0 "packets that ISPs dropped for their source $("$LAB_SH" leaks --name "$LAB" --sources | paste -sd,)"
 	leaks_reset

@@ -92,7 +92,7 @@ t_assert_status 0 pcc wan set wan3 --state up
 
 t_begin 'rules that are inserted and taken out harm no connection, and counters go with the name'
 hold_start lan1 --dst "$SERVERS4" --port "$TCP_PORTS" --count 8 --interval-ms 100 --sport-base 30000 --sport-count 8
-poll_until 5 hold_is '.alive >= 7' # one goes to the server that is rejected
+eventually hold_is '.alive >= 7' # one goes to the server that is rejected
 before=$(hits_of two)
 sed 's/^policies:/&\n  - {name: first, source: 10.0.0.0\/8, use: reject}/; /name: sticky/d' "$CONF" >"$T_DIR/other.yaml"
 t_assert_status 0 pcc apply "$T_DIR/other.yaml"
@@ -123,7 +123,7 @@ t_assert_status 5 rt "$PCCBPF" use --bpffs "$BPFFS/pccbpf" wan3 sh -c 'exit 5'
 t_assert_status 127 rt "$PCCBPF" use --bpffs "$BPFFS/pccbpf" wan3 /no/such/command
 t_assert_status 1 rt "$PCCBPF" use --bpffs "$BPFFS/pccbpf" wan9 true
 no_groups() { [[ ! $(find /sys/fs/cgroup -maxdepth 6 -name "pccbpf-use-*" -newer "$CONF" 2>/dev/null) ]]; }
-t_assert 'no group is left' poll_until 5 no_groups
+t_assert 'no group is left' eventually no_groups
 
 t_begin "the router's own connections follow the main table, unless they shall be spread"
 t_assert_eq "$(from_router 203.0.113.7)" "198.18.1.2=$N" 'sources'

@@ -3,6 +3,8 @@
 #
 # A shaper on a WAN shapes what the fast path in tc forwards as it shapes the kernel's packets, and
 # `--fastpath auto` does not choose XDP there, which would pass it by.
+#
+# alone: rates are measured
 
 # shellcheck source=tests/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
@@ -60,9 +62,9 @@ upload() {
 	local server
 	spawn_to "$T_DIR/rates" inet python3 "$T_DIR/discard.py" "$1" 3
 	server=$SPAWNED
-	poll_until 5 grep -qs ready "$T_DIR/rates" || t_fail 'the server does not start'
+	eventually grep -qs ready "$T_DIR/rates" || t_fail 'the server does not start'
 	lan 1 python3 "$T_DIR/pour.py" "$1" 3.2 12 203.0.113.1 2001:db8:ffff::1
-	poll_until 5 process_gone "$server" || t_fail 'the server does not end'
+	eventually process_gone "$server" || t_fail 'the server does not end'
 	stop "$server"
 }
 

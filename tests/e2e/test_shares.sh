@@ -29,7 +29,7 @@ more_servers() {
 		echo "addr add 2001:db8:ffff::$i/128 dev lo nodad"
 	done | inet ip -batch -
 	spawn inet "$LABTOOL" serve --tcp 8000-8255 --udp 8000-8255 --ready "$T_DIR/more.$LAB"
-	poll_until 5 test -s "$T_DIR/more.$LAB" || t_bail 'the servers do not start'
+	eventually test -s "$T_DIR/more.$LAB" || t_bail 'the servers do not start'
 }
 
 # The traffic of a classifier, so that its fields take many values; connection n is
@@ -322,7 +322,7 @@ iface_packets >"$T_DIR/iface"
 lan 1 "$LABTOOL" blast --dst "203.0.113.5,2001:db8:ffff::5" --port "$SINK_PORT" --count 20000 --flows 500 --rate 40000 \
 	--src-base "$SRC4,$SRC6" --src-count 100 --sport-base 30000 >"$T_DIR/blast"
 t_assert_eq "$(jq .sent "$T_DIR/blast")" 20000 sent
-poll_until 3 sunk 20000
+eventually sunk 20000
 stats_packets >"$T_DIR/stats"
 t_assert_eq "$(iface_packets | minus "$T_DIR/iface" | cut -d' ' -f1,2 | paste -sd,)" \
 	"$(cut -d' ' -f1,2 "$T_DIR/stats" | paste -sd,)" 'interfaces and stats, transmitted'
@@ -348,7 +348,7 @@ same_packets() {
 	by_conn=$(conns_table | awk '{ n += $10 } END { print n }')
 	[[ $by_bucket == "$received" && $by_conn == "$received" ]]
 }
-poll_until 10 same_packets
+eventually same_packets
 t_assert_eq "$(paste -sd, "$T_DIR/s")" "$(paste -sd, "$T_DIR/i")" 'stats and interfaces'
 t_assert_le 12000 "$(awk '{ n += $3 } END { print n }' "$T_DIR/s")" 'at least, received'
 t_assert_eq "${by_bucket:-}" "${received:-}" 'received, buckets and WANs'

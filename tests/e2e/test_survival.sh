@@ -192,7 +192,7 @@ fi
 t_begin 'none broke, and none was silent for a second'
 last=$(hold_stop)
 t_assert_eq "$(jq -c '[.alive, .broken]' <<<"$last")" "[$COUNT,0]" 'alive, broken'
-t_assert_le "$(jq .max_gap_ms <<<"$last")" 1500 'longest silence (ms)'
+t_assert_ms "$(jq .max_gap_ms <<<"$last")" 1500 'longest silence'
 
 t_begin 'connections of the WAN that the main table prefers survive detach, after seconds of the fast path'
 t_assert_status 0 pcc attach --lan br0 --wan wan1
@@ -200,7 +200,7 @@ hold_start lan1 --dst "$SERVERS4,$SERVERS6" --port "$TCP_PORTS" --count 50 --int
 carried() {
 	hold_is '.alive == 50 and ([.connections[].bytes] | min) > 2000'
 }
-t_assert 'they carry data' poll_until 10 carried
+t_assert 'they carry data' eventually carried
 t_assert_status 0 pcc detach
 hold_unharmed 50
 read -ra words <<<"$BASE"

@@ -22,7 +22,7 @@ lab_up --isps 1 --host-addrs 10
 # Started in the namespace of the lab, so that `down` ends it; it enters the two of the devices itself.
 spawn_to "$T_DIR/tunlink" inet /usr/bin/python3 "$HERE/tunlink.py" "$LAB-rt" tun0 "$LAB-inet" tun1
 tunlink=$SPAWNED
-poll_until 5 grep -q ready "$T_DIR/tunlink" || t_bail 'the tun devices do not come up'
+eventually grep -q ready "$T_DIR/tunlink" || t_bail 'the tun devices do not come up'
 for side in 'rt tun0 2 1' 'inet tun1 1 2'; do
 	read -r ns dev own peer <<<"$side"
 	"$ns" ip addr add "10.9.0.$own" peer "10.9.0.$peer" dev "$dev"
@@ -60,8 +60,8 @@ hold_start lan1 --dst "$SERVERS4,$SERVERS6" --port "$TCP_PORT" --count 40 --inte
 busy() {
 	pcc stats --json | jq -e '[.wans[] | select(.name == "tun0") | .fastpath_packets >= 500] | all' >/dev/null
 }
-t_assert 'hundreds of packets of tun0 on the fast path' poll_until 10 busy
-t_assert 'connections of tun0 are marked fast, in both directions' poll_until 5 eval \
+t_assert 'hundreds of packets of tun0 on the fast path' eventually busy
+t_assert 'connections of tun0 are marked fast, in both directions' eventually eval \
 	"pcc conns --json --wan tun0 | jq -e '[.[] | select(.fastpath and .tx_packets > 50 and .rx_packets > 50)] | length >= 10' >/dev/null"
 t_assert_eq "$(hold_stop | jq -c '[.alive, .broken]')" '[40,0]' 'alive, broken'
 

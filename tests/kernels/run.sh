@@ -72,7 +72,7 @@ one() {
 	limit=$(about "$case" limit)
 	read -ra guest <<<"$(about "$case" guest)"
 	rm -rf "$out"
-	"$HERE/boot.sh" --timeout "${limit:-900}" --out "$out" "${guest[@]}" "$kernel" \
+	"$HERE/boot.sh" --timeout "${limit:-1800}" --out "$out" "${guest[@]}" "$kernel" \
 		env KERNEL="$kernel" OUT=/out SHORT="$SHORT" bash "tests/kernels/cases/$case.sh" "${args[@]}" >"$log" 2>&1 </dev/null
 	status=$?
 	[[ ! -s $out/links.tsv ]] || keep_rows "$out/links.tsv" "$OUT/$kernel/links.tsv"

@@ -2,11 +2,20 @@
 #include "base/address.h"
 
 #include <arpa/inet.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #define MAPPED htonl(0xffff) /* third word of a v4-mapped address */
 
 const int pcc_af[PCC_FAMILIES] = {AF_INET, AF_INET6};
+
+bool pcc_ip_in_prefix(const void *addr, const void *net, unsigned int bits)
+{
+	const uint8_t *a = addr, *n = net;
+	unsigned int whole = bits / 8, rest = bits % 8;
+
+	return !memcmp(a, n, whole) && (!rest || !((a[whole] ^ n[whole]) >> (8 - rest)));
+}
 
 bool pcc_addr_is_v4(const __be32 addr[4])
 {

@@ -32,6 +32,9 @@ static inline size_t pcc_ip_bytes(int family)
 /* AF_INET and AF_INET6, by enum pcc_family. */
 extern const int pcc_af[PCC_FAMILIES];
 
+/* Is the address inside net/bits? */
+bool pcc_ip_in_prefix(const void *addr, const void *net, unsigned int bits);
+
 /* Is it a v4-mapped address? */
 bool pcc_addr_is_v4(const __be32 addr[4]);
 

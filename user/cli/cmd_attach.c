@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "cli/cmds.h"
-#include "daemon/run.h"
+#include "report/run.h"
 #include "engine/apply.h"
 
 /* The options that are keys of a file, too. A flag says the opposite of the default. */

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* wan add, del, set, list; lan add, del. */
 #include <errno.h>
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/cmds.h"
-#include "cli/status.h"
+#include "cli/write.h"
 
 static int not_a_wan(const char *word, struct pcc_err *err)
 {
@@ -103,10 +102,8 @@ int pcc_cmd_wan_list(const struct pcc_args *args)
 	struct pcc_session s;
 	int status = pcc_cmd_open(&s, args, PCC_SESSION_READ);
 
-	if (!status && args->opt[PCC_OPT_JSON].set)
-		status = pcc_cmd_print_json(pcc_status_wans_json(&s));
-	else if (!status)
-		pcc_status_wans_print(&s, stdout);
+	if (!status)
+		status = pcc_cmd_show(args, &s, PCC_VIEW_WANS);
 	pcc_session_close(&s);
 	return status;
 }

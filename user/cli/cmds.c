@@ -88,14 +88,19 @@ out:
 	return status;
 }
 
-int pcc_cmd_print_json(struct json_t *json)
+int pcc_json_dump(struct json_t *json, FILE *out)
 {
-	int failed = !json || json_dumpf(json, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+	int failed = !json || json_dumpf(json, out, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
 
 	if (!failed)
-		failed = putchar('\n') == EOF;
+		failed = putc('\n', out) == EOF;
 	json_decref(json);
-	return failed ? PCC_EXIT_FAILED : PCC_EXIT_OK;
+	return failed ? -EIO : 0;
+}
+
+int pcc_cmd_print_json(struct json_t *json)
+{
+	return pcc_json_dump(json, stdout) ? PCC_EXIT_FAILED : PCC_EXIT_OK;
 }
 
 const char *pcc_gateway_text(

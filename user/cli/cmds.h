@@ -4,6 +4,8 @@
 #ifndef PCC_CMDS_H
 #define PCC_CMDS_H
 
+#include <stdio.h>
+
 #include "base/address.h"
 #include "engine/session.h"
 #include "cli/options.h"
@@ -66,8 +68,11 @@ int pcc_cmd_change(const struct pcc_args *args, pcc_edit_fn edit);
 /* Prints what was attached: a line for each WAN (cmd_attach.c). */
 void pcc_cmd_report(const struct pcc_config *cfg);
 
-/* Prints JSON, sorted as built, with a newline; releases it. Returns the exit status. */
+/* Writes JSON, sorted as built, with a newline; releases it. 0 or -EIO, without memory as well. */
 struct json_t;
+int pcc_json_dump(struct json_t *json, FILE *out);
+
+/* The same to stdout. Returns the exit status. */
 int pcc_cmd_print_json(struct json_t *json);
 
 /* Gateway as text, "" for none, "on-link". */

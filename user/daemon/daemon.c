@@ -13,7 +13,7 @@
 
 #include "base/array.h"
 #include "base/clock.h"
-#include "daemon/run.h"
+#include "report/run.h"
 
 #define TICK_MS                                                                                    \
 	400u	    /* for what the kernel does not tell of: two ticks and a look are below 1 s    \
@@ -129,6 +129,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *arg)
 
 	if (pcc_daemon_needs_look(d))
 		pcc_daemon_look_soon(d, PCC_URGENT_MS);
+	pcc_daemon_wans_note(d);
 	(void)usec;
 	pcc_daemon_arm(source, pcc_now_ms() + TICK_MS);
 	return 0;

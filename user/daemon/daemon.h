@@ -83,6 +83,7 @@ struct pcc_daemon {
 	uint32_t nabsent;
 	char last_miss[PCC_REASON_BYTES + 80]; /* of an interface, as last told */
 	uint64_t ask_modules_ms;
+	uint64_t noted_ms; /* when the runtime file was written */
 	uint32_t failures; /* looks that failed, one after another */
 	char last_error[640];
 	char flowtables[160];	     /* where one takes connections unseen, as it was told */
@@ -163,6 +164,10 @@ void pcc_daemon_wans_free(struct pcc_daemon *d);
  * look: who hears of it may ask for the reasons at once.
  */
 void pcc_daemon_wans_settled(struct pcc_daemon *d);
+
+/* Writes that file again once it is old, where there are probes: their numbers change all the time.
+ */
+void pcc_daemon_wans_note(struct pcc_daemon *d);
 
 /* Tells what has changed. */
 void pcc_daemon_wans_tell(struct pcc_daemon *d);

@@ -16,7 +16,7 @@
 #include "kernel/flowtable.h"
 #include "pins/hooks.h"
 #include "pins/own.h"
-#include "daemon/run.h"
+#include "report/run.h"
 
 #define ASK_MODULES_MS 30000u
 

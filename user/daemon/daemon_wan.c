@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "daemon/daemon.h"
 #include "kernel/gateway.h"
-#include "daemon/run.h"
+#include "report/run.h"
 
 #define INHERIT_MS 3000u /* the health finds out within this time */
 
@@ -301,11 +301,28 @@ static void write_run(struct pcc_daemon *d)
 			continue;
 		memcpy(list[n].name, w->name, sizeof(list[n].name));
 		memcpy(list[n].reason, w->out.reason, sizeof(list[n].reason));
+		pcc_run_health_of(&w->health, &list[n].health);
 		list[n++].since_s = w->since_s;
 	}
 	if (list)
 		pcc_run_write(d->dir, list, n);
 	free(list);
+	d->noted_ms = pcc_now_ms();
+}
+
+/* How often the numbers of the probes are written anew. */
+#define NOTE_MS 2000u
+
+void pcc_daemon_wans_note(struct pcc_daemon *d)
+{
+	uint64_t now = pcc_now_ms();
+	bool probed = false;
+
+	for (uint32_t i = 0; i < PCC_MAX_WANS; i++)
+		probed = probed || (d->wans[i].in_force && d->wans[i].prober);
+	if (!probed || now < d->noted_ms + NOTE_MS || d->s.state != PCC_DP_ATTACHED)
+		return;
+	write_run(d);
 }
 
 void pcc_daemon_wans_settled(struct pcc_daemon *d)

@@ -9,7 +9,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "daemon/run.h"
+#include "report/run.h"
 
 #define QUEUE_BYTES (128 * 1024) /* some hundred events */
 

@@ -36,10 +36,11 @@ static int check_alone(struct pcc_session *s, const struct pcc_observed *now, st
 	return 0;
 }
 
-/* A fresh attach that failed leaves nothing; one that was interrupted before is cleared away first.
+/*
+ * A fresh attach that failed leaves nothing; one that was interrupted before is cleared away
+ * first.
  */
-static int prepare(struct pcc_session *s, struct pcc_config *cfg, const struct pcc_apply_opts *opts,
-	struct pcc_err *err)
+static int prepare(struct pcc_session *s, const struct pcc_apply_opts *opts, struct pcc_err *err)
 {
 	int ret;
 
@@ -55,8 +56,8 @@ static int prepare(struct pcc_session *s, struct pcc_config *cfg, const struct p
 			return ret;
 		s->state = PCC_DP_ABSENT;
 		s->dp.dir_made = made;
-		close(s->dp.lock_fd); /* the directory may be gone; a lock of our own would bar us
-				       */
+		/* The directory may be gone, and a lock of our own would bar us. */
+		close(s->dp.lock_fd);
 		s->dp.lock_fd = -1;
 		ret = pcc_dp_lock(&s->dp, true, 1, err);
 		if (ret)
@@ -66,7 +67,6 @@ static int prepare(struct pcc_session *s, struct pcc_config *cfg, const struct p
 		pcc_err_set(err, -ENOENT, "not attached", "there is nothing to change");
 		return pcc_err_hint(err, -ENOENT, "pccbpf attach --lan IF --wan IF,IF");
 	}
-	(void)cfg;
 	return 0;
 }
 
@@ -166,7 +166,7 @@ static int apply_once(struct pcc_session *s, struct pcc_config *cfg,
 	struct pcc_observed now = {};
 	int ret;
 
-	ret = prepare(s, cfg, opts, err);
+	ret = prepare(s, opts, err);
 	if (!ret)
 		see_features(s, opts);
 	if (!ret)

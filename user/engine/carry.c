@@ -154,9 +154,9 @@ int pcc_carry_out(struct pcc_work *w, struct pcc_plan *plan, struct pcc_err *err
 		if (fails_at(done))
 			ret = pcc_err_set(&why, -ECANCELED, "PCCBPF_FAIL_AT",
 				"step %zu fails as asked (%s)", done + 1,
-				pcc_step_types[plan->steps[done].kind].name);
+				pcc_step_types[plan->v[done].kind].name);
 		else
-			ret = take_step(w, &plan->steps[done], &why);
+			ret = take_step(w, &plan->v[done], &why);
 		if (ret && err)
 			*err = why;
 		if (ret)
@@ -165,7 +165,7 @@ int pcc_carry_out(struct pcc_work *w, struct pcc_plan *plan, struct pcc_err *err
 	if (!ret)
 		return 0;
 	while (done > 0)
-		undo_step(w, &plan->steps[--done]);
+		undo_step(w, &plan->v[--done]);
 	undo_new_hooks(w);
 	return ret;
 }

@@ -6,12 +6,13 @@
 #include <string.h>
 
 #include "base/address.h"
+#include "base/list.h"
 #include "engine/apply.h"
 #include "kernel/conntrack.h"
 #include "kernel/nat.h"
-#include "kernel/route_text.h"
 #include "pins/nexthop.h"
 #include "engine/observe.h"
+#include "engine/step_table.h"
 #include "pins/xdp.h"
 
 /* What is to be taken back; in the order in which it is done. */
@@ -43,17 +44,12 @@ static int remains_find(struct pcc_session *s, struct remains *r, struct pcc_err
 		ret = pcc_route_dump(&s->nl, pcc_af[f], 0, &routes, err);
 		if (!ret)
 			ret = pcc_rule_dump(&s->nl, pcc_af[f], &rules, err);
-		r->routes.v =
-			reallocarray(r->routes.v, r->routes.n + routes.n + 1, sizeof(*routes.v));
-		r->rules.v = reallocarray(r->rules.v, r->rules.n + rules.n + 1, sizeof(*rules.v));
-		if (!r->routes.v || !r->rules.v)
-			ret = -ENOMEM;
 		for (size_t i = 0; !ret && i < routes.n; i++)
 			if (routes.v[i].protocol == PCC_RTPROT)
-				r->routes.v[r->routes.n++] = routes.v[i];
+				ret = PCC_LIST_APPEND(&r->routes, &routes.v[i]);
 		for (size_t i = 0; !ret && i < rules.n; i++)
 			if (rules.v[i].protocol == PCC_RTPROT && !rules.v[i].other)
-				r->rules.v[r->rules.n++] = rules.v[i];
+				ret = PCC_LIST_APPEND(&r->rules, &rules.v[i]);
 		pcc_route_list_free(&routes);
 		pcc_rule_list_free(&rules);
 	}
@@ -62,26 +58,37 @@ static int remains_find(struct pcc_session *s, struct remains *r, struct pcc_err
 	return ret;
 }
 
+static void print_step(const struct pcc_step *step)
+{
+	pcc_step_types[step->kind].print(step, stdout);
+}
+
+/* A program at a hook, or in XDP. */
+static void print_off(enum pcc_step_kind kind, const struct pcc_link *link, enum pcc_hook_dir dir)
+{
+	struct pcc_step step = {.kind = kind, .hook.dir = dir};
+
+	memcpy(step.hook.ifname, link->name, sizeof(step.hook.ifname));
+	print_step(&step);
+}
+
 static void print_remains(struct pcc_session *s, const struct remains *r)
 {
-	char text[256], path[PCC_SYSCTL_KEY_BYTES] = "", value[32];
+	char path[PCC_SYSCTL_KEY_BYTES] = "", value[32];
 
 	for (size_t i = 0; i < r->links.n; i++)
 		for (int dir = 0; dir < 2; dir++)
 			if (pcc_hook_find(&s->dp, r->links.v[i].ifindex, dir, NULL))
-				printf("tc detach dev %s %s\n", r->links.v[i].name,
-					dir == PCC_HOOK_IN ? "ingress" : "egress");
+				print_off(PCC_STEP_HOOK_OFF, &r->links.v[i], dir);
 	for (size_t i = 0; i < r->links.n; i++)
 		if (pcc_xdp_present(r->links.v[i].ifindex))
-			printf("xdp detach dev %s pcc_fast\n", r->links.v[i].name);
+			print_off(PCC_STEP_XDP_OFF, &r->links.v[i], PCC_HOOK_IN);
 	if (r->nat)
 		printf("nft delete table inet pccbpf\n");
 	for (size_t i = 0; i < r->rules.n; i++)
-		printf("ip%s rule del %s\n", r->rules.v[i].family == AF_INET6 ? " -6" : "",
-			pcc_rule_format(text, sizeof(text), &r->rules.v[i]));
+		print_step(&(struct pcc_step){.kind = PCC_STEP_RULE_DEL, .rule = r->rules.v[i]});
 	for (size_t i = 0; i < r->routes.n; i++)
-		printf("ip%s route del %s\n", r->routes.v[i].family == AF_INET6 ? " -6" : "",
-			pcc_route_format(text, sizeof(text), &r->routes.v[i]));
+		print_step(&(struct pcc_step){.kind = PCC_STEP_ROUTE_DEL, .route = r->routes.v[i]});
 	while (s->dp.map_fd[PCC_MAP_SYSCTLS] >= 0 && !pcc_dp_sysctl_next(&s->dp, path, path))
 		if (!pcc_dp_sysctl_old(&s->dp, path, value))
 			printf("sysctl -w %s=%s\n", path, value);

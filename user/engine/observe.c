@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/address.h"
+#include "base/list.h"
 #include "engine/plan.h"
 #include "kernel/conntrack.h"
 #include "kernel/gateway.h"
@@ -24,21 +25,16 @@ bool pcc_has_v6(void)
 
 static int keep_ours(struct pcc_route_list *to, const struct pcc_route_list *from, uint32_t base)
 {
-	for (size_t i = 0; i < from->n; i++) {
-		const struct pcc_route *r = &from->v[i];
-		struct pcc_route *grown;
+	int ret = 0;
 
-		if (r->protocol != PCC_RTPROT || r->table <= base ||
-			r->table > PCC_PROBE_TABLE(base))
-			continue;
-		grown = reallocarray(to->v, to->n + 1, sizeof(*grown));
-		if (!grown)
-			return -ENOMEM;
-		to->v = grown;
-		to->v[to->n++] = *r;
-		to->room = to->n;
+	for (size_t i = 0; !ret && i < from->n; i++) {
+		const struct pcc_route *r = &from->v[i];
+
+		if (r->protocol == PCC_RTPROT && r->table > base &&
+			r->table <= PCC_PROBE_TABLE(base))
+			ret = PCC_LIST_APPEND(to, r);
 	}
-	return 0;
+	return ret;
 }
 
 /* Our routes of one family: the tables that can have any. */
@@ -65,19 +61,10 @@ static int observe_rules(struct pcc_session *s, const struct pcc_config *cfg, in
 
 	for (size_t i = 0; !ret && i < all.n; i++) {
 		const struct pcc_rule *r = &all.v[i];
-		struct pcc_rule *grown;
 
-		if (r->other || r->protocol != PCC_RTPROT || r->pref < cfg->rule_pref ||
-			r->pref > cfg->rule_pref + 200)
-			continue;
-		grown = reallocarray(now->rules.v, now->rules.n + 1, sizeof(*grown));
-		if (!grown) {
-			ret = -ENOMEM;
-			break;
-		}
-		now->rules.v = grown;
-		now->rules.v[now->rules.n++] = *r;
-		now->rules.room = now->rules.n;
+		if (!r->other && r->protocol == PCC_RTPROT && r->pref >= cfg->rule_pref &&
+			r->pref <= cfg->rule_pref + 200)
+			ret = PCC_LIST_APPEND(&now->rules, r);
 	}
 	pcc_rule_list_free(&all);
 	return ret;
@@ -103,59 +90,47 @@ int pcc_observe_network(struct pcc_session *s, const struct pcc_config *cfg,
 static int observe_sysctls(
 	struct pcc_session *s, const struct pcc_config *cfg, struct pcc_observed *now)
 {
-	struct pcc_sysctl_now *want;
+	struct pcc_sysctl_list want = {};
 	char path[PCC_SYSCTL_KEY_BYTES] = "";
-	size_t n;
-	int ret;
+	int ret = pcc_plan_sysctls(cfg, now->has_v6, &want);
 
-	ret = pcc_plan_sysctls(cfg, now->has_v6, &want, &n);
-	if (ret)
-		return ret;
-	now->sysctls = want;
-	for (size_t i = 0; i < n; i++) {
-		if (pcc_sysctl_read(want[i].path, want[i].value, sizeof(want[i].value), NULL))
-			continue; /* this kernel has none of it */
-		now->sysctls[now->nsysctls++] = want[i];
-	}
-	while (s->state == PCC_DP_ATTACHED && !pcc_dp_sysctl_next(&s->dp, path, path)) {
-		struct pcc_sysctl_now *grown;
+	for (size_t i = 0; !ret && i < want.n; i++) {
+		struct pcc_sysctl_now *is = &want.v[i];
 
-		grown = reallocarray(now->remembered, now->nremembered + 1, sizeof(*grown));
-		if (!grown)
-			return -ENOMEM;
-		now->remembered = grown;
-		memset(&grown[now->nremembered], 0, sizeof(*grown));
-		snprintf(grown[now->nremembered].path, sizeof(grown->path), "%s", path);
-		pcc_sysctl_read(path, grown[now->nremembered].now, sizeof(grown->now), NULL);
-		pcc_dp_sysctl_old(&s->dp, path, grown[now->nremembered++].value);
+		if (!pcc_sysctl_read(is->path, is->value, sizeof(is->value), NULL))
+			ret = PCC_LIST_APPEND(&now->sysctls, is);
+		/* Else this kernel has none of it. */
 	}
-	return 0;
+	PCC_LIST_FREE(&want);
+	while (!ret && s->state == PCC_DP_ATTACHED && !pcc_dp_sysctl_next(&s->dp, path, path)) {
+		struct pcc_sysctl_now was = {};
+
+		memcpy(was.path, path, sizeof(was.path));
+		pcc_sysctl_read(path, was.now, sizeof(was.now), NULL);
+		pcc_dp_sysctl_old(&s->dp, path, was.value);
+		ret = PCC_LIST_APPEND(&now->remembered, &was);
+	}
+	return ret;
 }
 
+/* PCC_PROG_MAX: no program is right there. */
 static int hook_add(struct pcc_session *s, struct pcc_observed *now, uint32_t ifindex,
 	enum pcc_hook_dir dir, enum pcc_prog prog)
 {
 	struct bpf_prog_info info = {};
 	uint32_t len = sizeof(info), id = 0;
 	enum pcc_hook_kind kind = pcc_hook_find(&s->dp, ifindex, dir, &id);
-	struct pcc_hook_now *grown;
+	struct pcc_hook_now is = {.ifindex = ifindex, .dir = dir};
 
-	for (size_t i = 0; i < now->nhooks; i++)
-		if (now->hooks[i].ifindex == ifindex && now->hooks[i].dir == dir)
+	for (size_t i = 0; i < now->hooks.n; i++)
+		if (now->hooks.v[i].ifindex == ifindex && now->hooks.v[i].dir == dir)
 			return 0;
 	if (kind == PCC_HOOK_NONE)
 		return 0;
-	grown = reallocarray(now->hooks, now->nhooks + 1, sizeof(*grown));
-	if (!grown)
-		return -ENOMEM;
-	now->hooks = grown;
-	grown[now->nhooks].ifindex = ifindex;
-	grown[now->nhooks].dir = dir;
-	grown[now->nhooks].current = prog < PCC_PROG_MAX && s->dp.prog_fd[prog] >= 0 &&
-				     !bpf_obj_get_info_by_fd(s->dp.prog_fd[prog], &info, &len) &&
-				     info.id == id && (kind == PCC_HOOK_CLSACT) == s->dp.no_tcx;
-	now->nhooks++;
-	return 0;
+	is.current = prog < PCC_PROG_MAX && s->dp.prog_fd[prog] >= 0 &&
+		     !bpf_obj_get_info_by_fd(s->dp.prog_fd[prog], &info, &len) && info.id == id &&
+		     (kind == PCC_HOOK_CLSACT) == s->dp.no_tcx;
+	return PCC_LIST_APPEND(&now->hooks, &is);
 }
 
 static int observe_hooks(
@@ -193,27 +168,25 @@ static int observe_hooks(
 	return ret;
 }
 
-/* Which interfaces have our XDP program, and the right one. After a load of the programs it is
- * another build's. */
+/*
+ * Which interfaces have our XDP program, and the right one. After a load of the programs it is
+ * another build's.
+ */
 static int observe_xdp(
 	struct pcc_session *s, const struct pcc_config *cfg, struct pcc_observed *now)
 {
-	struct pcc_xdp_now *x;
+	int ret = 0;
 
-	if (s->state != PCC_DP_ATTACHED)
-		return 0;
-	now->xdps = calloc(now->links.n + 1, sizeof(*now->xdps));
-	if (!now->xdps)
-		return -ENOMEM;
-	for (size_t i = 0; i < now->links.n; i++) {
-		if (!pcc_xdp_present(now->links.v[i].ifindex))
+	for (size_t i = 0; s->state == PCC_DP_ATTACHED && !ret && i < now->links.n; i++) {
+		struct pcc_xdp_now is = {.ifindex = now->links.v[i].ifindex};
+
+		if (!pcc_xdp_present(is.ifindex))
 			continue;
-		x = &now->xdps[now->nxdps++];
-		x->ifindex = now->links.v[i].ifindex;
-		x->current = !s->dp.loaded && pcc_xdp_knows_wires(x->ifindex) == !!cfg->nwires;
-		x->sends_right = pcc_xdp_sends_right(&s->dp, x->ifindex, now->links.v[i].name);
+		is.current = !s->dp.loaded && pcc_xdp_knows_wires(is.ifindex) == !!cfg->nwires;
+		is.sends_right = pcc_xdp_sends_right(&s->dp, is.ifindex, now->links.v[i].name);
+		ret = PCC_LIST_APPEND(&now->xdps, &is);
 	}
-	return 0;
+	return ret;
 }
 
 int pcc_observe_rest(struct pcc_session *s, const struct pcc_config *cfg, struct pcc_observed *now,

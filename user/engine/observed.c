@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "engine/observed.h"
 
-#include <stdlib.h>
 #include <string.h>
+
+#include "base/list.h"
 
 const struct pcc_link *pcc_observed_link_named(const struct pcc_observed *now, const char *name)
 {
@@ -26,9 +27,9 @@ void pcc_observed_free(struct pcc_observed *now)
 	pcc_ifaddr_list_free(&now->addrs);
 	pcc_route_list_free(&now->routes);
 	pcc_rule_list_free(&now->rules);
-	free(now->sysctls);
-	free(now->remembered);
-	free(now->hooks);
-	free(now->xdps);
+	PCC_LIST_FREE(&now->sysctls);
+	PCC_LIST_FREE(&now->remembered);
+	PCC_LIST_FREE(&now->hooks);
+	PCC_LIST_FREE(&now->xdps);
 	memset(now, 0, sizeof(*now));
 }

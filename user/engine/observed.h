@@ -23,11 +23,21 @@ struct pcc_sysctl_now {
 	uint8_t families;
 };
 
+struct pcc_sysctl_list {
+	struct pcc_sysctl_now *v;
+	size_t n, room;
+};
+
 /* A hook as it is now. */
 struct pcc_hook_now {
 	uint32_t ifindex;
 	enum pcc_hook_dir dir;
 	bool current; /* the program that is to be there is there */
+};
+
+struct pcc_hook_list {
+	struct pcc_hook_now *v;
+	size_t n, room;
 };
 
 /* An interface that has our XDP program. */
@@ -37,20 +47,21 @@ struct pcc_xdp_now {
 	bool sends_right;
 };
 
+struct pcc_xdp_list {
+	struct pcc_xdp_now *v;
+	size_t n, room;
+};
+
 /* What is there. */
 struct pcc_observed {
 	struct pcc_link_list links;
 	struct pcc_ifaddr_list addrs;
 	struct pcc_route_list routes; /* ours, both families */
 	struct pcc_rule_list rules;   /* ours, both families */
-	struct pcc_sysctl_now *sysctls;
-	size_t nsysctls;
-	struct pcc_sysctl_now *remembered; /* paths and the values before attach */
-	size_t nremembered;
-	struct pcc_hook_now *hooks;
-	size_t nhooks;
-	struct pcc_xdp_now *xdps;
-	size_t nxdps;
+	struct pcc_sysctl_list sysctls;
+	struct pcc_sysctl_list remembered; /* paths and the values before attach */
+	struct pcc_hook_list hooks;
+	struct pcc_xdp_list xdps;
 	bool own, own_current; /* the programs at connect(); of this build */
 	bool nat_matches;
 	bool nexthops_possible; /* the kernel can tell of next hops that change their MAC */

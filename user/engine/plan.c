@@ -80,8 +80,8 @@ static int plan_nexthops(
 static bool sets_accept_local(const struct pcc_plan *plan)
 {
 	for (size_t i = 0; i < plan->n; i++)
-		if (plan->steps[i].kind == PCC_STEP_SYSCTL &&
-			strstr(plan->steps[i].sysctl.path, "/accept_local"))
+		if (plan->v[i].kind == PCC_STEP_SYSCTL &&
+			strstr(plan->v[i].sysctl.path, "/accept_local"))
 			return true;
 	return false;
 }

@@ -7,9 +7,9 @@
 
 static bool hook_is_current(const struct pcc_observed *now, uint32_t ifindex, enum pcc_hook_dir dir)
 {
-	for (size_t i = 0; i < now->nhooks; i++)
-		if (now->hooks[i].ifindex == ifindex && now->hooks[i].dir == dir)
-			return now->hooks[i].current;
+	for (size_t i = 0; i < now->hooks.n; i++)
+		if (now->hooks.v[i].ifindex == ifindex && now->hooks.v[i].dir == dir)
+			return now->hooks.v[i].current;
 	return false;
 }
 
@@ -102,12 +102,12 @@ static enum pcc_prog hook_prog(
 static bool xdp_needs(const struct pcc_observed *now, uint32_t ifindex, enum pcc_step_kind *kind)
 {
 	*kind = PCC_STEP_XDP_ON;
-	for (size_t i = 0; i < now->nxdps; i++) {
-		if (now->xdps[i].ifindex != ifindex)
+	for (size_t i = 0; i < now->xdps.n; i++) {
+		if (now->xdps.v[i].ifindex != ifindex)
 			continue;
-		if (now->xdps[i].current)
+		if (now->xdps.v[i].current)
 			*kind = PCC_STEP_XDP_SEND;
-		return !now->xdps[i].current || !now->xdps[i].sends_right;
+		return !now->xdps.v[i].current || !now->xdps.v[i].sends_right;
 	}
 	return true;
 }
@@ -147,9 +147,8 @@ static bool xdp_nth(const struct pcc_config *cfg, uint32_t n, uint32_t *ifindex)
 static bool xdp_planned(const struct pcc_plan *plan, uint32_t ifindex)
 {
 	for (size_t i = 0; i < plan->n; i++)
-		if ((plan->steps[i].kind == PCC_STEP_XDP_ON ||
-			    plan->steps[i].kind == PCC_STEP_XDP_SEND) &&
-			plan->steps[i].hook.ifindex == ifindex)
+		if ((plan->v[i].kind == PCC_STEP_XDP_ON || plan->v[i].kind == PCC_STEP_XDP_SEND) &&
+			plan->v[i].hook.ifindex == ifindex)
 			return true;
 	return false;
 }
@@ -179,14 +178,14 @@ int pcc_plan_xdp(
 		if (below && xdp_needs(now, ifindex, &kind) && !xdp_planned(plan, ifindex))
 			ret = step_xdp(plan, kind, ifindex, below->name);
 	}
-	for (size_t i = 0; !ret && i < now->nxdps; i++) {
-		const struct pcc_link *link = pcc_observed_link(now, now->xdps[i].ifindex);
+	for (size_t i = 0; !ret && i < now->xdps.n; i++) {
+		const struct pcc_link *link = pcc_observed_link(now, now->xdps.v[i].ifindex);
 		bool wanted = false;
 
 		for (uint32_t n = 0; xdp_nth(cfg, n, &ifindex); n++)
-			wanted = wanted || ifindex == now->xdps[i].ifindex;
+			wanted = wanted || ifindex == now->xdps.v[i].ifindex;
 		if (!wanted)
-			ret = step_xdp(plan, PCC_STEP_XDP_OFF, now->xdps[i].ifindex,
+			ret = step_xdp(plan, PCC_STEP_XDP_OFF, now->xdps.v[i].ifindex,
 				link ? link->name : "?");
 	}
 	return ret;
@@ -195,19 +194,19 @@ int pcc_plan_xdp(
 int pcc_plan_del_hooks(struct pcc_plan *plan, const struct pcc_config *cfg,
 	const struct pcc_config *old, const struct pcc_observed *now)
 {
-	for (size_t i = 0; i < now->nhooks; i++) {
-		const struct pcc_link *link = pcc_observed_link(now, now->hooks[i].ifindex);
+	for (size_t i = 0; i < now->hooks.n; i++) {
+		const struct pcc_link *link = pcc_observed_link(now, now->hooks.v[i].ifindex);
 		struct pcc_step *step;
 
-		if (hook_wanted(cfg, now->hooks[i].ifindex, now->hooks[i].dir))
+		if (hook_wanted(cfg, now->hooks.v[i].ifindex, now->hooks.v[i].dir))
 			continue;
 		step = pcc_plan_add(plan, PCC_STEP_HOOK_OFF);
 		if (!step)
 			return -ENOMEM;
-		step->hook.ifindex = now->hooks[i].ifindex;
+		step->hook.ifindex = now->hooks.v[i].ifindex;
 		snprintf(step->hook.ifname, sizeof(step->hook.ifname), "%s",
 			link ? link->name : "?");
-		step->hook.dir = now->hooks[i].dir;
+		step->hook.dir = now->hooks.v[i].dir;
 		step->hook.prog = hook_prog(old, step->hook.ifindex, step->hook.dir);
 	}
 	return 0;

@@ -23,11 +23,9 @@ static bool is_connected(
 	for (size_t i = 0; i < now->addrs.n; i++) {
 		const struct pcc_ifaddr *a = &now->addrs.v[i];
 		const uint8_t *net = a->has_peer ? a->peer.bytes : a->addr.bytes;
-		unsigned int whole = a->prefixlen / 8, rest = a->prefixlen % 8;
 
-		if (a->ifindex != ifindex || a->family != family || memcmp(net, addr->bytes, whole))
-			continue;
-		if (!rest || !((net[whole] ^ addr->bytes[whole]) >> (8 - rest)))
+		if (a->ifindex == ifindex && a->family == family &&
+			pcc_ip_in_prefix(addr, net, a->prefixlen))
 			return true;
 	}
 	return family == AF_INET6 && addr->bytes[0] == 0xfe && (addr->bytes[1] & 0xc0) == 0x80;

@@ -3,11 +3,11 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "base/array.h"
+#include "base/list.h"
 
 /*
  * Stays set until detach, even when the fast path goes: conntrack would take the connections that
@@ -45,107 +45,110 @@ static const struct {
 	{AF_INET6, "ignore_routes_with_linkdown", "1"},
 };
 
-/* Adds "accept_local" of an interface where nothing else validates sources. It only spares every
- * packet a look-up of its source: who cannot have it is without nothing. */
-static struct pcc_sysctl_now *add_accept_local(
-	struct pcc_sysctl_now *list, size_t *n, const char *ifname, bool wanted)
+static int want_global(struct pcc_sysctl_list *list, const char *path, const char *value)
 {
-	struct pcc_sysctl_now *to = &list[*n];
+	struct pcc_sysctl_now want = {};
 
-	if (!wanted || pcc_sysctl_if_key(
-			       to->path, sizeof(to->path), AF_INET, "conf", ifname, "accept_local"))
-		return NULL;
-	snprintf(to->value, sizeof(to->value), "1");
-	(*n)++;
-	return to;
+	snprintf(want.path, sizeof(want.path), "%s", path);
+	snprintf(want.value, sizeof(want.value), "%s", value);
+	return PCC_LIST_APPEND(list, &want);
 }
 
-static void add_accept_locals(const struct pcc_config *cfg, struct pcc_sysctl_now *list, size_t *n)
+/* Of an interface; want has who needs it. */
+static int want_iface(struct pcc_sysctl_list *list, int family, const char *ifname,
+	const char *name, const char *value, struct pcc_sysctl_now want)
 {
-	struct pcc_sysctl_now *added;
-
-	for (uint32_t w = 0; w < cfg->nwans; w++) {
-		added = add_accept_local(list, n, cfg->wans[w].name, cfg->wans[w].accept_local);
-		if (added)
-			added->wan_id = cfg->wans[w].id;
-	}
-	for (uint32_t l = 0; l < cfg->nlans; l++) {
-		added = add_accept_local(list, n, cfg->lans[l].name, cfg->lans[l].accept_local);
-		if (added)
-			added->lan_ifindex = cfg->lans[l].ifindex;
-	}
+	if (pcc_sysctl_if_key(want.path, sizeof(want.path), family, "conf", ifname, name))
+		return 0;
+	snprintf(want.value, sizeof(want.value), "%s", value);
+	return PCC_LIST_APPEND(list, &want);
 }
 
-int pcc_plan_sysctls(
-	const struct pcc_config *cfg, bool has_v6, struct pcc_sysctl_now **list, size_t *n)
+/*
+ * "accept_local" of an interface where nothing else validates sources. It only spares every packet
+ * a look-up of its source, so a WAN that cannot have it is as good as before: no families.
+ */
+static int want_accept_local(
+	struct pcc_sysctl_list *list, const char *ifname, struct pcc_sysctl_now want)
 {
-	struct pcc_sysctl_now *v =
-		calloc(COUNT(global_sysctls) + cfg->nwans * (COUNT(wan_sysctls) + 1) + cfg->nlans,
-			sizeof(*v));
+	return want_iface(list, AF_INET, ifname, "accept_local", "1", want);
+}
 
-	*list = v;
-	*n = 0;
-	if (!v)
-		return -ENOMEM;
-	for (size_t i = 0; i < COUNT(global_sysctls); i++) {
-		if ((!has_v6 && strstr(global_sysctls[i].path, "ipv6")) ||
-			(global_sysctls[i].fastpath && cfg->fastpath == PCC_FP_OFF))
-			continue;
-		snprintf(v[*n].path, sizeof(v->path), "%s", global_sysctls[i].path);
-		snprintf(v[(*n)++].value, sizeof(v->value), "%s", global_sysctls[i].value);
+int pcc_plan_sysctls(const struct pcc_config *cfg, bool has_v6, struct pcc_sysctl_list *list)
+{
+	int ret = 0;
+
+	for (size_t i = 0; !ret && i < COUNT(global_sysctls); i++)
+		if ((has_v6 || !strstr(global_sysctls[i].path, "ipv6")) &&
+			(cfg->fastpath != PCC_FP_OFF || !global_sysctls[i].fastpath))
+			ret = want_global(list, global_sysctls[i].path, global_sysctls[i].value);
+	for (uint32_t w = 0; !ret && w < cfg->nwans; w++) {
+		struct pcc_sysctl_now want = {
+			.wan_id = cfg->wans[w].id, .families = PCC_BOTH_FAMILIES};
+
+		for (size_t i = 0; !ret && i < COUNT(wan_sysctls); i++)
+			if (has_v6 || wan_sysctls[i].family != AF_INET6)
+				ret = want_iface(list, wan_sysctls[i].family, cfg->wans[w].name,
+					wan_sysctls[i].name, wan_sysctls[i].value, want);
 	}
-	for (uint32_t w = 0; w < cfg->nwans; w++) {
-		for (size_t i = 0; i < COUNT(wan_sysctls); i++) {
-			if (!has_v6 && wan_sysctls[i].family == AF_INET6)
-				continue;
-			if (pcc_sysctl_if_key(v[*n].path, sizeof(v->path), wan_sysctls[i].family,
-				    "conf", cfg->wans[w].name, wan_sysctls[i].name))
-				continue;
-			v[*n].wan_id = cfg->wans[w].id;
-			v[*n].families = PCC_BOTH_FAMILIES;
-			snprintf(v[(*n)++].value, sizeof(v->value), "%s", wan_sysctls[i].value);
-		}
-	}
-	add_accept_locals(cfg, v, n);
-	return 0;
+	for (uint32_t w = 0; !ret && w < cfg->nwans; w++)
+		if (cfg->wans[w].accept_local)
+			ret = want_accept_local(list, cfg->wans[w].name,
+				(struct pcc_sysctl_now){.wan_id = cfg->wans[w].id});
+	for (uint32_t l = 0; !ret && l < cfg->nlans; l++)
+		if (cfg->lans[l].accept_local)
+			ret = want_accept_local(list, cfg->lans[l].name,
+				(struct pcc_sysctl_now){.lan_ifindex = cfg->lans[l].ifindex});
+	if (ret)
+		PCC_LIST_FREE(list);
+	return ret;
 }
 
 static const struct pcc_sysctl_now *find_sysctl(
-	const struct pcc_sysctl_now *list, size_t n, const char *path)
+	const struct pcc_sysctl_list *list, const char *path)
 {
-	for (size_t i = 0; i < n; i++)
-		if (!strcmp(list[i].path, path))
-			return &list[i];
+	for (size_t i = 0; i < list->n; i++)
+		if (!strcmp(list->v[i].path, path))
+			return &list->v[i];
 	return NULL;
+}
+
+/* A step with path, the value to write, and what it is now. */
+static struct pcc_step *step_sysctl(struct pcc_plan *plan, enum pcc_step_kind kind,
+	const struct pcc_sysctl_now *to, const char *is)
+{
+	struct pcc_step *step = pcc_plan_add(plan, kind);
+
+	if (!step)
+		return NULL;
+	memcpy(step->sysctl.path, to->path, sizeof(step->sysctl.path));
+	memcpy(step->sysctl.value, to->value, sizeof(step->sysctl.value));
+	memcpy(step->sysctl.old, is, sizeof(step->sysctl.old));
+	return step;
 }
 
 int pcc_plan_add_sysctls(
 	struct pcc_plan *plan, const struct pcc_config *cfg, const struct pcc_observed *now)
 {
-	const struct pcc_sysctl_now *is;
-	struct pcc_sysctl_now *want;
-	struct pcc_step *step;
-	size_t n;
-	int ret;
+	struct pcc_sysctl_list want = {};
+	int ret = pcc_plan_sysctls(cfg, now->has_v6, &want);
 
-	ret = pcc_plan_sysctls(cfg, now->has_v6, &want, &n);
-	for (size_t i = 0; !ret && i < n; i++) {
-		is = find_sysctl(now->sysctls, now->nsysctls, want[i].path);
-		if (!is || !strcmp(is->value, want[i].value))
+	for (size_t i = 0; !ret && i < want.n; i++) {
+		const struct pcc_sysctl_now *is = find_sysctl(&now->sysctls, want.v[i].path);
+		struct pcc_step *step;
+
+		if (!is || !strcmp(is->value, want.v[i].value))
 			continue;
-		step = pcc_plan_add(plan, PCC_STEP_SYSCTL);
+		step = step_sysctl(plan, PCC_STEP_SYSCTL, &want.v[i], is->value);
 		if (!step) {
 			ret = -ENOMEM;
 			break;
 		}
-		memcpy(step->sysctl.path, want[i].path, sizeof(step->sysctl.path));
-		memcpy(step->sysctl.value, want[i].value, sizeof(step->sysctl.value));
-		memcpy(step->sysctl.old, is->value, sizeof(step->sysctl.old));
-		step->wan_id = want[i].wan_id;
-		step->lan_ifindex = want[i].lan_ifindex;
-		step->families = want[i].families;
+		step->wan_id = want.v[i].wan_id;
+		step->lan_ifindex = want.v[i].lan_ifindex;
+		step->families = want.v[i].families;
 	}
-	free(want);
+	PCC_LIST_FREE(&want);
 	return ret;
 }
 
@@ -153,25 +156,17 @@ int pcc_plan_add_sysctls(
 int pcc_plan_add_sysctls_back(
 	struct pcc_plan *plan, const struct pcc_config *cfg, const struct pcc_observed *now)
 {
-	struct pcc_sysctl_now *want;
-	struct pcc_step *step;
-	size_t n;
-	int ret;
+	struct pcc_sysctl_list want = {};
+	int ret = pcc_plan_sysctls(cfg, now->has_v6, &want);
 
-	ret = pcc_plan_sysctls(cfg, now->has_v6, &want, &n);
-	for (size_t i = 0; !ret && i < now->nremembered; i++) {
-		if (find_sysctl(want, n, now->remembered[i].path) ||
-			!strcmp(now->remembered[i].path, liberal_sysctl))
+	for (size_t i = 0; !ret && i < now->remembered.n; i++) {
+		const struct pcc_sysctl_now *was = &now->remembered.v[i];
+
+		if (find_sysctl(&want, was->path) || !strcmp(was->path, liberal_sysctl))
 			continue;
-		step = pcc_plan_add(plan, PCC_STEP_SYSCTL_BACK);
-		if (!step) {
+		if (!step_sysctl(plan, PCC_STEP_SYSCTL_BACK, was, was->now))
 			ret = -ENOMEM;
-			break;
-		}
-		memcpy(step->sysctl.path, now->remembered[i].path, sizeof(step->sysctl.path));
-		memcpy(step->sysctl.value, now->remembered[i].value, sizeof(step->sysctl.value));
-		memcpy(step->sysctl.old, now->remembered[i].now, sizeof(step->sysctl.old));
 	}
-	free(want);
+	PCC_LIST_FREE(&want);
 	return ret;
 }

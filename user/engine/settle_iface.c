@@ -88,7 +88,6 @@ static int check_given(const struct pcc_wan_cfg *wan, enum pcc_family f,
 		const struct pcc_ifaddr *a = &now->addrs.v[i];
 		const uint8_t *net = a->has_peer ? a->peer.bytes : a->addr.bytes;
 		const uint8_t *gw = (const uint8_t *)&wan->gw[f].addr;
-		unsigned int whole = a->prefixlen / 8, rest = a->prefixlen % 8;
 
 		if (a->family != pcc_af[f])
 			continue;
@@ -100,7 +99,7 @@ static int check_given(const struct pcc_wan_cfg *wan, enum pcc_family f,
 		if (a->ifindex != wan->ifindex)
 			continue;
 		any = true;
-		if (!memcmp(net, gw, whole) && (!rest || !((net[whole] ^ gw[whole]) >> (8 - rest))))
+		if (pcc_ip_in_prefix(gw, net, a->prefixlen))
 			connected = true;
 	}
 	if (connected || !any)

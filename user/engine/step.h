@@ -44,7 +44,7 @@ struct pcc_step {
 	enum pcc_step_kind kind;
 	/* What only this WAN or LAN needs, so that the others do without; 0: all need it. */
 	uint32_t wan_id, lan_ifindex;
-	/* PCC_FAMILY_BIT(): what that one is without if the step fails; 0: nothing. */
+	/* PCC_FAMILY_BIT(): that one cannot serve these if the step fails; 0: it serves all. */
 	uint8_t families;
 	bool skipped; /* by who carries the plan out: there is nothing to undo */
 	struct pcc_route route, old_route; /* old_route where `replaces` */
@@ -68,7 +68,7 @@ struct pcc_step {
 };
 
 struct pcc_plan {
-	struct pcc_step *steps;
+	struct pcc_step *v;
 	size_t n, room;
 };
 

@@ -472,5 +472,5 @@ void pcc_plan_print(const struct pcc_plan *plan, FILE *out)
 	if (!plan->n)
 		fprintf(out, "nothing to do\n");
 	for (size_t i = 0; i < plan->n; i++)
-		pcc_step_types[plan->steps[i].kind].print(&plan->steps[i], out);
+		pcc_step_types[plan->v[i].kind].print(&plan->v[i], out);
 }

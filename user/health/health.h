@@ -212,6 +212,16 @@ uint64_t pcc_health_hold_left(const struct pcc_health *h);
 /* Has the target failed? False as well where no probe has ended yet. */
 bool pcc_health_target_failed(const struct pcc_health *h, uint32_t target);
 
+/* What is known of one target. */
+struct pcc_health_seen {
+	bool known; /* a probe has ended: the rest says something */
+	bool failed;
+	uint32_t lost;	 /* probes in a row */
+	uint32_t rtt_us; /* of the last answer; 0: there was none */
+};
+void pcc_health_target_seen(
+	const struct pcc_health *h, uint32_t target, struct pcc_health_seen *seen);
+
 /*
  * One line for people: "too few targets answer: 0 of 3, 1 needed; not 9.9.9.9, tcp://1.1.1.1:443".
  * Without the state.

@@ -87,6 +87,15 @@ bool pcc_health_target_failed(const struct pcc_health *h, uint32_t target)
 	return target < h->cfg.ntargets && h->target[target].fails >= h->cfg.fall;
 }
 
+void pcc_health_target_seen(
+	const struct pcc_health *h, uint32_t target, struct pcc_health_seen *seen)
+{
+	seen->known = h->target[target].seen;
+	seen->failed = pcc_health_target_failed(h, target);
+	seen->lost = h->target[target].fails;
+	seen->rtt_us = h->target[target].rtt_us;
+}
+
 bool pcc_health_target_good(const struct pcc_health *h, uint32_t i)
 {
 	return h->target[i].passes >= h->cfg.rise;

@@ -227,6 +227,15 @@ int pcc_dp_bucket_stats(
 	struct pcc_dp *dp, enum pcc_family family, uint32_t bucket, struct pcc_bucket_stats *sum);
 int pcc_dp_counter(struct pcc_dp *dp, enum pcc_reason reason, uint64_t *sum);
 
+/*
+ * The names of the numbers in struct pcc_wan_stats and struct pcc_bucket_stats, as in JSON: both
+ * consist of them and of nothing else.
+ */
+#define PCC_WAN_COUNTERS (sizeof(struct pcc_wan_stats) / sizeof(uint64_t))
+#define PCC_BUCKET_COUNTERS (sizeof(struct pcc_bucket_stats) / sizeof(uint64_t))
+extern const char *const pcc_wan_counter_names[];
+extern const char *const pcc_bucket_counter_names[];
+
 /* Sums the n 64-bit words of a per-CPU entry over the CPUs. */
 int pcc_dp_percpu_sum(struct pcc_dp *dp, enum pcc_map map, uint32_t key, uint64_t *sum, size_t n);
 

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
+
 static const char *const reason_names[PCC_R_MAX] = {
 #define X(sym, name, text) [PCC_R_##sym] = name,
 	PCC_REASONS(X)
@@ -18,6 +20,30 @@ static const char *const reason_texts[PCC_R_MAX] = {
 	PCC_REASONS(X)
 #undef X
 };
+
+const char *const pcc_wan_counter_names[] = {
+	"tx_packets",
+	"tx_bytes",
+	"rx_packets",
+	"rx_bytes",
+	"new_connections",
+	"fastpath_packets",
+	"rx_errors",
+	"syn_sent",
+	"syn_answered",
+	"rtt_sum_us",
+};
+
+const char *const pcc_bucket_counter_names[] = {
+	"tx_packets",
+	"tx_bytes",
+	"rx_packets",
+	"rx_bytes",
+	"new_connections",
+};
+
+_Static_assert(COUNT(pcc_wan_counter_names) == PCC_WAN_COUNTERS, "a name for each");
+_Static_assert(COUNT(pcc_bucket_counter_names) == PCC_BUCKET_COUNTERS, "a name for each");
 
 const char *pcc_reason_name(enum pcc_reason reason)
 {

@@ -7,8 +7,6 @@
 
 # shellcheck source=tests/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../../lib.sh"
-# shellcheck disable=SC2034
-DAEMON_START_S=60 # an emulated processor takes its time to load programs
 
 require_root
 require_tools ip tc nft nsenter jq bpftool

@@ -253,7 +253,7 @@ part_later() {
 	: >"$DAEMON_LOG"
 	flowtable_gone
 	t_assert 'it tells of the end' poll_until 20 daemon_said '^pccbpf: flowtable: none takes any'
-	stop "$DAEMON_PID" 30
+	stop "$DAEMON_PID"
 	t_assert_status 0 pcc detach
 }
 

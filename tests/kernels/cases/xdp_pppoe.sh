@@ -132,7 +132,7 @@ t_begin 'under the daemon a session that is dialled again has XDP again, with it
 printf '%s\n' 'lan: [lan0]' 'wans:' '  - {interface: wan1}' '  - {interface: wan2}' >"$DAEMON_CONF"
 if daemon_start; then
 	before=$(rt cat /proc/net/pppoe | grep -w dsl)
-	stop "$CLIENT1" 30
+	stop "$CLIENT1"
 	t_assert 'wan1 is down' poll_until 20 wan_is wan1 down
 	dial wan1 dsl
 	CLIENT1=$CLIENT
@@ -151,7 +151,7 @@ t_assert_eq "$(xdp_devices)" '' 'devices with XDP'
 hung_up() {
 	[[ -z $(lab_strangers "$LAB") ]]
 }
-stop "$CLIENT1" 30
-stop "$CLIENT2" 30
+stop "$CLIENT1"
+stop "$CLIENT2"
 poll_until 30 hung_up || t_fail "the sessions do not end: $(lab_strangers "$LAB" | head -n 1)"
 t_ok

@@ -127,7 +127,7 @@ PPPOE_SERVER=''
 PPPOE_CLIENT=''
 
 process_ended() {
-	[[ -z $1 ]] || stop "$1" 10
+	[[ -z $1 ]] || stop "$1"
 }
 
 # pppoe_device NS: sets PPP_DEV, the device of the server's last call.

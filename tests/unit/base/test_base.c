@@ -44,6 +44,37 @@ static void addresses(void **state)
 }
 
 /* The example of RFC 1071, section 3, an odd length, and a sum that carries twice. */
+static void prefixes(void **state)
+{
+	static const struct {
+		int family;
+		const char *addr, *net;
+		unsigned int bits;
+		bool inside;
+	} rows[] = {
+		{AF_INET, "192.0.2.7", "192.0.2.0", 24, true},
+		{AF_INET, "192.0.3.7", "192.0.2.0", 24, false},
+		{AF_INET, "192.0.3.7", "192.0.2.0", 23, true},
+		{AF_INET, "192.0.2.128", "192.0.2.1", 25, false},
+		{AF_INET, "192.0.2.1", "192.0.2.1", 32, true},
+		{AF_INET, "192.0.2.0", "192.0.2.1", 32, false},
+		{AF_INET, "203.0.113.1", "192.0.2.1", 0, true},
+		{AF_INET6, "2001:db8::1", "2001:db8::", 127, true},
+		{AF_INET6, "2001:db8::2", "2001:db8::", 127, false},
+		{AF_INET6, "fe80::1", "fe80::", 10, true},
+		{AF_INET6, "fec0::1", "fe80::", 10, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		union pcc_ip addr, net;
+
+		assert_int_equal(inet_pton(rows[i].family, rows[i].addr, &addr), 1);
+		assert_int_equal(inet_pton(rows[i].family, rows[i].net, &net), 1);
+		assert_int_equal(pcc_ip_in_prefix(&addr, &net, rows[i].bits), rows[i].inside);
+	}
+}
+
 static void checksums(void **state)
 {
 	static const uint8_t example[] = {0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7};
@@ -147,6 +178,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(addresses),
+		cmocka_unit_test(prefixes),
 		cmocka_unit_test(checksums),
 		cmocka_unit_test(files),
 		cmocka_unit_test(unreadable),

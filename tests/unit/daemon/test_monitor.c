@@ -19,7 +19,7 @@
 
 #include "daemon/hook_run.h"
 #include "daemon/monitor.h"
-#include "daemon/run.h"
+#include "report/run.h"
 
 static char dir[64];
 static sd_event *loop;

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/array.h"
+#include "base/list.h"
 #include "engine/plan.h"
 #include "engine/step_table.h"
 
@@ -71,10 +71,10 @@ static void add_wan(const char *name, uint32_t ifindex, const char *gw)
 /* The kernel has all sysctls, and none is as it is to be. */
 static void have_sysctls(void)
 {
-	free(now.sysctls);
-	assert_int_equal(pcc_plan_sysctls(&cfg, now.has_v6, &now.sysctls, &now.nsysctls), 0);
-	for (size_t i = 0; i < now.nsysctls; i++)
-		strcpy(now.sysctls[i].value, "0");
+	PCC_LIST_FREE(&now.sysctls);
+	assert_int_equal(pcc_plan_sysctls(&cfg, now.has_v6, &now.sysctls), 0);
+	for (size_t i = 0; i < now.sysctls.n; i++)
+		strcpy(now.sysctls.v[i].value, "0");
 }
 
 /* br0 and two WANs of IPv4, and nothing of ours. */
@@ -122,45 +122,35 @@ static void make(const struct pcc_config *from)
 	fclose(out);
 }
 
-static void *grow(void *v, size_t n, size_t size)
-{
-	void *grown = reallocarray(v, n + 1, size);
-
-	assert_non_null(grown);
-	memset((char *)grown + n * size, 0, size);
-	return grown;
-}
-
 static void sysctl_is(const struct pcc_step *step, const char *value)
 {
-	for (size_t i = 0; i < now.nsysctls; i++)
-		if (!strcmp(now.sysctls[i].path, step->sysctl.path))
-			snprintf(now.sysctls[i].value, sizeof(now.sysctls[i].value), "%s", value);
+	for (size_t i = 0; i < now.sysctls.n; i++)
+		if (!strcmp(now.sysctls.v[i].path, step->sysctl.path))
+			snprintf(now.sysctls.v[i].value, sizeof(now.sysctls.v[i].value), "%s",
+				value);
 }
 
 static void remember(const struct pcc_step *step)
 {
-	struct pcc_sysctl_now *to;
+	struct pcc_sysctl_now was = {};
 
-	now.remembered = grow(now.remembered, now.nremembered, sizeof(*now.remembered));
-	to = &now.remembered[now.nremembered++];
-	memcpy(to->path, step->sysctl.path, sizeof(to->path));
-	memcpy(to->value, step->sysctl.old, sizeof(to->value));
-	memcpy(to->now, step->sysctl.value, sizeof(to->now));
+	memcpy(was.path, step->sysctl.path, sizeof(was.path));
+	memcpy(was.value, step->sysctl.old, sizeof(was.value));
+	memcpy(was.now, step->sysctl.value, sizeof(was.now));
+	assert_int_equal(PCC_LIST_APPEND(&now.remembered, &was), 0);
 }
 
 static void hook_is(const struct pcc_step *step, bool there)
 {
-	for (size_t i = 0; i < now.nhooks; i++)
-		if (now.hooks[i].ifindex == step->hook.ifindex &&
-			now.hooks[i].dir == step->hook.dir)
-			now.hooks[i--] = now.hooks[--now.nhooks];
+	struct pcc_hook_now is = {step->hook.ifindex, step->hook.dir, true};
+
+	for (size_t i = 0; i < now.hooks.n; i++)
+		if (now.hooks.v[i].ifindex == step->hook.ifindex &&
+			now.hooks.v[i].dir == step->hook.dir)
+			now.hooks.v[i--] = now.hooks.v[--now.hooks.n];
 	if (!there)
 		return;
-	now.hooks = grow(now.hooks, now.nhooks, sizeof(*now.hooks));
-	now.hooks[now.nhooks].ifindex = step->hook.ifindex;
-	now.hooks[now.nhooks].dir = step->hook.dir;
-	now.hooks[now.nhooks++].current = true;
+	assert_int_equal(PCC_LIST_APPEND(&now.hooks, &is), 0);
 }
 
 static void route_is(const struct pcc_route *route, bool there)
@@ -170,8 +160,7 @@ static void route_is(const struct pcc_route *route, bool there)
 			now.routes.v[i--] = now.routes.v[--now.routes.n];
 	if (!there)
 		return;
-	now.routes.v = grow(now.routes.v, now.routes.n, sizeof(*now.routes.v));
-	now.routes.v[now.routes.n++] = *route;
+	assert_int_equal(PCC_LIST_APPEND(&now.routes, route), 0);
 }
 
 static void rule_is(const struct pcc_rule *rule, bool there)
@@ -181,19 +170,19 @@ static void rule_is(const struct pcc_rule *rule, bool there)
 			now.rules.v[i--] = now.rules.v[--now.rules.n];
 	if (!there)
 		return;
-	now.rules.v = grow(now.rules.v, now.rules.n, sizeof(*now.rules.v));
-	now.rules.v[now.rules.n++] = *rule;
+	assert_int_equal(PCC_LIST_APPEND(&now.rules, rule), 0);
 }
 
 static void xdp_is(const struct pcc_step *step, bool there)
 {
-	for (size_t i = 0; i < now.nxdps; i++)
-		if (now.xdps[i].ifindex == step->hook.ifindex)
-			now.xdps[i--] = now.xdps[--now.nxdps];
+	struct pcc_xdp_now is = {step->hook.ifindex, true, true};
+
+	for (size_t i = 0; i < now.xdps.n; i++)
+		if (now.xdps.v[i].ifindex == step->hook.ifindex)
+			now.xdps.v[i--] = now.xdps.v[--now.xdps.n];
 	if (!there)
 		return;
-	now.xdps = grow(now.xdps, now.nxdps, sizeof(*now.xdps));
-	now.xdps[now.nxdps++] = (struct pcc_xdp_now){step->hook.ifindex, true, true};
+	assert_int_equal(PCC_LIST_APPEND(&now.xdps, &is), 0);
 }
 
 static void obey_step(const struct pcc_step *step)
@@ -204,7 +193,7 @@ static void obey_step(const struct pcc_step *step)
 		sysctl_is(step, step->sysctl.value);
 		break;
 	case PCC_STEP_SYSCTL_BACK:
-		now.nremembered = 0;
+		now.remembered.n = 0;
 		break;
 	case PCC_STEP_HOOK_ON:
 	case PCC_STEP_HOOK_OFF:
@@ -252,7 +241,7 @@ static void obey_step(const struct pcc_step *step)
 static void obey(void)
 {
 	for (size_t i = 0; i < plan.n; i++)
-		obey_step(&plan.steps[i]);
+		obey_step(&plan.v[i]);
 	old = cfg;
 }
 
@@ -267,7 +256,7 @@ static size_t steps_of(enum pcc_step_kind kind)
 	size_t n = 0;
 
 	for (size_t i = 0; i < plan.n; i++)
-		n += plan.steps[i].kind == kind;
+		n += plan.v[i].kind == kind;
 	return n;
 }
 
@@ -330,7 +319,7 @@ static void what_is_wrong_is_put_right_and_nothing_else(void **state)
 
 	(void)state;
 	attach();
-	now.hooks[0].current = false;
+	now.hooks.v[0].current = false;
 	route = now.routes.v[0];
 	route.metric = 77;
 	route_is(&route, true);
@@ -361,7 +350,7 @@ static void takes_away_come_after_the_commit(void **state)
 	now.maps_match = now.nat_matches = false;
 	make(&old);
 	for (size_t i = 0; i < plan.n; i++) {
-		enum pcc_step_kind kind = plan.steps[i].kind;
+		enum pcc_step_kind kind = plan.v[i].kind;
 
 		if (kind == PCC_STEP_COMMIT)
 			committed = true;
@@ -399,8 +388,8 @@ static void a_wan_that_goes_leaves_nothing_and_the_other_as_it_is(void **state)
 		"release the connections of wan2\n");
 	assert_false(says("wan1"));
 	assert_false(says("table 101"));
-	assert_string_equal(plan.steps[plan.n - 1].release.wan_name, "wan2");
-	assert_int_equal(plan.steps[plan.n - 1].release.wan_id, 2);
+	assert_string_equal(plan.v[plan.n - 1].release.wan_name, "wan2");
+	assert_int_equal(plan.v[plan.n - 1].release.wan_id, 2);
 	obey();
 	make(&old);
 	assert_string_equal(text, "nothing to do\n");
@@ -431,11 +420,11 @@ static void another_gateway_replaces_one_route(void **state)
 	now.maps_match = false;
 	make(&old);
 	assert_int_equal(plan.n, 2);
-	assert_int_equal(plan.steps[0].kind, PCC_STEP_ROUTE_ADD);
-	assert_true(plan.steps[0].replaces);
-	assert_int_equal(plan.steps[0].old_route.gateway.v4.s_addr, inet_addr("198.51.100.1"));
-	assert_int_equal(plan.steps[0].route.gateway.v4.s_addr, inet_addr("198.51.100.9"));
-	assert_int_equal(plan.steps[1].kind, PCC_STEP_COMMIT);
+	assert_int_equal(plan.v[0].kind, PCC_STEP_ROUTE_ADD);
+	assert_true(plan.v[0].replaces);
+	assert_int_equal(plan.v[0].old_route.gateway.v4.s_addr, inet_addr("198.51.100.1"));
+	assert_int_equal(plan.v[0].route.gateway.v4.s_addr, inet_addr("198.51.100.9"));
+	assert_int_equal(plan.v[1].kind, PCC_STEP_COMMIT);
 }
 
 /* Once, when it goes down; not again, and not when it comes up. */
@@ -464,7 +453,7 @@ static size_t steps_for(uint32_t wan_id, enum pcc_step_kind kind)
 	size_t n = 0;
 
 	for (size_t i = 0; i < plan.n; i++)
-		n += plan.steps[i].kind == kind && plan.steps[i].wan_id == wan_id;
+		n += plan.v[i].kind == kind && plan.v[i].wan_id == wan_id;
 	return n;
 }
 
@@ -521,8 +510,8 @@ static void a_wan_that_waits_for_an_address_has_no_route(void **state)
 	cfg.wans[1].waits[PCC_V4] = true;
 	make(&old);
 	assert_int_equal(plan.n, 1);
-	assert_int_equal(plan.steps[0].kind, PCC_STEP_ROUTE_DEL);
-	assert_int_equal(plan.steps[0].route.gateway.v4.s_addr, inet_addr("198.51.100.1"));
+	assert_int_equal(plan.v[0].kind, PCC_STEP_ROUTE_DEL);
+	assert_int_equal(plan.v[0].route.gateway.v4.s_addr, inet_addr("198.51.100.1"));
 }
 
 /* What a WAN or LAN is without when its step fails; what all need has no WAN. */
@@ -533,7 +522,7 @@ static void a_step_has_who_it_is_for(void **state)
 	have_sysctls();
 	make(NULL);
 	for (size_t i = 0; i < plan.n; i++) {
-		const struct pcc_step *step = &plan.steps[i];
+		const struct pcc_step *step = &plan.v[i];
 
 		switch (step->kind) {
 		case PCC_STEP_HOOK_ON:
@@ -572,14 +561,14 @@ static void accept_local_comes_with_a_commit(void **state)
 	attach();
 	cfg.lans[0].accept_local = true;
 	have_sysctls();
-	for (size_t i = 0; i + 1 < now.nsysctls; i++)
-		strcpy(now.sysctls[i].value, "1");
+	for (size_t i = 0; i + 1 < now.sysctls.n; i++)
+		strcpy(now.sysctls.v[i].value, "1");
 	make(&old);
 	assert_string_equal(text,
 		"sysctl -w net/ipv4/conf/br0/accept_local=1    # is 0\n"
 		"maps: write WANs, interfaces and bucket tables, switch to them\n");
-	assert_int_equal(plan.steps[0].lan_ifindex, BR0);
-	assert_int_equal(plan.steps[0].families, 0);
+	assert_int_equal(plan.v[0].lan_ifindex, BR0);
+	assert_int_equal(plan.v[0].families, 0);
 }
 
 /* --- IPv6 ---------------------------------------------------------------------------------- */
@@ -611,7 +600,7 @@ static void an_ipv6_gateway_without_carrier_is_onlink(void **state)
 	set_gateway(&cfg.wans[0], PCC_V6, "fe80::1");
 	make(NULL);
 	for (size_t i = 0; i < plan.n; i++)
-		onlink += plan.steps[i].kind == PCC_STEP_ROUTE_ADD && plan.steps[i].route.onlink;
+		onlink += plan.v[i].kind == PCC_STEP_ROUTE_ADD && plan.v[i].route.onlink;
 	assert_int_equal(onlink, 1);
 	assert_true(says("onlink"));
 	assert_int_equal(steps_for(1, PCC_STEP_ROUTE_ADD), 2);
@@ -633,8 +622,8 @@ static void xdp_comes_is_mended_and_goes(void **state)
 	obey();
 	make(&old);
 	assert_string_equal(text, "nothing to do\n");
-	now.xdps[0].current = false;
-	now.xdps[1].sends_right = false;
+	now.xdps.v[0].current = false;
+	now.xdps.v[1].sends_right = false;
 	make(&old);
 	assert_string_equal(text, "xdp attach dev wan1 pcc_fast\n"
 				  "maps: XDP sends to wan2, if its driver takes that now\n");

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The daemon's runtime directory, /run/pccbpf/<key of the pin directory>: its lock, the socket of
- * monitor, and a small file with the reasons of the states. Nothing depends on it: the states are
- * in the pins.
+ * monitor, and a small file with the reasons of the states and what the probes say. Nothing depends
+ * on it: the states are in the pins.
  */
 #ifndef PCC_RUN_H
 #define PCC_RUN_H
@@ -13,6 +13,7 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "health/health.h"
 #include "health/wanstate.h"
 
 #define PCC_RUN_ROOT "/run/pccbpf"
@@ -33,11 +34,27 @@ bool pcc_run_alive(const char *pin_dir);
 /* Removes it with all that is in it; nothing there is fine. */
 void pcc_run_remove(const char *pin_dir);
 
+/* What the probes of a WAN say: its targets, and losses and latency of all of them together. */
+struct pcc_run_health {
+	bool loss_known, rtt_known;
+	uint32_t loss_percent;
+	uint32_t rtt_us; /* median */
+	struct pcc_run_target {
+		char text[160]; /* as the user wrote it */
+		struct pcc_health_seen seen;
+	} targets[PCC_MAX_TARGETS];
+	uint32_t ntargets;
+};
+
+/* The same of the state machine that has heard them. */
+void pcc_run_health_of(const struct pcc_health *h, struct pcc_run_health *out);
+
 /* What the file says of a WAN. */
 struct pcc_run_wan {
 	char name[PCC_IFNAMSIZ];
 	char reason[PCC_REASON_BYTES];
 	uint64_t since_s; /* since 1970, of the state */
+	struct pcc_run_health health;
 };
 
 /* Writes the file in one step. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "daemon/run.h"
+#include "report/run.h"
 #include "base/array.h"
 
 #include <errno.h>
@@ -100,16 +100,85 @@ void pcc_run_remove(const char *pin_dir)
 	rmdir(PCC_RUN_ROOT);
 }
 
+void pcc_run_health_of(const struct pcc_health *h, struct pcc_run_health *out)
+{
+	memset(out, 0, sizeof(*out));
+	out->loss_known = pcc_health_loss(h, &out->loss_percent);
+	out->rtt_known = pcc_health_latency(h, &out->rtt_us);
+	for (uint32_t i = 0; i < h->cfg.ntargets; i++) {
+		struct pcc_run_target *to = &out->targets[out->ntargets++];
+
+		snprintf(to->text, sizeof(to->text), "%s", h->cfg.targets[i].text);
+		pcc_health_target_seen(h, i, &to->seen);
+	}
+}
+
+/* Adds what is known: numbers that are not there are not known. */
+static void health_write(json_t *wan, const struct pcc_run_health *health)
+{
+	json_t *targets;
+
+	if (health->loss_known)
+		json_object_set_new(wan, "loss_percent", json_integer(health->loss_percent));
+	if (health->rtt_known)
+		json_object_set_new(wan, "rtt_us", json_integer(health->rtt_us));
+	if (!health->ntargets)
+		return;
+	targets = json_array();
+	for (uint32_t i = 0; i < health->ntargets; i++) {
+		const struct pcc_run_target *t = &health->targets[i];
+
+		json_array_append_new(targets,
+			json_pack("{s:s, s:b, s:b, s:I, s:I}", "target", t->text, "known",
+				t->seen.known, "failed", t->seen.failed, "lost",
+				(json_int_t)t->seen.lost, "rtt_us", (json_int_t)t->seen.rtt_us));
+	}
+	json_object_set_new(wan, "targets", targets);
+}
+
+static uint32_t number(const json_t *object, const char *key)
+{
+	return (uint32_t)json_integer_value(json_object_get(object, key));
+}
+
+static void health_read(const json_t *wan, struct pcc_run_health *health)
+{
+	const json_t *targets = json_object_get(wan, "targets"), *t;
+	size_t i;
+
+	memset(health, 0, sizeof(*health));
+	health->loss_known = json_object_get(wan, "loss_percent");
+	health->loss_percent = number(wan, "loss_percent");
+	health->rtt_known = json_object_get(wan, "rtt_us");
+	health->rtt_us = number(wan, "rtt_us");
+	json_array_foreach (targets, i, t) {
+		struct pcc_run_target *to = &health->targets[health->ntargets];
+		const char *text = json_string_value(json_object_get(t, "target"));
+
+		if (health->ntargets == PCC_MAX_TARGETS)
+			break;
+		snprintf(to->text, sizeof(to->text), "%s", text ? text : "");
+		to->seen.known = json_is_true(json_object_get(t, "known"));
+		to->seen.failed = json_is_true(json_object_get(t, "failed"));
+		to->seen.lost = number(t, "lost");
+		to->seen.rtt_us = number(t, "rtt_us");
+		health->ntargets++;
+	}
+}
+
 int pcc_run_write(const char *pin_dir, const struct pcc_run_wan *wans, uint32_t n)
 {
 	char path[PCC_RUN_PATH], fresh[PCC_RUN_PATH];
 	json_t *json = json_object();
 	int ret = 0;
 
-	for (uint32_t i = 0; i < n; i++)
-		json_object_set_new(json, wans[i].name,
-			json_pack("{s:s, s:I}", "reason", wans[i].reason, "since",
-				(json_int_t)wans[i].since_s));
+	for (uint32_t i = 0; i < n; i++) {
+		json_t *wan = json_pack("{s:s, s:I}", "reason", wans[i].reason, "since",
+			(json_int_t)wans[i].since_s);
+
+		health_write(wan, &wans[i].health);
+		json_object_set_new(json, wans[i].name, wan);
+	}
 	pcc_run_path(pin_dir, "state.json", path);
 	pcc_run_path(pin_dir, "state.json.new", fresh);
 	if (json_dump_file(json, fresh, JSON_INDENT(1)) || rename(fresh, path))
@@ -133,6 +202,7 @@ uint32_t pcc_run_read(const char *pin_dir, struct pcc_run_wan *wans, uint32_t ro
 			break;
 		snprintf(wans[n].name, sizeof(wans[n].name), "%s", name);
 		snprintf(wans[n].reason, sizeof(wans[n].reason), "%s", reason ? reason : "");
+		health_read(wan, &wans[n].health);
 		wans[n++].since_s = (uint64_t)json_integer_value(json_object_get(wan, "since"));
 	}
 	json_decref(json);
