@@ -271,7 +271,7 @@ static void nothing_attached(void **state)
 static void every_form_has_every_view(void **state)
 {
 	static const pcc_show_fn forms[] = {
-#define X(name, option, buckets) pcc_write_##name,
+#define X(name, option, buckets) pcc_show_##name,
 		PCC_WRITERS(X)
 #undef X
 	};
