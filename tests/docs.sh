@@ -155,7 +155,7 @@ check_man() {
 
 # Keys of the configuration file.
 keys() {
-	grep -ohE '(\.name = |HEALTH\(|POLICY\()"[a-z0-9-]+"' user/config/conf_keys.[ch] | cut -d'"' -f2 | grep -v '^--' | sort -u
+	grep -ohE '(\.name = |HEALTH\(|POLICY\()"[a-z0-9-]+"' user/config/conf_keys.c user/model/base_keys.h | cut -d'"' -f2 | grep -v '^--' | sort -u
 }
 
 check_yaml() {

@@ -21,7 +21,7 @@ enum pcc_opt {
 	PCC_OPT_LAN,
 	PCC_OPT_WAN,
 /* those of the base keys, in the order of pcc_base_keys */
-#define X(sym, option, ...) PCC_OPT_##sym,
+#define X(sym, ...) PCC_OPT_##sym,
 	PCC_BASE_KEYS(X)
 #undef X
 		PCC_OPT_WEIGHT,

@@ -78,7 +78,7 @@ const struct pcc_option pcc_options[PCC_OPT_MAX] = {
 		.help = "directory of the pins; one instance per directory",
 		.def = "/sys/fs/bpf/pccbpf"},
 /* those that are keys of a file, too */
-#define X(sym, option, ...) [PCC_OPT_##sym] = {option},
+#define X(sym, type, member, def, option, ...) [PCC_OPT_##sym] = {option},
 	PCC_BASE_KEYS(X)
 #undef X
 };

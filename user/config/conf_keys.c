@@ -9,7 +9,8 @@
 _Static_assert(offsetof(struct pcc_conf, base) == 0, "members of pcc_config are the file's");
 
 const struct pcc_key pcc_base_keys[] = {
-#define X(sym, option, ...) [PCC_BASE_##sym] = {__VA_ARGS__},
+#define X(sym, type, member, def, option, ...)                                                     \
+	[PCC_BASE_##sym] = {PCC_KEY_OF(pcc_config, member), __VA_ARGS__},
 	PCC_BASE_KEYS(X)
 #undef X
 };
@@ -183,7 +184,7 @@ const struct pcc_key pcc_file_keys[] = {
 		.too_many = "put some into one bridge",
 		.read = pcc_read_lan,
 		.write = pcc_write_lans},
-#define X(sym, option, ...) {__VA_ARGS__},
+#define X(sym, type, member, def, option, ...) {PCC_KEY_OF(pcc_config, member), __VA_ARGS__},
 	PCC_BASE_KEYS(X)
 #undef X
 		{.name = "exclusions",

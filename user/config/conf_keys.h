@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * THE table of keys. A configuration file is checked, read, written and merged by these rows; the
+ * THE table of keys: here, in conf_keys.c, and for the keys that are options of attach too in
+ * model/base_keys.h. A configuration file is checked, read, written and merged by these rows; the
  * options of `attach` and the keys in pccbpf.yaml(5) are made of them. A key whose value is a
  * number, one word of several, or true/false needs nothing but its row; others name functions that
  * read and write them.
@@ -84,92 +85,11 @@ struct pcc_key {
 
 #define PCC_KEY_OF(type, member)                                                                   \
 	.offset = offsetof(struct type, member), .size = sizeof(((struct type *)0)->member)
-#define PCC_AS_OPTION(...) __VA_ARGS__
 #define PCC_KEY_META(member) .meta = offsetof(struct pcc_meta, member)
-
-/*
- * The keys that are options of `attach` too, in the order of both: X(symbol, option, key). The
- * option is a struct pcc_option (cli/options.h): its range and its default are those that people
- * read. The key's members are those of struct pcc_config.
- */
-#define PCC_BASE_KEYS(X)                                                                           \
-	X(CLASSIFIER,                                                                              \
-		PCC_AS_OPTION(.name = "--classifier", .arg = "CLASSIFIER",                         \
-			.choices = pcc_classifier_names,                                           \
-			.help = "the fields of a connection that choose its WAN",                  \
-			.def = "src-address-and-port"),                                            \
-		.name = "classifier", .kind = PCC_KEY_KEYWORD, .names = pcc_classifier_names,      \
-		PCC_KEY_OF(pcc_config, classifier), PCC_KEY_META(classifier))                      \
-	X(SCHEME,                                                                                  \
-		PCC_AS_OPTION(.name = "--scheme", .arg = "SCHEME", .choices = pcc_scheme_names,    \
-			.help = "how WANs share the buckets: consistent moves few of them when a " \
-				"WAN comes or goes, modulo is what RouterOS does",                 \
-			.def = "consistent"),                                                      \
-		.name = "scheme", .kind = PCC_KEY_KEYWORD, .names = pcc_scheme_names,              \
-		PCC_KEY_OF(pcc_config, scheme), PCC_KEY_META(scheme))                              \
-	X(BUCKETS,                                                                                 \
-		PCC_AS_OPTION(.name = "--buckets", .arg = "N",                                     \
-			.help = "number of buckets of the consistent scheme, 64 to 16384",         \
-			.def = "1024"),                                                            \
-		.name = "buckets", .kind = PCC_KEY_NUMBER, .min = PCC_MIN_BUCKETS,                 \
-		.max = PCC_MAX_BUCKETS, PCC_KEY_OF(pcc_config, buckets), PCC_KEY_META(buckets))    \
-	X(SEED,                                                                                    \
-		PCC_AS_OPTION(.name = "--seed", .arg = "N",                                        \
-			.help = "seed of the hash, 32 bits, decimal or 0x...",                     \
-			.def = "drawn once"),                                                      \
-		.name = "seed", .kind = PCC_KEY_HEX_NUMBER, .max = UINT32_MAX,                     \
-		PCC_KEY_OF(pcc_config, seed), .given = offsetof(struct pcc_config, seed_given))    \
-	X(FASTPATH,                                                                                \
-		PCC_AS_OPTION(.name = "--fastpath", .arg = "MODE", .choices = pcc_fastpath_names,  \
-			.help = "where established connections are forwarded", .def = "auto"),     \
-		.name = "fastpath", .kind = PCC_KEY_KEYWORD, .names = pcc_fastpath_names,          \
-		PCC_KEY_OF(pcc_config, fastpath), PCC_KEY_META(fastpath))                          \
-	X(NO_NAT,                                                                                  \
-		PCC_AS_OPTION(.name = "--no-nat",                                                  \
-			.help = "no masquerade rules: you have your own"),                         \
-		.name = "nat", .kind = PCC_KEY_BOOL, .read = pcc_read_nat,                         \
-		.help = "`false`: no masquerade rules, neither of IPv4 nor, unless `nat6` says "   \
-			"otherwise, of IPv6.",                                                     \
-		PCC_KEY_OF(pcc_config, nat4), .meta_flag = PCC_META_NAT4)                          \
-	X(NAT6,                                                                                    \
-		PCC_AS_OPTION(.name = "--nat6", .arg = "MODE", .choices = pcc_nat6_names,          \
-			.help = "source addresses of IPv6; none is for a prefix of your own",      \
-			.def = "masquerade"),                                                      \
-		.name = "nat6", .kind = PCC_KEY_KEYWORD, .names = pcc_nat6_names,                  \
-		PCC_KEY_OF(pcc_config, nat6), .meta_flag = PCC_META_NAT6)                          \
-	X(OWN,                                                                                     \
-		PCC_AS_OPTION(.name = "--router-connections",                                      \
-			.help = "spread the connections that the router itself opens, too"),       \
-		.name = "router-connections", .kind = PCC_KEY_BOOL,                                \
-		.help = "`true`: the connections that the router itself opens are spread, too.",   \
-		PCC_KEY_OF(pcc_config, own), .meta_flag = PCC_META_OWN)                            \
-	X(MARK_MASK,                                                                               \
-		PCC_AS_OPTION(.name = "--mark-mask", .arg = "MASK",                                \
-			.help = "the bits of packet and connection marks to use, all next to "     \
-				"each other",                                                      \
-			.def = "0xff00"),                                                          \
-		.name = "mark-mask", .kind = PCC_KEY_MASK, PCC_KEY_OF(pcc_config, mark_mask),      \
-		PCC_KEY_META(mark_mask))                                                           \
-	X(TABLE_BASE,                                                                              \
-		PCC_AS_OPTION(.name = "--table-base", .arg = "N",                                  \
-			.help = "the WAN with id 1 has routing table N + 1, and so on",            \
-			.def = "100"),                                                             \
-		.name = "table-base", .kind = PCC_KEY_NUMBER, .min = 1, .max = PCC_MAX_TABLE_BASE, \
-		PCC_KEY_OF(pcc_config, table_base), PCC_KEY_META(table_base))                      \
-	X(RULE_PREF,                                                                               \
-		PCC_AS_OPTION(.name = "--rule-pref", .arg = "N",                                   \
-			.help = "preference of the first routing rule", .def = "10000"),           \
-		.name = "rule-pref", .kind = PCC_KEY_NUMBER, .min = 1, .max = PCC_MAX_RULE_PREF,   \
-		PCC_KEY_OF(pcc_config, rule_pref), PCC_KEY_META(rule_pref))                        \
-	X(MAX_CONNS,                                                                               \
-		PCC_AS_OPTION(.name = "--max-conns", .arg = "N",                                   \
-			.help = "connections to remember", .def = "nf_conntrack_max"),             \
-		.name = "max-conns", .kind = PCC_KEY_NUMBER, .min = PCC_MIN_CONNS,                 \
-		.max = PCC_MAX_CONNS, PCC_KEY_OF(pcc_config, max_conns), PCC_KEY_META(max_conns))
 
 /* Places in pcc_base_keys. */
 enum pcc_base_key {
-#define X(sym, option, ...) PCC_BASE_##sym,
+#define X(sym, ...) PCC_BASE_##sym,
 	PCC_BASE_KEYS(X)
 #undef X
 		PCC_N_BASE_KEYS

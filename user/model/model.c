@@ -14,15 +14,9 @@
 void pcc_config_defaults(struct pcc_config *cfg)
 {
 	memset(cfg, 0, sizeof(*cfg));
-	cfg->classifier = PCC_DEF_CLASSIFIER;
-	cfg->scheme = PCC_SCHEME_CONSISTENT;
-	cfg->buckets = PCC_DEF_BUCKETS;
-	cfg->fastpath = PCC_FP_AUTO;
-	cfg->mark_mask = PCC_DEF_MARK_MASK;
-	cfg->table_base = PCC_DEF_TABLE_BASE;
-	cfg->rule_pref = PCC_DEF_RULE_PREF;
-	cfg->nat4 = true;
-	cfg->nat6 = true;
+#define X(sym, type, member, def, ...) cfg->member = def;
+	PCC_BASE_KEYS(X)
+#undef X
 }
 
 uint32_t pcc_mark_shift(uint32_t mask)

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/address.h"
+#include "model/base_keys.h"
 #include "pccbpf.h"
 
 /* How the next hop of a WAN in one family was come by. */
@@ -83,24 +84,17 @@ struct pcc_config {
 	uint32_t nlans;
 	struct pcc_wan_cfg wans[PCC_MAX_WANS + 1]; /* room for one too many, to say so */
 	uint32_t nwans;
-	uint32_t classifier; /* place in PCC_CLASSIFIERS */
+/* what attach and the top of a file say: the members of base_keys.h, classifier to max_conns */
+#define X(sym, type, member, ...) type member;
+	PCC_BASE_KEYS(X)
+#undef X
+	bool seed_given;
 	struct pcc_port_cfg ports[PCC_MAX_PORTS];
 	uint32_t nports;
 	struct pcc_wire_cfg wires[PCC_MAX_WIRES]; /* ascending by ifindex */
 	uint32_t nwires;
-	bool xdp; /* settled: XDP on some interface */
-	enum pcc_scheme scheme;
-	uint32_t buckets;
-	uint32_t seed;
-	bool seed_given;
-	enum pcc_fastpath fastpath;
-	uint32_t mark_mask;
-	uint32_t table_base;
-	uint32_t rule_pref;
-	bool nat4, nat6;
-	bool own;		 /* the router's own connections are spread, too */
+	bool xdp;		 /* settled: XDP on some interface */
 	uint32_t tcp_timeout_ms; /* settled: conntrack's for established TCP */
-	uint32_t max_conns;	 /* 0: the kernel's nf_conntrack_max */
 };
 
 /* The classifier of the guide that MikroTik users start from. */
