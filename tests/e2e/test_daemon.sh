@@ -226,14 +226,20 @@ hold_start lan1 --dst "$SERVERS4" --port "$TCP_PORTS" --count 24 --interval-ms 1
 rt ip route show table 101 >"$T_DIR/routes"
 was=$(pinned)
 t_assert 'there are some' [ "$was" -gt 4 ]
+start=$(now_ms)
 addresses_go
 no_way() { ! rt ip route show table 101 | grep -q '^default via'; }
 t_assert 'no route meanwhile' eventually no_way
 sleep 0.5 # less than what takes a WAN down
 addresses_come
+took=$(($(now_ms) - start))
 within_ms 1000 'its routes' routes_back
-t_assert_eq "$(pinned)" "$was" 'connections of wan1'
-t_assert_eq "$(grep -cE 'wan1 up -> down|reset' "$DAEMON_LOG")" 0 'falls and resets in the log'
+if ((took < 1900)); then
+	t_assert_eq "$(pinned)" "$was" 'connections of wan1'
+	t_assert_eq "$(grep -cE 'wan1 up -> down|reset: [1-9]' "$DAEMON_LOG")" 0 'falls and resets in the log'
+else
+	t_skip "the machine took $took ms to take the addresses and give them back"
+fi
 t_assert_eq "$(pcc wan list --json | jq -r '.[0] | .gateway + " " + .gateway6')" '198.18.1.1 2001:db8:1::1' gateways
 hold_stop >/dev/null
 
