@@ -6,6 +6,7 @@
 
 #include "stats.bpf.h"
 #include "packet.bpf.h"
+#include "mark.bpf.h"
 #include "conntrack.bpf.h"
 #include "route.bpf.h"
 #include "classify.bpf.h"
@@ -117,7 +118,8 @@ static __noinline int conn_recheck(struct __sk_buff *skb, const struct pcc_packe
 		return 0;
 	if (conn_expired(skb, &p->tuple, conn, now))
 		return 0;
-	if (route_own(skb, p) != ROUTE_DEFAULT)
+	/* An answer goes by its WAN, whatever route there is. */
+	if (conn->origin != PCC_ORIGIN_WAN && route_own(skb, p) != ROUTE_DEFAULT)
 		return 0;
 	if (pcc_have_ct && !(conn->flags & PCC_CONN_CT_DONE))
 		conn_mark_ct(skb, &p->tuple, meta, conn);
@@ -167,7 +169,7 @@ static __always_inline void conn_fill(struct pcc_conn *conn, const struct pcc_me
 {
 	conn->wan_id = d->wan_id;
 	conn->bucket = d->wan_id ? d->bucket : PCC_NO_BUCKET;
-	conn->mark = (d->wan_id << (meta->mark_shift & 31)) & meta->mark_mask;
+	conn->mark = mark_of_conn(meta, d->wan_id, d->origin);
 	conn->origin = d->origin;
 	conn->flags = conn_first_flags(proto);
 	conn->created_ns = now;

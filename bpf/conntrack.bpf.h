@@ -162,4 +162,80 @@ static __noinline int ct_lookup(struct __sk_buff *skb, const struct pcc_tuple *t
 	return 0;
 }
 
+/* struct nf_conntrack_tuple, include/net/netfilter/nf_conntrack_tuple.h */
+struct ct_sent {
+	__be32 src[4];
+	__be16 sport;
+	__u16 l3num;
+	__be32 dst[4];
+	__be16 dport;
+	__u8 proto;
+	__u8 dir;
+};
+
+#define PCC_NFCT_INFO 7ul	   /* include/linux/skbuff.h, NFCT_INFOMASK */
+#define PCC_CT_ESTABLISHED_REPLY 3 /* enum ip_conntrack_info: from here on replies */
+#define PCC_CT_UNTRACKED 7
+
+/*
+ * What the sender wrote. With br_netfilter conntrack and NAT have worked on a bridge's packet
+ * before tc sees it, and two connections may look alike; the entry that the packet carries still
+ * has its own tuple. 0 if it was read.
+ */
+static __always_inline int ct_read_sent(struct __sk_buff *skb, __u8 proto, struct ct_sent *sent)
+{
+	const struct sk_buff *kernel_skb = (const void *)skb;
+	const struct nf_conn *ct;
+	unsigned long nfct = 0;
+
+	if (bpf_core_read(&nfct, sizeof(nfct), &kernel_skb->_nfct))
+		return -1;
+	ct = (const void *)(nfct & ~PCC_NFCT_INFO);
+	nfct &= PCC_NFCT_INFO;
+	if (!ct || nfct == PCC_CT_UNTRACKED)
+		return -1;
+	if (nfct < PCC_CT_ESTABLISHED_REPLY
+			? bpf_core_read(sent, sizeof(*sent), &ct->tuplehash[0].tuple)
+			: bpf_core_read(sent, sizeof(*sent), &ct->tuplehash[1].tuple))
+		return -1;
+	return sent->proto == proto ? 0 : -1;
+}
+
+/* The tuple as the sender wrote it, where that is known. */
+static __noinline int ct_undo_nat(struct __sk_buff *skb, struct pcc_tuple *t)
+{
+	struct ct_sent sent;
+
+	if (!skb || !t || ct_read_sent(skb, t->proto, &sent))
+		return 0;
+	if (pcc_tuple_is_v4(t)) {
+		addr_map4(t->src, sent.src[0]);
+		addr_map4(t->dst, sent.dst[0]);
+	} else {
+		addr_copy6(t->src, sent.src);
+		addr_copy6(t->dst, sent.dst);
+	}
+	if (pcc_proto_has_ports(t->proto)) {
+		t->sport = sent.sport;
+		t->dport = sent.dport;
+	}
+	return 0;
+}
+
+/* Did the sender write another tuple than this, which is that of the packet as it is now? */
+static __noinline int ct_nat_is_done(struct __sk_buff *skb, const struct pcc_tuple *t)
+{
+	struct ct_sent sent;
+
+	if (!skb || !t || ct_read_sent(skb, t->proto, &sent))
+		return 0;
+	if (sent.sport != t->sport || sent.dport != t->dport)
+		return 1;
+	if (pcc_tuple_is_v4(t))
+		return sent.src[0] != t->src[3] || sent.dst[0] != t->dst[3];
+	return sent.src[0] != t->src[0] || sent.src[1] != t->src[1] || sent.src[2] != t->src[2] ||
+	       sent.src[3] != t->src[3] || sent.dst[0] != t->dst[0] || sent.dst[1] != t->dst[1] ||
+	       sent.dst[2] != t->dst[2] || sent.dst[3] != t->dst[3];
+}
+
 #endif

@@ -13,7 +13,7 @@
 static __always_inline __u32 ct_wan(
 	const struct pcc_meta *meta, const struct pcc_ct_info *info, __u32 *reason)
 {
-	__u32 id = (info->mark & meta->mark_mask) >> (meta->mark_shift & 31);
+	__u32 id = mark_wan(meta, info->mark);
 	struct pcc_addr addr;
 	__u32 *owner;
 
@@ -69,6 +69,26 @@ static __noinline int decide_known(struct __sk_buff *skb, const struct pcc_packe
 	return 1;
 }
 
+/* The answer of a connection that came in by a WAN goes by that WAN, whatever route there is. */
+static __noinline int decide_answer(struct __sk_buff *skb, const struct pcc_packet *p,
+	const struct pcc_meta *meta, struct pcc_decision *d)
+{
+	struct pcc_ct_info info;
+	__u32 id;
+
+	if (!skb || !p || !meta || !d || packet_is_syn(p))
+		return 0;
+	ct_lookup(skb, &p->tuple, &info, 0, 0);
+	id = mark_wan(meta, info.mark);
+	if (!info.found || !info.reply_dir || !(info.mark & mark_answer(meta)) || !wan_keeps(id))
+		return 0;
+	d->bucket = PCC_NO_BUCKET;
+	d->origin = PCC_ORIGIN_WAN;
+	d->wan_id = id;
+	d->reason = PCC_R_FROM_CTMARK;
+	return 1;
+}
+
 /* The table for everything: the bucket's WAN (owner), for which the routes gave this answer. */
 static __always_inline void decide_by_bucket(struct __sk_buff *skb, const struct pcc_packet *p,
 	struct pcc_decision *d, __u32 owner, int answer)
@@ -97,6 +117,8 @@ static __always_inline void decide(struct __sk_buff *skb, const struct pcc_packe
 	int answer = route_ask(skb, p, meta, wan_for_new(owner, p->family));
 
 	if (answer >= ROUTE_OTHER) {
+		if (answer != ROUTE_MARTIAN && decide_answer(skb, p, meta, d))
+			return;
 		d->reason = answer == ROUTE_LOCAL     ? PCC_R_BYPASS_LOCAL
 			    : answer == ROUTE_MARTIAN ? PCC_R_MARTIAN
 						      : PCC_R_BYPASS_ROUTE;

@@ -3,6 +3,7 @@
 #ifndef PCC_FAST_TC_BPF_H
 #define PCC_FAST_TC_BPF_H
 
+#include "conntrack.bpf.h"
 #include "flow.bpf.h"
 #include "mark.bpf.h"
 #include "rewrite.bpf.h"
@@ -67,6 +68,9 @@ static __noinline int fast_tc(struct __sk_buff *skb, const struct pcc_meta *meta
 		return 0;
 	flow = flow_find(&f, skb, HOOK_TC, skb->ifindex, meta, fast_tc_len(skb, &f));
 	if (!flow || !(flow->flags & PCC_FLOW_IN_L3) != !!l3)
+		return 0;
+	/* NAT has changed it: it looks like another connection's, whose lease this is. */
+	if (meta->flags & PCC_META_BRIDGED && ct_nat_is_done(skb, &flow->in))
 		return 0;
 	l2_len = skb->len;
 	if (csum_skb(skb, flow, l3 + (f.v6 ? 40 : 20), f.proto))

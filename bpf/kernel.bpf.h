@@ -337,6 +337,7 @@ struct net_device {
 
 struct sk_buff {
 	struct net_device *dev;
+	unsigned long _nfct; /* struct nf_conn *, and enum ip_conntrack_info in the low bits */
 };
 
 struct xdp_rxq_info {

@@ -94,6 +94,8 @@ static __always_inline int lan_in(struct __sk_buff *skb, const struct pcc_meta *
 		return is_martian(skb, &p) ? PCC_R_MARTIAN : -err;
 	if (packet_is_link_scope(&p))
 		return is_martian(skb, &p) ? PCC_R_MARTIAN : PCC_R_BYPASS_MULTICAST;
+	if (meta->flags & PCC_META_BRIDGED)
+		ct_undo_nat(skb, &p.tuple);
 	/* A SYN most often opens a connection: it is entered without asking first. */
 	is_syn = packet_is_syn(&p);
 	conn = is_syn ? NULL : bpf_map_lookup_elem(&pcc_conns, &p.tuple);

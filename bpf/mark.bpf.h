@@ -6,11 +6,35 @@
 
 #include "maps.bpf.h"
 
+/*
+ * The bit that nftables adds to the marks of connections that came in by a WAN and of their answers
+ * (user/kernel/nat_text.c): the mask's highest. 0 where the mask has none to spare.
+ */
+static __always_inline __u32 mark_answer(const struct pcc_meta *meta)
+{
+	return meta->flags & PCC_META_ANSWERS ? meta->mark_mask & ~(meta->mark_mask >> 1) : 0;
+}
+
+/* The WAN that a mark names; 0 for none. */
+static __always_inline __u32 mark_wan(const struct pcc_meta *meta, __u32 mark)
+{
+	return (mark & meta->mark_mask & ~mark_answer(meta)) >> (meta->mark_shift & 31);
+}
+
+/* The mark of a connection: its WAN, and whether it came in there. */
+static __always_inline __u32 mark_of_conn(const struct pcc_meta *meta, __u32 wan_id, __u32 origin)
+{
+	__u32 mark = (wan_id << (meta->mark_shift & 31)) & meta->mark_mask;
+
+	return wan_id && origin == PCC_ORIGIN_WAN ? mark | mark_answer(meta) : mark;
+}
+
+/* The bit of answers stays: with br_netfilter a bridge's packet has been to nftables already. */
 static __always_inline void mark_set(
 	struct __sk_buff *skb, const struct pcc_meta *meta, __u32 wan_id)
 {
-	__u32 mark = (skb->mark & ~meta->mark_mask) |
-		     ((wan_id << (meta->mark_shift & 31)) & meta->mark_mask);
+	__u32 field = meta->mark_mask & ~mark_answer(meta);
+	__u32 mark = (skb->mark & ~field) | ((wan_id << (meta->mark_shift & 31)) & field);
 
 	if (skb->mark != mark)
 		skb->mark = mark;

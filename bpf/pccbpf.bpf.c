@@ -140,7 +140,7 @@ int pcc_explain(struct __sk_buff *skb)
 	if (packet_is_link_scope(&p)) {
 		d.reason = PCC_R_BYPASS_MULTICAST;
 	} else if (conn && conn->wan_id && wan_keeps(conn->wan_id) &&
-		   route_own(skb, &p) == ROUTE_DEFAULT) {
+		   (conn->origin == PCC_ORIGIN_WAN || route_own(skb, &p) == ROUTE_DEFAULT)) {
 		d.reason = PCC_R_PINNED;
 		d.wan_id = conn->wan_id;
 		bucket = conn->bucket;

@@ -31,7 +31,7 @@ static __always_inline void conn_move(
 	if (conn->tx_packets <= 1 && !conn->rx_packets)
 		count_new_moved(meta, conn->wan_id, wan_id, family, conn->bucket);
 	conn->bucket = PCC_NO_BUCKET;
-	conn->mark = (wan_id << (meta->mark_shift & 31)) & meta->mark_mask;
+	conn->mark = mark_of_conn(meta, wan_id, conn->origin);
 	conn->flags &= ~PCC_CONN_CT_DONE;
 	*(volatile __u32 *)&conn->wan_id = wan_id;
 	count_reason(PCC_R_CORRECTED);
@@ -113,7 +113,7 @@ static __noinline int wan_out_stray(struct __sk_buff *skb, const struct pcc_meta
  */
 static __always_inline int wan_out(struct __sk_buff *skb, const struct pcc_meta *meta, __u32 note)
 {
-	__u32 id = (skb->mark & meta->mark_mask) >> (meta->mark_shift & 31);
+	__u32 id = mark_wan(meta, skb->mark);
 	struct pcc_wan *wan;
 
 	/* While the program is being attached or taken off, pcc_lan_in still or already counts. */

@@ -512,8 +512,12 @@ struct pcc_sticky_wan {
 #define PCC_META_XDP 0x100u	  /* XDP runs on some interface */
 #define PCC_META_NO_WAN_OUT 0x40u /* no pcc_wan_out: pcc_lan_in counts what goes to a WAN */
 #define PCC_META_FASTPATH 0x80u	  /* the fast path is on */
-#define PCC_META_OWN 0x200u	  /* the router's own connections are spread, too */
-#define PCC_META_NO_CT 0x20u	  /* no conntrack kfuncs: ct marks are written by nftables */
+#define PCC_META_BRIDGED                                                                           \
+	0x800u /* a LAN is a bridge: conntrack may have seen its packets before tc */
+#define PCC_META_ANSWERS                                                                           \
+	0x400u /* inbound connections have the mask's highest bit in their marks, too */
+#define PCC_META_OWN 0x200u  /* the router's own connections are spread, too */
+#define PCC_META_NO_CT 0x20u /* no conntrack kfuncs: ct marks are written by nftables */
 
 /* The only value of pcc_meta. Size and offsets are checked whenever pins are opened. */
 struct pcc_meta {

@@ -21,6 +21,7 @@ void pcc_plan_nat(const struct pcc_config *cfg, const struct pcc_config *old, bo
 {
 	memset(nat, 0, sizeof(*nat));
 	nat->mark_mask = cfg->mark_mask;
+	nat->answer_mark = pcc_answer_mark(cfg);
 	nat->nat4 = cfg->nat4;
 	nat->nat6 = cfg->nat6;
 	nat->write_ctmark = write_ctmark;

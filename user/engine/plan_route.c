@@ -87,7 +87,7 @@ static void want_rules(struct pcc_wanted *w, const struct pcc_config *cfg,
 		.protocol = PCC_RTPROT,
 		.table = cfg->table_base + wan->id,
 		.fwmark = wan->id << pcc_mark_shift(cfg->mark_mask),
-		.fwmask = cfg->mark_mask,
+		.fwmask = cfg->mark_mask & ~pcc_answer_mark(cfg),
 		.suppress_prefixlen = -1,
 	};
 
@@ -150,6 +150,10 @@ int pcc_wanted_make(
 			.protocol = PCC_RTPROT,
 			.table = RT_TABLE_MAIN,
 			.suppress_prefixlen = 0,
+			/* Answers go by their WAN, wherever main leads. */
+			.fwmark = pcc_answer_mark(cfg),
+			.fwmask = pcc_answer_mark(cfg),
+			.invert = pcc_answer_mark(cfg) != 0,
 		};
 
 		if (f == PCC_V6 && !now->has_v6)

@@ -106,16 +106,27 @@ static void settle_fast_iface(struct pcc_session *s, struct pcc_config *cfg,
 		pcc_config_wire_add(cfg, ifindex, &wire);
 }
 
+/* With br_netfilter conntrack sees the packets of such a link before our programs do. */
+static bool is_bridged(const struct pcc_observed *now, const struct pcc_link *link)
+{
+	const struct pcc_link *below =
+		link && !link->lower_elsewhere ? pcc_observed_link(now, link->lower_ifindex) : NULL;
+
+	return link && (!strcmp(link->kind, "bridge") || (below && !strcmp(below->kind, "bridge")));
+}
+
 static void settle_fastpath(
 	struct pcc_session *s, struct pcc_config *cfg, const struct pcc_observed *now)
 {
 	cfg->nports = 0;
 	cfg->nwires = 0;
 	cfg->xdp = false;
+	cfg->bridged = false;
 	for (uint32_t i = 0; i < cfg->nlans; i++) {
 		struct pcc_lan_cfg *lan = &cfg->lans[i];
 		const struct pcc_link *link = pcc_observed_link(now, lan->ifindex);
 
+		cfg->bridged = cfg->bridged || is_bridged(now, link);
 		settle_fast_iface(s, cfg, now, lan->ifindex, &lan->xdp, &lan->no_fast);
 		if (lan->xdp && !strcmp(link->kind, "bridge"))
 			settle_ports(cfg, link->ifindex, now);

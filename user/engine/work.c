@@ -57,8 +57,14 @@ static int release_one(const struct pcc_tuple *key, const struct pcc_conn *conn,
 int pcc_work_release(struct pcc_work *w, uint32_t wan_id, struct pcc_err *err)
 {
 	struct release r = {.wan_id = wan_id, .unmarked = !w->s->dp.no_ct, .now_ns = pcc_now_ns()};
-	uint32_t mask = w->s->dp.meta->mark_mask;
+	const struct pcc_meta *meta = w->s->dp.meta;
+	uint32_t mask = meta->mark_mask, top = mask & ~(mask >> 1);
+	uint32_t mark = wan_id << meta->mark_shift;
 	int ret;
+
+	/* The marks of inbound connections have one bit more. */
+	if (meta->flags & PCC_META_ANSWERS && !(mark & top))
+		mask &= ~top;
 
 	pcc_work_packets_through(w);
 	ret = pcc_dp_conns(&w->s->dp, release_one, &r, err);
@@ -68,7 +74,7 @@ int pcc_work_release(struct pcc_work *w, uint32_t wan_id, struct pcc_err *err)
 	if (!ret)
 		ret = pcc_offload_release(&w->s->dp, wan_id, w->old_locals, w->nold_locals, err);
 	if (!ret)
-		ret = pcc_ct_flush_mark(wan_id << w->s->dp.meta->mark_shift, mask, err);
+		ret = pcc_ct_flush_mark(mark, mask, err);
 	if (!pcc_ct_is_mute(ret))
 		return ret;
 	if (w->opts->warn && err)

@@ -22,8 +22,10 @@ struct pcc_nat_cfg {
 	struct pcc_nat_wan wans[PCC_MAX_WANS];
 	uint32_t nwans;
 	uint32_t mark_mask;
-	bool nat4, nat6;   /* masquerade in this family */
-	bool write_ctmark; /* write the WAN's mark into the ct mark: the data plane cannot */
+	uint32_t answer_mark; /* the bit of the mask that inbound connections and their answers
+				 have; 0: none */
+	bool nat4, nat6;      /* masquerade in this family */
+	bool write_ctmark;    /* write the WAN's mark into the ct mark: the data plane cannot */
 };
 
 /*

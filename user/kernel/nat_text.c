@@ -62,7 +62,7 @@ static int check(const struct pcc_nat_cfg *cfg, struct pcc_err *err)
 
 static bool needed(const struct pcc_nat_cfg *cfg)
 {
-	return cfg->nwans && (cfg->nat4 || cfg->nat6 || cfg->write_ctmark);
+	return cfg->nwans && (cfg->nat4 || cfg->nat6 || cfg->write_ctmark || cfg->answer_mark);
 }
 
 /* Counts the rules while they are written. */
@@ -105,8 +105,79 @@ static uint32_t write_in_chain(
 	FILE *out, const struct pcc_nat_cfg *cfg, const struct pcc_nat_wan *w)
 {
 	fprintf(out, "\tchain in_%u {\n\t\tct mark set ct mark & 0x%08x | 0x%08x\n\t}\n", w->id,
-		~cfg->mark_mask, w->mark);
+		~cfg->mark_mask, w->mark | cfg->answer_mark);
 	return 1;
+}
+
+/*
+ * What came in by a WAN is answered by it, on whichever interface the answer arrives and whatever
+ * route leads to the client. The first packet leaves the WAN's id and the bit of answers in the
+ * connection's mark. An answer that main would send elsewhere gets both in its own mark, and then
+ * our rules pass main by; where main leads to the right WAN its routes stand, since the client may
+ * be a neighbour there. After routing the bit has done its work.
+ */
+static uint32_t write_answer_chains(
+	FILE *out, const struct pcc_nat_cfg *cfg, const struct pcc_nat_wan *w)
+{
+	uint32_t mark = w->mark | cfg->answer_mark;
+
+	fprintf(out, "\tchain arrived_%u {\n\t\tct mark set ct mark & 0x%08x | 0x%08x\n\t}\n",
+		w->id, ~cfg->mark_mask, mark);
+	fprintf(out,
+		"\tchain answer_%u {\n\t\tfib daddr oifname \"%s\" accept\n"
+		"\t\tmeta mark set meta mark & 0x%08x | 0x%08x\n\t}\n",
+		w->id, w->name, ~cfg->mark_mask, mark);
+	fprintf(out,
+		"\tchain own_answer_%u {\n\t\toifname \"%s\" accept\n"
+		"\t\tmeta mark set meta mark & 0x%08x | 0x%08x\n\t}\n",
+		w->id, w->name, ~cfg->mark_mask, mark);
+	return 5;
+}
+
+/* Chain `name`: by the connection's mark to the chain of its WAN. A packet that finds no map, as in
+ * postrouting, is compared with each. */
+static uint32_t write_answer_dispatch(
+	FILE *out, const struct pcc_nat_cfg *cfg, const char *name, const char *to)
+{
+	fprintf(out, "\tchain %s {\n\t\tct mark & 0x%08x vmap {", name, cfg->mark_mask);
+	for (uint32_t i = 0; i < cfg->nwans; i++)
+		fprintf(out, "%s 0x%08x : goto %s_%u", i ? "," : "",
+			cfg->wans[i].mark | cfg->answer_mark, to, cfg->wans[i].id);
+	fprintf(out, " }\n");
+	for (uint32_t i = 0; i < cfg->nwans; i++)
+		fprintf(out, "\t\tct mark & 0x%08x == 0x%08x goto %s_%u\n", cfg->mark_mask,
+			cfg->wans[i].mark | cfg->answer_mark, to, cfg->wans[i].id);
+	fprintf(out, "\t}\n");
+	return 1 + cfg->nwans;
+}
+
+static uint32_t write_answers(FILE *out, const struct pcc_nat_cfg *cfg)
+{
+	uint32_t bit = cfg->answer_mark, n = 0;
+
+	for (uint32_t i = 0; i < cfg->nwans; i++)
+		n += write_answer_chains(out, cfg, &cfg->wans[i]);
+	n += write_answer_dispatch(out, cfg, "answer", "answer");
+	n += write_answer_dispatch(out, cfg, "own_answer", "own_answer");
+	fprintf(out,
+		"\tchain prerouting {\n"
+		"\t\ttype filter hook prerouting priority -149; policy accept;\n"
+		"\t\tct mark & 0x%08x == 0x%08x ct direction reply goto answer\n"
+		"\t\tct state new iifname vmap {",
+		bit, bit);
+	for (uint32_t i = 0; i < cfg->nwans; i++)
+		fprintf(out, "%s \"%s\" : goto arrived_%u", i ? "," : "", cfg->wans[i].name,
+			cfg->wans[i].id);
+	fprintf(out,
+		" }\n\t}\n"
+		"\tchain output {\n"
+		"\t\ttype route hook output priority -149; policy accept;\n"
+		"\t\tct mark & 0x%08x == 0x%08x ct direction reply goto own_answer\n\t}\n"
+		"\tchain routed {\n"
+		"\t\ttype filter hook postrouting priority -151; policy accept;\n"
+		"\t\tmeta mark & 0x%08x == 0x%08x meta mark set meta mark & 0x%08x\n\t}\n",
+		bit, bit, bit, bit, ~bit);
+	return n + 4;
 }
 
 /* comment: NULL for none. */
@@ -142,6 +213,8 @@ static uint32_t write_chains(FILE *out, const struct pcc_nat_cfg *cfg, const cha
 		if (cfg->write_ctmark)
 			n += write_in_chain(out, cfg, &cfg->wans[i]);
 	}
+	if (cfg->answer_mark)
+		n += write_answers(out, cfg);
 	fprintf(out, "\tchain " CHAIN_POST " {\n"
 		     "\t\ttype nat hook postrouting priority 100; policy accept;\n");
 	if (cfg->write_ctmark)

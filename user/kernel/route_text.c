@@ -121,7 +121,7 @@ char *pcc_rule_format(char *buf, size_t len, const struct pcc_rule *r)
 
 	if (len)
 		buf[0] = '\0';
-	text_add(&t, "pref %u from ", r->pref);
+	text_add(&t, "pref %u %sfrom ", r->pref, r->invert ? "not " : "");
 	if (r->src_prefixlen)
 		text_ip(&t, r->family, &r->src, r->src_prefixlen);
 	else

@@ -80,7 +80,8 @@ static int on_rule(const struct nlmsghdr *nlh, void *arg)
 	r.table = frh->table;
 	r.action = frh->action;
 	r.src_prefixlen = frh->src_len;
-	r.other = frh->dst_len || frh->tos || (frh->flags & FIB_RULE_INVERT);
+	r.invert = frh->flags & FIB_RULE_INVERT;
+	r.other = frh->dst_len || frh->tos;
 	mnl_attr_for_each(attr, nlh, sizeof(*frh)) rule_attr(attr, &r);
 	if (r.fwmark && !r.fwmask)
 		r.fwmask = UINT32_MAX;
@@ -107,7 +108,8 @@ bool pcc_rule_equal(const struct pcc_rule *a, const struct pcc_rule *b)
 	       a->protocol == b->protocol && a->table == b->table && a->fwmark == b->fwmark &&
 	       a->fwmask == b->fwmask && a->src_prefixlen == b->src_prefixlen &&
 	       memcmp(&a->src, &b->src, pcc_ip_bytes(a->family)) == 0 &&
-	       a->suppress_prefixlen == b->suppress_prefixlen && a->other == b->other;
+	       a->suppress_prefixlen == b->suppress_prefixlen && a->invert == b->invert &&
+	       a->other == b->other;
 }
 
 static void rule_put(struct nlmsghdr *nlh, const struct pcc_rule *r)
@@ -116,6 +118,7 @@ static void rule_put(struct nlmsghdr *nlh, const struct pcc_rule *r)
 
 	frh->family = (uint8_t)r->family;
 	frh->action = r->action;
+	frh->flags = r->invert ? FIB_RULE_INVERT : 0;
 	frh->src_len = r->src_prefixlen;
 	frh->table = r->table < 256 ? (uint8_t)r->table : RT_TABLE_UNSPEC;
 	mnl_attr_put_u32(nlh, FRA_PRIORITY, r->pref);

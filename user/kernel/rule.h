@@ -26,6 +26,7 @@ struct pcc_rule {
 	union pcc_ip src;
 	uint8_t src_prefixlen;	    /* 0: from all */
 	int32_t suppress_prefixlen; /* -1: none */
+	bool invert;		    /* for packets that the selectors do not match */
 	bool other;		    /* has selectors that this struct does not hold: not ours */
 };
 

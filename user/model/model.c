@@ -24,6 +24,16 @@ uint32_t pcc_mark_shift(uint32_t mask)
 	return mask ? (uint32_t)__builtin_ctz(mask) : 0;
 }
 
+uint32_t pcc_answer_mark(const struct pcc_config *cfg)
+{
+	uint32_t top = cfg->mark_mask & ~(cfg->mark_mask >> 1);
+
+	for (uint32_t i = 0; i < cfg->nwans; i++)
+		if (cfg->wans[i].id << pcc_mark_shift(cfg->mark_mask) & top)
+			return 0;
+	return top;
+}
+
 bool pcc_wan_serves(const struct pcc_wan_cfg *wan, enum pcc_family family)
 {
 	enum pcc_gw_source source = wan->gw[family].source;

@@ -94,6 +94,7 @@ struct pcc_config {
 	struct pcc_wire_cfg wires[PCC_MAX_WIRES]; /* ascending by ifindex */
 	uint32_t nwires;
 	bool xdp;		 /* settled: XDP on some interface */
+	bool bridged;		 /* settled: a LAN is a bridge, or a device above one */
 	uint32_t tcp_timeout_ms; /* settled: conntrack's for established TCP */
 };
 
@@ -153,6 +154,13 @@ void pcc_config_keep_states(struct pcc_config *cfg, const struct pcc_config *old
 
 /* Bits to the right of the mask: id << shift is the WAN's mark. 0 for the mask 0. */
 uint32_t pcc_mark_shift(uint32_t mask);
+
+/*
+ * The bit that the mark of an answer has besides the WAN's id: the highest of the mask. A rule
+ * sends answers by their WAN whatever route leads to the client. 0 where a WAN's id needs the bit:
+ * the mask is too narrow.
+ */
+uint32_t pcc_answer_mark(const struct pcc_config *cfg);
 
 /* Does the WAN serve the family: a gateway is given or found, or none is needed? */
 bool pcc_wan_serves(const struct pcc_wan_cfg *wan, enum pcc_family family);

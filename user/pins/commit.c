@@ -312,7 +312,8 @@ static uint32_t meta_flags(const struct pcc_dp *dp, const struct pcc_config *cfg
 	       pcc_base_meta_flags(cfg) | (cfg->seed_given ? PCC_META_SEED_GIVEN : 0) |
 	       (cfg->fastpath == PCC_FP_OFF ? PCC_META_NO_WAN_OUT : 0) |
 	       (cfg->fastpath != PCC_FP_OFF && !dp->no_ct ? PCC_META_FASTPATH : 0) |
-	       (cfg->xdp ? PCC_META_XDP : 0) | (dp->no_tcx ? PCC_META_NO_TCX : 0) |
+	       (pcc_answer_mark(cfg) ? PCC_META_ANSWERS : 0) | (cfg->xdp ? PCC_META_XDP : 0) |
+	       (cfg->bridged ? PCC_META_BRIDGED : 0) | (dp->no_tcx ? PCC_META_NO_TCX : 0) |
 	       (dp->no_ct ? PCC_META_NO_CT : 0);
 }
 

@@ -164,6 +164,7 @@ int pcc_dp_config(struct pcc_dp *dp, struct pcc_config *cfg, struct pcc_err *err
 	cfg->seed_given = m->flags & PCC_META_SEED_GIVEN;
 	cfg->tcp_timeout_ms = m->tcp_timeout_ms;
 	cfg->xdp = m->flags & PCC_META_XDP;
+	cfg->bridged = m->flags & PCC_META_BRIDGED;
 	ret = read_wans(dp, cfg, err);
 	if (ret)
 		return ret;

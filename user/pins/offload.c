@@ -49,10 +49,12 @@ static uint32_t wan_of_address(struct pcc_dp *dp, const struct pcc_tuple *reply)
 
 static uint32_t wan_of(struct pcc_dp *dp, const struct pcc_ct_entry *o, const struct pcc_conn *conn)
 {
-	uint32_t id = conn->wan_id;
+	uint32_t id = conn->wan_id, mask = dp->meta->mark_mask;
 
+	if (dp->meta->flags & PCC_META_ANSWERS)
+		mask &= mask >> 1; /* without the bit of what came in by a WAN */
 	if (!id)
-		id = (o->mark & dp->meta->mark_mask) >> dp->meta->mark_shift;
+		id = (o->mark & mask) >> dp->meta->mark_shift;
 	if (!id)
 		id = wan_of_address(dp, &o->reply);
 	return id <= PCC_MAX_WANS ? id : 0;

@@ -290,11 +290,11 @@ static void attach_has_its_order(void **state)
 		"ip route add default via 192.0.2.1 dev if2000000011 table 101 proto 172 metric 172\n"
 		"ip route add unreachable default table 102 proto 172 metric 4278198272\n"
 		"ip route add default via 198.51.100.1 dev if2000000012 table 102 proto 172 metric 172\n"
-		"ip rule add pref 10000 from all lookup main suppress_prefixlength 0 proto 172\n"
+		"ip rule add pref 10000 not from all fwmark 0x8000/0x8000 lookup main suppress_prefixlength 0 proto 172\n"
 		"ip rule add pref 10099 from 192.0.0.8 lookup 165 proto 172\n"
-		"ip rule add pref 10001 from all fwmark 0x100/0xff00 lookup 101 proto 172\n"
+		"ip rule add pref 10001 from all fwmark 0x100/0x7f00 lookup 101 proto 172\n"
 		"ip rule add pref 10101 from 192.0.2.2 lookup 101 proto 172\n"
-		"ip rule add pref 10002 from all fwmark 0x200/0xff00 lookup 102 proto 172\n"
+		"ip rule add pref 10002 from all fwmark 0x200/0x7f00 lookup 102 proto 172\n"
 		"ip rule add pref 10102 from 198.51.100.2 lookup 102 proto 172\n"
 		"nft replace table inet pccbpf\n"
 		"tc attach dev br0 egress pcc_lan_out\n"
@@ -378,7 +378,7 @@ static void a_wan_that_goes_leaves_nothing_and_the_other_as_it_is(void **state)
 		"maps: write WANs, interfaces and bucket tables, switch to them\n"
 		"tc detach dev wan2 ingress\n"
 		"tc detach dev wan2 egress\n"
-		"ip rule del pref 10002 from all fwmark 0x200/0xff00 lookup 102 proto 172\n"
+		"ip rule del pref 10002 from all fwmark 0x200/0x7f00 lookup 102 proto 172\n"
 		"ip rule del pref 10102 from 198.51.100.2 lookup 102 proto 172\n"
 		"ip route del unreachable default table 102 proto 172 metric 4278198272\n"
 		"ip route del default via 198.51.100.1 dev if2000000012 table 102 proto 172 metric 172\n"
@@ -583,7 +583,8 @@ static void a_kernel_with_ipv6_gets_rules_for_it(void **state)
 	make(NULL);
 	assert_true(says("ip -6 route add default via fe80::1 dev if2000000011"));
 	assert_false(says("onlink"));
-	assert_true(says("ip -6 rule add pref 10000 from all lookup main"));
+	assert_true(
+		says("ip -6 rule add pref 10000 not from all fwmark 0x8000/0x8000 lookup main"));
 	obey();
 	make(&old);
 	assert_string_equal(text, "nothing to do\n");

@@ -72,6 +72,54 @@ static void render_is_exact(void **state)
 	free(text);
 }
 
+/* Answers: two WANs, and nothing but that. */
+static void answers_are_exact(void **state)
+{
+	static const char want[] =
+		"\tchain arrived_1 {\n"
+		"\t\tct mark set ct mark & 0xffff00ff | 0x00008100\n"
+		"\t}\n"
+		"\tchain answer_1 {\n"
+		"\t\tfib daddr oifname \"eth1.100\" accept\n"
+		"\t\tmeta mark set meta mark & 0xffff00ff | 0x00008100\n"
+		"\t}\n"
+		"\tchain own_answer_1 {\n"
+		"\t\toifname \"eth1.100\" accept\n"
+		"\t\tmeta mark set meta mark & 0xffff00ff | 0x00008100\n"
+		"\t}\n"
+		"\tchain answer {\n"
+		"\t\tct mark & 0x0000ff00 vmap { 0x00008100 : goto answer_1 }\n"
+		"\t\tct mark & 0x0000ff00 == 0x00008100 goto answer_1\n"
+		"\t}\n"
+		"\tchain own_answer {\n"
+		"\t\tct mark & 0x0000ff00 vmap { 0x00008100 : goto own_answer_1 }\n"
+		"\t\tct mark & 0x0000ff00 == 0x00008100 goto own_answer_1\n"
+		"\t}\n"
+		"\tchain prerouting {\n"
+		"\t\ttype filter hook prerouting priority -149; policy accept;\n"
+		"\t\tct mark & 0x00008000 == 0x00008000 ct direction reply goto answer\n"
+		"\t\tct state new iifname vmap { \"eth1.100\" : goto arrived_1 }\n"
+		"\t}\n"
+		"\tchain output {\n"
+		"\t\ttype route hook output priority -149; policy accept;\n"
+		"\t\tct mark & 0x00008000 == 0x00008000 ct direction reply goto own_answer\n"
+		"\t}\n"
+		"\tchain routed {\n"
+		"\t\ttype filter hook postrouting priority -151; policy accept;\n"
+		"\t\tmeta mark & 0x00008000 == 0x00008000 meta mark set meta mark & 0xffff7fff\n"
+		"\t}\n";
+	struct pcc_nat_cfg cfg = two_wans();
+	char *text;
+
+	(void)state;
+	cfg.nwans = 1;
+	cfg.nat4 = cfg.nat6 = false;
+	cfg.answer_mark = 0x8000;
+	assert_int_equal(pcc_nat_render(&cfg, &text, &id, NULL), 0);
+	assert_non_null(strstr(text, want));
+	free(text);
+}
+
 /* Each switch brings its own statement and nothing else; with none of them there is no table. */
 static void switches_are_independent(void **state)
 {
@@ -324,6 +372,7 @@ static void all_wans(void **state)
 	}
 	cfg.nwans = PCC_MAX_WANS;
 	cfg.write_ctmark = true;
+	cfg.answer_mark = 0x8000;
 	apply(&cfg, true);
 	apply(&cfg, false);
 	listing = nft("list table inet pccbpf");
@@ -336,6 +385,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(render_is_exact),
+		cmocka_unit_test(answers_are_exact),
 		cmocka_unit_test(switches_are_independent),
 		cmocka_unit_test(bad_configurations),
 		cmocka_unit_test(apply_by_difference),

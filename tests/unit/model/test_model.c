@@ -285,6 +285,26 @@ static void shift_is_the_lowest_bit(void **state)
 		assert_int_equal(pcc_mark_shift(rows[i].mask), rows[i].shift);
 }
 
+/* The highest bit of the mask, as long as no id needs it. */
+static void answers_have_a_bit_to_spare(void **state)
+{
+	static const struct {
+		uint32_t mask, id[2], bit;
+	} rows[] = {{0xff00, {1, 64}, 0x8000}, {0x7f0000, {1, 63}, 0x400000},
+		{0x7f0000, {1, 64}, 0}, {0x7, {3, 1}, 0x4}, {0x7, {3, 4}, 0}, {0x3, {1, 2}, 0},
+		{0x3, {1, 3}, 0}, {0xff000000, {2, 5}, 0x80000000}};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		pcc_config_defaults(&cfg);
+		cfg.mark_mask = rows[i].mask;
+		cfg.nwans = 2;
+		cfg.wans[0].id = rows[i].id[0];
+		cfg.wans[1].id = rows[i].id[1];
+		assert_int_equal(pcc_answer_mark(&cfg), rows[i].bit);
+	}
+}
+
 static void a_wan_serves_families_with_a_next_hop(void **state)
 {
 	static const struct {
@@ -310,6 +330,7 @@ int main(void)
 		cmocka_unit_test(ids_stay_with_names),
 		cmocka_unit_test(wans_and_lans_are_found),
 		cmocka_unit_test(shift_is_the_lowest_bit),
+		cmocka_unit_test(answers_have_a_bit_to_spare),
 		cmocka_unit_test(a_wan_serves_families_with_a_next_hop),
 	};
 
