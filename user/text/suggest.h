@@ -16,8 +16,8 @@ unsigned int pcc_suggest_distance(const char *a, const char *b);
 
 /*
  * The entry of names[0..n) nearest to word, at most PCC_SUGGEST_MAX away and with at least one
- * character in its place; of equals the first one. NULL when there is none. NULL entries are
- * skipped.
+ * character in its place; of equals the first one. Else the first that begins with word, of two
+ * characters or more. NULL when there is none. NULL entries are skipped.
  */
 const char *pcc_suggest(const char *word, const char *const *names, size_t n);
 
