@@ -13,6 +13,7 @@
 #include "cli/cmds.h"
 
 /* As a shell has it. */
+#define EXIT_OURS 125 /* it did not come to run the command, as with env(1) and timeout(1) */
 #define EXIT_CANNOT_RUN 126
 #define EXIT_NOT_FOUND 127
 #define EXIT_BY_SIGNAL 128
@@ -83,11 +84,12 @@ static int run(const struct pcc_cgroup *cg, char *const *argv)
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	if (child < 0) {
 		pcc_err_set(&err, -errno, argv[0], "cannot be run: %s", strerror(errno));
-		return pcc_cmd_failed(&err);
+		pcc_cmd_failed(&err);
+		return EXIT_OURS;
 	}
 	while (waitpid(child, &status, 0) < 0)
 		if (errno != EINTR)
-			return PCC_EXIT_FAILED;
+			return EXIT_OURS;
 	return exit_status(status);
 }
 
@@ -121,7 +123,7 @@ int pcc_cmd_use(const struct pcc_args *args)
 	if (!status && pcc_cgroup_make(&cg, mark, mask, &err))
 		status = pcc_cmd_failed(&err);
 	if (status)
-		return status;
+		return EXIT_OURS;
 	status = run(&cg, args->rest);
 	pcc_cgroup_remove(&cg);
 	return status;

@@ -237,7 +237,7 @@ static int too_deep(struct load *l, const yaml_event_t *event)
 	*l->pos = pos_of(event->start_mark);
 	pcc_err_set(
 		l->err, -EINVAL, "", "lists and mappings are nested more than %d deep", MAX_DEPTH);
-	pcc_err_hint(l->err, -EINVAL, "no key is so deep: pccbpf.yaml(5)");
+	pcc_err_hint(l->err, -EINVAL, "no key of a configuration is so deep");
 	return pcc_yaml_blame(l->name, *l->pos, -EINVAL, l->err);
 }
 
