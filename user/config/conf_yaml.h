@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * A YAML document as a tree of nodes that know their place in the text; reading and writing it.
- * conf_yaml.c is the only file that uses libyaml: the parser's events become nodes, and the emitter
- * writes them.
+ * conf_yaml.c is the only file here that uses libyaml: the parser's events become nodes, and the
+ * emitter writes them.
  */
 #ifndef PCC_CONF_YAML_H
 #define PCC_CONF_YAML_H
