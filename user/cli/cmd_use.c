@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* use: runs a command whose connections all leave by one WAN. */
+/* The command use: runs a command whose connections all leave by one WAN. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -12,7 +12,7 @@
 #include "kernel/cgroup.h"
 #include "cli/cmds.h"
 
-/* As a shell has it. */
+/* The exit statuses of a shell for a command that cannot be run or is not found. */
 #define EXIT_CANNOT_RUN 126
 #define EXIT_NOT_FOUND 127
 #define EXIT_BY_SIGNAL 128
@@ -25,7 +25,7 @@ static void pass_on(int sig)
 		kill(child, sig);
 }
 
-/* Signals that end a command: the terminal sends its own to both, others are passed on. */
+/* Signals that are passed on to the command. Those of the terminal reach both processes anyway. */
 static const int passed[] = {SIGTERM, SIGHUP, SIGUSR1, SIGUSR2};
 static const int ignored[] = {SIGINT, SIGQUIT};
 
@@ -57,7 +57,7 @@ static int exit_status(int status)
 	return WIFSIGNALED(status) ? EXIT_BY_SIGNAL + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-/* Runs the command in the group; its exit status. */
+/* Runs the command in the group. Returns its exit status. */
 static int run(const struct pcc_cgroup *cg, char *const *argv)
 {
 	struct sigaction was[N_PASSED + N_IGNORED];
@@ -67,7 +67,7 @@ static int run(const struct pcc_cgroup *cg, char *const *argv)
 	sigset_t all, before;
 	int status;
 
-	/* A signal that comes before the child is known waits. */
+	/* Signals that arrive before the child's process id is known are blocked until then. */
 	sigfillset(&all);
 	sigprocmask(SIG_BLOCK, &all, &before);
 	for (size_t i = 0; i < N_PASSED; i++)
@@ -91,7 +91,7 @@ static int run(const struct pcc_cgroup *cg, char *const *argv)
 	return exit_status(status);
 }
 
-/* Mark and mask of the WAN. */
+/* Finds the mark and the mask of the WAN. */
 static int find_mark(struct pcc_session *s, const char *name, uint32_t *mark, uint32_t *mask,
 	struct pcc_err *err)
 {
