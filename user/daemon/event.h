@@ -14,17 +14,17 @@
 
 /* X(symbol, name in PCCBPF_EVENT and in JSON) */
 #define PCC_EVENTS(X)                                                                              \
-	X(READY, "ready")	    /* the data plane is in force */                               \
+	X(READY, "ready")	    /* attached, or took over what was attached */                 \
 	X(WAN, "wan")		    /* a WAN's state or its reason changed */                      \
 	X(ALARM, "alarm")	    /* no WAN is fit */                                            \
 	X(ALARM_OVER, "alarm-over") /* a WAN is fit again */                                       \
 	X(FOLLOW, "follow")	    /* rules or routes followed the network */                     \
-	X(REPAIR, "repair")	    /* what somebody changed was put back */                       \
+	X(REPAIR, "repair")	    /* what was missing or different was put back */               \
 	X(RESET, "reset")	    /* clients of a lost WAN were told */                          \
 	X(RELOAD, "reload")	    /* the file was read again */                                  \
-	X(FLOWTABLE, "flowtable")   /* one takes packets unseen, or no longer */                   \
+	X(FLOWTABLE, "flowtable")   /* a flowtable takes packets unseen, or no longer */           \
 	X(ERROR, "error")	    /* something could not be done */                              \
-	X(DETACHED, "detached")	    /* pccbpf was detached: nothing to do */                       \
+	X(DETACHED, "detached")	    /* somebody detached; the daemon waits for attach */           \
 	X(STOP, "stop")
 
 enum pcc_event_kind {
