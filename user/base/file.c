@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Reading a whole file into memory. */
 #include "base/file.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* status: what is in force. */
+/* The command status: what is in force. */
 #include "cli/cmds.h"
 #include "cli/write.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* use: runs a command whose connections all leave by one WAN. */
+/* The command use: runs a command whose connections all leave by one WAN. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -12,8 +12,8 @@
 #include "kernel/cgroup.h"
 #include "cli/cmds.h"
 
-/* As a shell has it. */
-#define EXIT_OURS 125 /* it did not come to run the command, as with env(1) and timeout(1) */
+/* Exit statuses as env(1) and shells have them for a command that was not run. */
+#define EXIT_OURS 125
 #define EXIT_CANNOT_RUN 126
 #define EXIT_NOT_FOUND 127
 #define EXIT_BY_SIGNAL 128
@@ -26,7 +26,7 @@ static void pass_on(int sig)
 		kill(child, sig);
 }
 
-/* Signals that end a command: the terminal sends its own to both, others are passed on. */
+/* Signals that are passed on to the command. Those of the terminal reach both processes anyway. */
 static const int passed[] = {SIGTERM, SIGHUP, SIGUSR1, SIGUSR2};
 static const int ignored[] = {SIGINT, SIGQUIT};
 
@@ -58,7 +58,7 @@ static int exit_status(int status)
 	return WIFSIGNALED(status) ? EXIT_BY_SIGNAL + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-/* Runs the command in the group; its exit status. */
+/* Runs the command in the group. Returns its exit status. */
 static int run(const struct pcc_cgroup *cg, char *const *argv)
 {
 	struct sigaction was[N_PASSED + N_IGNORED];
@@ -68,7 +68,7 @@ static int run(const struct pcc_cgroup *cg, char *const *argv)
 	sigset_t all, before;
 	int status;
 
-	/* A signal that comes before the child is known waits. */
+	/* Signals that arrive before the child's process id is known are blocked until then. */
 	sigfillset(&all);
 	sigprocmask(SIG_BLOCK, &all, &before);
 	for (size_t i = 0; i < N_PASSED; i++)
@@ -93,7 +93,7 @@ static int run(const struct pcc_cgroup *cg, char *const *argv)
 	return exit_status(status);
 }
 
-/* Mark and mask of the WAN. */
+/* Finds the mark and the mask of the WAN. */
 static int find_mark(struct pcc_session *s, const char *name, uint32_t *mark, uint32_t *mask,
 	struct pcc_err *err)
 {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* What commands share: opening a session, applying an edit, printing. */
 #include "base/array.h"
 #include "cli/cmds.h"
 #include "base/address.h"

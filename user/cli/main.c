@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* The command line: finds the command and calls its function. */
 #include <errno.h>
 #include <jansson.h>
 #include <stdbool.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Readers of keys: LANs, NAT, exclusions, hooks. */
+/* The functions that read the keys of LANs, NAT, exclusions and hooks. */
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
@@ -27,7 +27,7 @@ int pcc_read_nat(struct pcc_reader *r, const struct pcc_value *v)
 	struct pcc_config *cfg = &((struct pcc_conf *)v->model)->base;
 	int ret = pcc_key_parse(v->key, v->key->name, v->word, cfg, r->err);
 
-	cfg->nat6 = cfg->nat4; /* unless nat6, which is read after it, says something else */
+	cfg->nat6 = cfg->nat4; /* nat6, which is read later, may override this */
 	return ret;
 }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Opens and closes a session. */
 #include "engine/session.h"
 
 #include <errno.h>
@@ -31,7 +32,10 @@ int pcc_session_open(struct pcc_session *s, const char *dir, enum pcc_session_mo
 			return ret;
 	}
 	s->state = pcc_dp_open(&s->dp, &s->why);
-	/* Seen by a reader while a command is at work: not interrupted, but not done. */
+	/*
+	 * A reader may see this state while a command is running, and then it is not interrupted,
+	 * only not done.
+	 */
 	if (s->state == PCC_DP_INCOMPLETE && mode == PCC_SESSION_READ &&
 		pcc_dp_lock(&s->dp, false, 0, NULL) == -EBUSY) {
 		pcc_err_set(&s->why, -EBUSY, s->dp.dir, "pccbpf attach or detach is at work here");

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* The daemon's runtime directory: its path, the lock, the file with reasons and health. */
 #include "report/run.h"
 #include "base/array.h"
 
@@ -12,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* The directory may not exist yet; the one that it is in does. */
+/* Resolves the path of the pin directory. It may not exist yet, but its parent does. */
 static void canonical(const char *pin_dir, char path[PATH_MAX])
 {
 	char copy[PATH_MAX], parent[PATH_MAX], *slash;
@@ -36,7 +37,7 @@ const char *pcc_run_path(const char *pin_dir, const char *file, char buf[PCC_RUN
 {
 	char path[PATH_MAX];
 	const char *name;
-	uint32_t hash = 0x811c9dc5u; /* FNV-1a */
+	uint32_t hash = 0x811c9dc5u; /* FNV-1a, 32 bits */
 
 	canonical(pin_dir, path);
 	for (const char *p = path; *p; p++)
@@ -116,7 +117,7 @@ void pcc_run_health_of(const struct pcc_health *h, struct pcc_run_health *out)
 	}
 }
 
-/* Adds what is known: numbers that are not there are not known. */
+/* Adds the health to a WAN's object. Values that are not known are left out. */
 static void health_write(json_t *wan, const struct pcc_run_health *health)
 {
 	json_t *targets;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Words of the network: interfaces, gateways, WANs, addresses, prefixes. */
+/* Text to values: interfaces, gateways, WANs, addresses, prefixes. */
 #include "text/parse.h"
 
 #include <arpa/inet.h>
@@ -68,7 +68,7 @@ int pcc_parse_ifname(
 	return 0;
 }
 
-/* Why an IPv4 address cannot be a next hop; NULL if it can. */
+/* Returns why an IPv4 address cannot be a next hop, or NULL if it can. */
 static const char *bad_gateway4(struct in_addr addr)
 {
 	uint32_t host = ntohl(addr.s_addr);
@@ -110,7 +110,7 @@ static int gateway_not_address(const char *word, const char *object, struct pcc_
 	return pcc_err_hint(err, -EINVAL, "write an IPv4 or IPv6 address, as in eth1@192.0.2.1");
 }
 
-/* One gateway of either family into the wan. */
+/* Reads one gateway of either family and stores it in the WAN. */
 static int parse_gateway(
 	const char *word, const char *object, struct pcc_wan_cfg *wan, struct pcc_err *err)
 {
@@ -263,7 +263,7 @@ int pcc_parse_lans(const char *text, struct pcc_config *cfg, struct pcc_err *err
 	return ret;
 }
 
-/* An address of either family, v4-mapped. */
+/* Reads an address of either family; *addr is v4-mapped for IPv4. */
 static bool address(const char *word, struct pcc_addr *addr, enum pcc_family *family)
 {
 	struct in6_addr v6;
@@ -325,7 +325,7 @@ int pcc_parse_endpoint(
 	return 0;
 }
 
-/* Bits of word i of a v4-mapped address that the prefix covers, in network order. */
+/* Returns which bits of word i of a v4-mapped address the prefix covers, in network byte order. */
 static __be32 prefix_mask(const struct pcc_prefix *prefix, uint32_t i)
 {
 	uint32_t bits = prefix->len + (prefix->family == PCC_V4 ? 96 : 0);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Finding the known word that is nearest to a mistyped one. */
 #include "text/suggest.h"
 
 #include <string.h>
