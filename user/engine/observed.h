@@ -63,6 +63,8 @@ struct pcc_observed {
 	struct pcc_hook_list hooks;
 	struct pcc_xdp_list xdps;
 	bool own, own_current; /* the programs at connect(); of this build */
+	bool asked_possible;   /* as far as is known: answers from the address that was asked */
+	bool asked;	       /* and its programs are there, of this build */
 	bool nat_matches;
 	bool nexthops_possible; /* the kernel can tell of next hops that change their MAC */
 	bool nexthops_watched;	/* and our programs listen */

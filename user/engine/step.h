@@ -22,7 +22,8 @@ enum pcc_step_kind {
 	PCC_STEP_COMMIT, /* the maps: from here on new connections follow the new configuration */
 	PCC_STEP_OWN_ON, /* the programs at connect() */
 	PCC_STEP_OWN_OFF,
-	PCC_STEP_XDP_ON, /* or, where the driver refuses, a warning: the fast path stays in tc */
+	PCC_STEP_ASKED_ON, /* the programs for answers of UDP services, or a warning */
+	PCC_STEP_XDP_ON,   /* or, where the driver refuses, a warning: the fast path stays in tc */
 	PCC_STEP_XDP_OFF,
 	PCC_STEP_XDP_SEND,   /* XDP sends to it, or no longer, as the driver allows it now */
 	PCC_STEP_NEXTHOP_ON, /* or, where the kernel refuses, a warning */

@@ -2,6 +2,7 @@
 /* The steps about programs that belong to no interface. */
 #include "engine/step_parts.h"
 #include "engine/work.h"
+#include "pins/asked.h"
 #include "pins/nexthop.h"
 #include "pins/own.h"
 
@@ -42,6 +43,34 @@ void pcc_step_own_off_print(const struct pcc_step *step, FILE *out)
 {
 	(void)step;
 	fprintf(out, "cgroup detach pcc_connect4, pcc_connect6\n");
+}
+
+/* A router that cannot is no failure: its answers come from where they would without us. */
+int pcc_step_asked_on_act(struct pcc_work *w, const struct pcc_step *step, struct pcc_err *err)
+{
+	struct pcc_err why = {};
+
+	(void)step;
+	(void)err;
+	if (pcc_asked_attach(&w->s->dp, &why) && w->opts->warn) {
+		pcc_err_hint(&why, 0,
+			"UDP services that are bound to no address may answer by another WAN than was asked");
+		w->opts->warn(&why);
+	}
+	return 0;
+}
+
+void pcc_step_asked_on_undo(struct pcc_work *w, const struct pcc_step *step)
+{
+	(void)step;
+	if (!w->old)
+		pcc_asked_detach(&w->s->dp);
+}
+
+void pcc_step_asked_on_print(const struct pcc_step *step, FILE *out)
+{
+	(void)step;
+	fprintf(out, "cgroup attach pcc_asked_in, pcc_asked_out4, pcc_asked_out6\n");
 }
 
 /* A kernel that cannot is no failure: leases end by themselves. */

@@ -15,6 +15,7 @@
 /* step_machine.c: programs that belong to no interface */
 PCC_STEP_FUNCTIONS(own_on);
 PCC_STEP_FUNCTIONS(own_off);
+PCC_STEP_FUNCTIONS(asked_on);
 PCC_STEP_FUNCTIONS(nexthop_on);
 PCC_STEP_FUNCTIONS(nexthop_off);
 

@@ -357,6 +357,8 @@ const struct pcc_step_type pcc_step_types[PCC_STEP_MAX] = {
 		pcc_step_own_on_undo, pcc_step_own_on_print},
 	[PCC_STEP_OWN_OFF] = {"own off", PCC_ABOUT_PROGRAMS, pcc_step_own_off_act,
 		pcc_step_own_off_undo, pcc_step_own_off_print},
+	[PCC_STEP_ASKED_ON] = {"asked on", PCC_ABOUT_PROGRAMS, pcc_step_asked_on_act,
+		pcc_step_asked_on_undo, pcc_step_asked_on_print},
 	[PCC_STEP_XDP_ON] = {"XDP on", PCC_ABOUT_PROGRAMS, xdp_on_act, xdp_on_undo, xdp_on_print},
 	[PCC_STEP_XDP_OFF] = {"XDP off", PCC_ABOUT_PROGRAMS, xdp_off_act, xdp_off_undo,
 		xdp_off_print},
