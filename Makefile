@@ -47,7 +47,7 @@ PROG_BIN := $(PROG_SRC:tests/prog/%.c=$(BUILD)/tests/%)
 TOOL_SRC := $(wildcard tests/tools/*.c)
 TOOL_BIN := $(TOOL_SRC:tests/tools/%.c=$(BUILD)/%)
 
-BPF_OBJ  := $(patsubst %,$(BUILD)/bpf/%.bpf.o,pccbpf pccbpf_xdp pccbpf_wire pccbpf_neigh pccbpf_own)
+BPF_OBJ  := $(patsubst %,$(BUILD)/bpf/%.bpf.o,pccbpf pccbpf_xdp pccbpf_wire pccbpf_neigh pccbpf_own pccbpf_asked)
 SKELS    := $(BPF_OBJ:.bpf.o=.skel.h)
 
 ifeq ($(V),1)

@@ -366,7 +366,8 @@ machine_state() {
 	ip -6 rule 2>/dev/null
 	nft list tables 2>/dev/null
 	tc qdisc show 2>/dev/null | grep clsact
-	ls /sys/fs/bpf 2>/dev/null
+	# Directories and *.debug come with the mount, and with the first command that looks.
+	find /sys/fs/bpf -type f ! -name '*.debug' 2>/dev/null | sort
 	return 0
 }
 

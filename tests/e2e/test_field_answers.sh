@@ -5,6 +5,7 @@
 # interface the server is behind: clients in another WAN's own network and behind a static route by another WAN,
 # asking the router, a port-forwarded server of the LAN (with its address kept, and masqueraded), and one in a network
 # that is not a LAN of ours. TCP, UDP and echo, both families, with each fast path, with br_netfilter off and on.
+# Services of the router that are bound to no address, too: their answers come from the address that was asked.
 
 # shellcheck source=tests/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
@@ -55,9 +56,10 @@ port_forwards() {
 start_services() {
 	local ready=$T_DIR/ready.$LAB
 	spawn rt "$LABTOOL" serve --tcp 9000 --udp 9000 --ready "$ready.rt"
+	spawn rt python3 "$ROOT/tests/e2e/wild.py" 9001 9002 "$ready.wild"
 	spawn lan1 "$LABTOOL" serve --tcp 8080-8081 --udp 8080-8081 --ready "$ready.lan"
 	spawn dmz "$LABTOOL" serve --tcp 8082 --udp 8082 --ready "$ready.dmz"
-	for who in rt lan dmz; do
+	for who in rt wild lan dmz; do
 		eventually test -s "$ready.$who" || t_bail "the services of $who do not start"
 	done
 }
@@ -99,7 +101,8 @@ lasting() {
 	jq -c '[.alive, .broken]' <<<"$out"
 }
 
-declare -A SERVICES=([9000]='the router' [8080]='a server of the LAN' [8081]='a server of the LAN, masqueraded'
+declare -A SERVICES=([9000]='the router' [9001]='the router, bound to no address'
+	[9002]='the router, by a socket of both families' [8080]='a server of the LAN' [8081]='a server of the LAN, masqueraded'
 	[8082]='a server beside the LAN')
 
 situations() {
@@ -109,8 +112,9 @@ situations() {
 		forget_all
 		for family in 4 6; do
 			for wan in wan1 wan2; do
-				for port in 9000 8080 8081 8082; do
+				for port in 9000 8080 8081 8082 9001 9002; do
 					for proto in tcp udp; do
+						[[ $proto$port != tcp900[12] ]] || continue
 						t_assert_eq "$(reach $client $family $proto $wan $port)" $N "IPv$family $proto to ${SERVICES[$port]} by $wan"
 					done
 				done
@@ -152,3 +156,39 @@ for nf in 0 1; do
 		pcc detach >/dev/null || t_fail 'detach'
 	done
 done
+
+# The programs of answers: how many links there are, and how many warnings the last command had.
+asked_links() { find "$BPFFS/pccbpf" -name 'link_asked*' | wc -l; }
+asked_warnings() { grep -c '^pccbpf: warning: answers of UDP services: .* (' "$T_DIR/err"; }
+asked_is() { [[ $(asked_links) == "$1" ]]; }
+
+t_begin 'where no program can be at the control groups one warning says so, and all else is attached'
+ATTACH=(attach --lan br0 --wan 'wan1,wan2')
+printf 'lan: [br0]\nwans:\n  - interface: wan1\n  - interface: wan2\n' >"$DAEMON_CONF"
+export PCCBPF_DISABLE=cgroup
+t_assert_status 0 pcc "${ATTACH[@]}"
+t_assert_eq "$(asked_warnings) $(asked_links)" '1 0' 'warnings, links'
+forget_all
+t_assert_eq "$(reach neighbour 4 udp wan2 9000) $(reach neighbour 4 udp wan1 9001)" "$N $N" 'what does not need them'
+t_assert_eq "$(reach neighbour 4 udp wan2 9001)" 0 'what does'
+t_assert_status 0 pcc wan set wan1 --weight 2
+t_assert_eq "$(asked_links)" 0 'links after another command'
+daemon_start || t_bail 'no daemon'
+sleep 3 # it looks once a second
+t_assert_eq "$(grep -c repair "$DAEMON_LOG")" 0 'repairs by the daemon'
+stop "$DAEMON_PID"
+unset PCCBPF_DISABLE
+forget_all
+
+t_begin 'once they can be the next command attaches them; the daemon puts them back; detach takes them away'
+t_assert_status 0 pcc "${ATTACH[@]}"
+t_assert_eq "$(asked_warnings) $(asked_links)" '0 3' 'warnings, links'
+t_assert_eq "$(pcc "${ATTACH[@]}" --dry-run)" 'nothing to do' 'the same again'
+t_assert_eq "$(reach neighbour 4 udp wan2 9001)" $N 'answered'
+daemon_start || t_bail 'no daemon'
+rm "$BPFFS/pccbpf/link_asked_out4"
+t_assert 'put back' eventually asked_is 3
+t_assert_eq "$(reach neighbour 4 udp wan2 9001)" $N 'answered'
+stop "$DAEMON_PID"
+t_assert_status 0 pcc detach
+t_assert_eq "$(find "$BPFFS" -name 'link_asked*' | wc -l)" 0 'links after detach'

@@ -187,9 +187,9 @@ for words in 'attach --lan br0 --wan wan1,wan2' detach; do
 done
 
 # Names that stand in the debugging information of one kind of object each.
-t_begin 'a build that differs only in the programs of XDP, of next hops or at connect() loads its own'
+t_begin 'a build that differs only in the programs of XDP, of next hops, at connect() or at sockets loads its own'
 t_assert_status 0 pcc "${ATTACH[@]}"
-for name in xdp_is_ours pcc_neigh_done own_choose; do
+for name in xdp_is_ours pcc_neigh_done own_choose pcc_asked_out6; do
 	other=$T_DIR/pccbpf-$name
 	perl -pe "s/$name/${name^^}/g" "$PCCBPF" >"$other"
 	chmod +x "$other"

@@ -14,6 +14,7 @@
 #include "kernel/conntrack.h"
 #include "daemon/daemon.h"
 #include "kernel/flowtable.h"
+#include "pins/asked.h"
 #include "pins/hooks.h"
 #include "pins/own.h"
 #include "report/run.h"
@@ -133,7 +134,9 @@ static void on_step(struct pcc_session *s, const struct pcc_step *step, enum pcc
 			pcc_reset_collect(d->reset, &s->dp, &d->next, step->release.wan_id);
 		break;
 	case PCC_FATE_DONE:
-		d->did[pcc_step_types[step->kind].about]++;
+		/* One that was refused has put nothing right. */
+		if (step->kind != PCC_STEP_ASKED_ON || pcc_asked_possible())
+			d->did[pcc_step_types[step->kind].about]++;
 		break;
 	case PCC_FATE_MISSED:
 	case PCC_FATE_LOST:
@@ -386,7 +389,8 @@ bool pcc_daemon_needs_look(struct pcc_daemon *d)
 	if (d->s.dp.meta->magic != PCC_MAGIC || d->s.dp.meta->epoch != d->epoch ||
 		kept_id(d) != d->kept_id)
 		return true;
-	if ((d->s.cfg.own && !pcc_own_present(&d->s.dp)) || gains_something(d))
+	if ((d->s.cfg.own && !pcc_own_present(&d->s.dp)) ||
+		(pcc_asked_possible() && !pcc_asked_present(&d->s.dp)) || gains_something(d))
 		return true;
 	for (uint32_t i = 0; i < d->s.cfg.nlans; i++)
 		if (!hooks_there(d, d->s.cfg.lans[i].ifindex, true))

@@ -10,9 +10,10 @@
 #include "engine/apply.h"
 #include "kernel/conntrack.h"
 #include "kernel/nat.h"
-#include "pins/nexthop.h"
 #include "engine/observe.h"
 #include "engine/step_table.h"
+#include "pins/asked.h"
+#include "pins/nexthop.h"
 #include "pins/xdp.h"
 
 /* What is to be undone, in the order in which it is done. */
@@ -163,6 +164,7 @@ static int take_back(
 		pcc_hook_detach(&s->dp, r->links.v[i].ifindex, PCC_HOOK_OUT);
 	}
 	pcc_nexthop_unwatch(&s->dp);
+	pcc_asked_detach(&s->dp);
 	if (r->nat)
 		note(pcc_nat_remove(&w), &w, &first, err);
 	for (size_t i = 0; i < r->rules.n; i++)

@@ -14,6 +14,7 @@
 #include "kernel/conntrack.h"
 #include "kernel/gateway.h"
 #include "kernel/neighbour.h"
+#include "pins/asked.h"
 #include "pins/nexthop.h"
 #include "pins/own.h"
 #include "pins/xdp.h"
@@ -207,6 +208,8 @@ int pcc_observe_rest(struct pcc_session *s, const struct pcc_config *cfg, struct
 		return pcc_err_set(err, ret, "router", "cannot be read: %s", strerror(-ret));
 	now->own = attached && pcc_own_present(&s->dp);
 	now->own_current = now->own && !s->dp.loaded;
+	now->asked_possible = pcc_asked_possible();
+	now->asked = attached && !s->dp.loaded && pcc_asked_present(&s->dp);
 	pcc_plan_nat(cfg, NULL, s->dp.no_ct, &nat);
 	ret = pcc_nat_matches(&nat, err);
 	if (ret < 0)

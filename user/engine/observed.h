@@ -66,6 +66,9 @@ struct pcc_observed {
 	struct pcc_hook_list hooks;
 	struct pcc_xdp_list xdps;
 	bool own, own_current; /* programs at connect() are attached; they are of this build */
+	/* Answers from the address that was asked: possible as far as is known; attached, of this
+	 * build */
+	bool asked_possible, asked;
 	bool nat_matches;
 	/* The kernel can report next hops that get another MAC ... */
 	bool nexthops_possible;

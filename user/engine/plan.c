@@ -111,6 +111,8 @@ int pcc_plan_make(struct pcc_plan *plan, const struct pcc_config *cfg, const str
 		ret = step_simple(plan, PCC_STEP_OWN_ON);
 	if (!ret && !cfg->own && now->own)
 		ret = step_simple(plan, PCC_STEP_OWN_OFF);
+	if (!ret && now->asked_possible && !now->asked)
+		ret = step_simple(plan, PCC_STEP_ASKED_ON);
 	if (!ret)
 		ret = pcc_plan_xdp(plan, cfg, now);
 	if (!ret)

@@ -23,7 +23,8 @@ enum pcc_step_kind {
 	PCC_STEP_COMMIT,
 	PCC_STEP_OWN_ON, /* the programs at connect() */
 	PCC_STEP_OWN_OFF,
-	PCC_STEP_XDP_ON, /* if the driver refuses, a warning: the fast path stays in tc */
+	PCC_STEP_ASKED_ON, /* answers of UDP services; if the kernel refuses, a warning */
+	PCC_STEP_XDP_ON,   /* if the driver refuses, a warning: the fast path stays in tc */
 	PCC_STEP_XDP_OFF,
 	PCC_STEP_XDP_SEND,   /* XDP sends to the interface or stops, as its driver allows now */
 	PCC_STEP_NEXTHOP_ON, /* if the kernel refuses, a warning */

@@ -8,10 +8,9 @@
 #include <sys/socket.h>
 
 #include "engine/plan.h"
+#include "engine/step_parts.h"
 #include "engine/work.h"
 #include "kernel/route_text.h"
-#include "pins/nexthop.h"
-#include "pins/own.h"
 #include "pins/xdp.h"
 
 /* --- sysctls ------------------------------------------------------------------------------- */
@@ -310,94 +309,6 @@ static void xdp_send_print(const struct pcc_step *step, FILE *out)
 	fprintf(out, "maps: XDP sends to %s, if its driver takes that now\n", step->hook.ifname);
 }
 
-/* --- programs that belong to no interface -------------------------------------------------- */
-
-static int own_on_act(struct pcc_work *w, const struct pcc_step *step, struct pcc_err *err)
-{
-	(void)step;
-	return pcc_own_attach(&w->s->dp, err);
-}
-
-static void own_on_undo(struct pcc_work *w, const struct pcc_step *step)
-{
-	(void)step;
-	if (!w->old || !w->old->own)
-		pcc_own_detach(&w->s->dp);
-}
-
-static void own_on_print(const struct pcc_step *step, FILE *out)
-{
-	(void)step;
-	fprintf(out, "cgroup attach pcc_connect4, pcc_connect6\n");
-}
-
-static int own_off_act(struct pcc_work *w, const struct pcc_step *step, struct pcc_err *err)
-{
-	(void)step;
-	(void)err;
-	pcc_own_detach(&w->s->dp);
-	return 0;
-}
-
-static void own_off_undo(struct pcc_work *w, const struct pcc_step *step)
-{
-	(void)step;
-	pcc_own_attach(&w->s->dp, NULL);
-}
-
-static void own_off_print(const struct pcc_step *step, FILE *out)
-{
-	(void)step;
-	fprintf(out, "cgroup detach pcc_connect4, pcc_connect6\n");
-}
-
-/* A kernel that cannot is no failure: leases end by themselves. */
-static int nexthop_on_act(struct pcc_work *w, const struct pcc_step *step, struct pcc_err *err)
-{
-	struct pcc_err why = {};
-
-	(void)step;
-	(void)err;
-	if (pcc_nexthop_watch(&w->s->dp, &why) && w->opts->warn) {
-		pcc_err_hint(&why, 0, "the fast path follows a changed MAC after two seconds");
-		w->opts->warn(&why);
-	}
-	return 0;
-}
-
-static void nexthop_on_undo(struct pcc_work *w, const struct pcc_step *step)
-{
-	(void)step;
-	if (!w->old)
-		pcc_nexthop_unwatch(&w->s->dp);
-}
-
-static void nexthop_on_print(const struct pcc_step *step, FILE *out)
-{
-	(void)step;
-	fprintf(out, "bpf: watch neighbours that change their MAC\n");
-}
-
-static int nexthop_off_act(struct pcc_work *w, const struct pcc_step *step, struct pcc_err *err)
-{
-	(void)step;
-	(void)err;
-	pcc_nexthop_unwatch(&w->s->dp);
-	return 0;
-}
-
-static void nexthop_off_undo(struct pcc_work *w, const struct pcc_step *step)
-{
-	(void)step;
-	pcc_nexthop_watch(&w->s->dp, NULL);
-}
-
-static void nexthop_off_print(const struct pcc_step *step, FILE *out)
-{
-	(void)step;
-	fprintf(out, "bpf: watch neighbours no longer\n");
-}
-
 /* --- maps and connections ------------------------------------------------------------------ */
 
 static int commit_act(struct pcc_work *w, const struct pcc_step *step, struct pcc_err *err)
@@ -442,18 +353,21 @@ const struct pcc_step_type pcc_step_types[PCC_STEP_MAX] = {
 		rule_add_print},
 	[PCC_STEP_NAT_FIRST] = {"NAT first", PCC_ABOUT_NAT, nat_first_act, nat_undo, nat_print},
 	[PCC_STEP_COMMIT] = {"commit", PCC_ABOUT_MAPS, commit_act, commit_undo, commit_print},
-	[PCC_STEP_OWN_ON] = {"own on", PCC_ABOUT_PROGRAMS, own_on_act, own_on_undo, own_on_print},
-	[PCC_STEP_OWN_OFF] = {"own off", PCC_ABOUT_PROGRAMS, own_off_act, own_off_undo,
-		own_off_print},
+	[PCC_STEP_OWN_ON] = {"own on", PCC_ABOUT_PROGRAMS, pcc_step_own_on_act,
+		pcc_step_own_on_undo, pcc_step_own_on_print},
+	[PCC_STEP_OWN_OFF] = {"own off", PCC_ABOUT_PROGRAMS, pcc_step_own_off_act,
+		pcc_step_own_off_undo, pcc_step_own_off_print},
+	[PCC_STEP_ASKED_ON] = {"asked on", PCC_ABOUT_PROGRAMS, pcc_step_asked_on_act,
+		pcc_step_asked_on_undo, pcc_step_asked_on_print},
 	[PCC_STEP_XDP_ON] = {"XDP on", PCC_ABOUT_PROGRAMS, xdp_on_act, xdp_on_undo, xdp_on_print},
 	[PCC_STEP_XDP_OFF] = {"XDP off", PCC_ABOUT_PROGRAMS, xdp_off_act, xdp_off_undo,
 		xdp_off_print},
 	/* As the driver allows it, with either configuration: nothing to undo. */
 	[PCC_STEP_XDP_SEND] = {"XDP send", PCC_ABOUT_PROGRAMS, xdp_send_act, NULL, xdp_send_print},
-	[PCC_STEP_NEXTHOP_ON] = {"next hops on", PCC_ABOUT_PROGRAMS, nexthop_on_act,
-		nexthop_on_undo, nexthop_on_print},
-	[PCC_STEP_NEXTHOP_OFF] = {"next hops off", PCC_ABOUT_PROGRAMS, nexthop_off_act,
-		nexthop_off_undo, nexthop_off_print},
+	[PCC_STEP_NEXTHOP_ON] = {"next hops on", PCC_ABOUT_PROGRAMS, pcc_step_nexthop_on_act,
+		pcc_step_nexthop_on_undo, pcc_step_nexthop_on_print},
+	[PCC_STEP_NEXTHOP_OFF] = {"next hops off", PCC_ABOUT_PROGRAMS, pcc_step_nexthop_off_act,
+		pcc_step_nexthop_off_undo, pcc_step_nexthop_off_print},
 	[PCC_STEP_HOOK_OFF] = {"hook off", PCC_ABOUT_PROGRAMS, hook_off_act, hook_off_undo,
 		hook_off_print},
 	[PCC_STEP_RULE_DEL] = {"rule del", PCC_ABOUT_RULES, rule_del_act, rule_del_undo,

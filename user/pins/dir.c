@@ -139,7 +139,7 @@ int pcc_dp_lock(struct pcc_dp *dp, bool create, unsigned int wait_s, struct pcc_
 
 /*
  * Is the name in the pin directory one of ours? Links are named link_in_<ifindex>,
- * link_out_<ifindex>, and as in nexthop.c.
+ * link_out_<ifindex>, and as in nexthop.c, own.c and asked.c.
  */
 static bool is_our_pin(const char *name)
 {
@@ -157,7 +157,7 @@ static bool is_our_pin(const char *name)
 		if (strlen(pcc_prog_names[i]) == len && !strncmp(name, pcc_prog_names[i], len))
 			return true;
 	return !strncmp(name, "link_in_", 8) || !strncmp(name, "link_out_", 9) ||
-	       !strncmp(name, "link_neigh", 10);
+	       !strncmp(name, "link_neigh", 10) || !strncmp(name, "link_asked", 10);
 }
 
 void pcc_dp_remove(struct pcc_dp *dp)

@@ -15,6 +15,7 @@
 #include "base/array.h"
 #include "base/fnv.h"
 #include "kernel/netns.h"
+#include "pins/asked.h"
 #include "pins/nexthop.h"
 #include "pins/ours.h"
 #include "pins/own.h"
@@ -220,7 +221,7 @@ static const void *main_object(size_t *len)
 static uint64_t object_hash(void)
 {
 	static const void *(*const objects[])(size_t * len) = {main_object, pcc_xdp_object,
-		pcc_xdp_wire_object, pcc_nexthop_object, pcc_own_object};
+		pcc_xdp_wire_object, pcc_nexthop_object, pcc_own_object, pcc_asked_object};
 	uint64_t hash = PCC_FNV1A_BASIS;
 
 	for (size_t i = 0; i < COUNT(objects); i++) {

@@ -92,6 +92,7 @@ static int setup(void **state)
 	now.links.v = calloc(8, sizeof(*now.links.v));
 	now.addrs.v = calloc(8, sizeof(*now.addrs.v));
 	now.nexthops_possible = true;
+	now.asked_possible = true;
 	add_link("br0", BR0);
 	add_link("wan1", WAN1);
 	add_link("wan2", WAN2);
@@ -224,6 +225,9 @@ static void obey_step(const struct pcc_step *step)
 	case PCC_STEP_OWN_OFF:
 		now.own = now.own_current = step->kind == PCC_STEP_OWN_ON;
 		break;
+	case PCC_STEP_ASKED_ON:
+		now.asked = true;
+		break;
 	case PCC_STEP_NAT_FIRST:
 	case PCC_STEP_NAT_LAST:
 		now.nat_matches = true;
@@ -300,6 +304,7 @@ static void attach_has_its_order(void **state)
 		"tc attach dev br0 egress pcc_lan_out\n"
 		"tc attach dev br0 ingress pcc_lan_in\n"
 		"maps: write WANs, interfaces and bucket tables, switch to them\n"
+		"cgroup attach pcc_asked_in, pcc_asked_out4, pcc_asked_out6\n"
 		"bpf: watch neighbours that change their MAC\n");
 }
 
@@ -680,6 +685,22 @@ static void own_connections_come_and_go(void **state)
 	assert_string_equal(text, "cgroup detach pcc_connect4, pcc_connect6\n");
 }
 
+/* Always, and once: a router that refuses is not asked again. */
+static void answers_of_services_are_always_on(void **state)
+{
+	(void)state;
+	attach();
+	now.asked = false;
+	make(&old);
+	assert_string_equal(text, "cgroup attach pcc_asked_in, pcc_asked_out4, pcc_asked_out6\n");
+	obey();
+	make(&old);
+	assert_string_equal(text, "nothing to do\n");
+	now.asked = now.asked_possible = false;
+	make(&old);
+	assert_string_equal(text, "nothing to do\n");
+}
+
 /* --- the table ----------------------------------------------------------------------------- */
 
 /* But for what cannot be undone, and what is the same with either configuration. */
@@ -725,6 +746,7 @@ int main(void)
 		TEST(a_device_below_two_wans_gets_xdp_once),
 		TEST(without_a_fast_path_less_is_attached),
 		TEST(own_connections_come_and_go),
+		TEST(answers_of_services_are_always_on),
 		TEST(every_kind_of_step_has_its_row),
 	};
 
