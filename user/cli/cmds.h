@@ -18,6 +18,7 @@
 #define PCC_EXIT_USAGE 2
 #define PCC_EXIT_WAN_DOWN 3
 
+/* The functions of the commands. Each one returns the exit status, PCC_EXIT_*. */
 int pcc_cmd_attach(const struct pcc_args *args);
 int pcc_cmd_detach(const struct pcc_args *args);
 int pcc_cmd_wan_add(const struct pcc_args *args);
