@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash disable=SC2207
 #
-# Completion of pccbpf for bash. `pccbpf complete WORD...` says what can stand in the place of the last word, out of the
-# program's own tables; so this knows what the installed program knows, and the interfaces that there are.
+# Completion of pccbpf for bash. `pccbpf complete WORD...` prints what the last word can be, from the
+# program's own tables. So the completion matches the installed program, and has the names of existing interfaces.
 
 _pccbpf() {
 	local words=() cur line i

@@ -1,8 +1,8 @@
 #compdef pccbpf
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Completion of pccbpf for zsh. `pccbpf complete WORD...` says what can stand in the place of the last word, out of the
-# program's own tables, with what each means.
+# Completion of pccbpf for zsh. `pccbpf complete WORD...` prints what the last word can be, from the
+# program's own tables, with the meaning of each.
 
 _pccbpf() {
 	local line

@@ -277,6 +277,29 @@ check_length() {
 	done | none_of 'README.md has at most 150 lines, those of folders 15'
 }
 
+# Files and functions that a document names are there: those that were moved or renamed are named anew.
+check_names() {
+	local files document name
+	files=$(scripts/sources.sh)
+	for document in docs/DESIGN.md CONTRIBUTING.md; do
+		grep -oE '`[a-z_0-9]+\(\)`' $document | tr -d '`()' | sort -u | while read -r name; do
+			grep -rh "\b$name(" --include='*.[ch]' bpf user include | grep -qvE '^[[:space:]]*(/?\*|//)' ||
+				echo "$document: $name()"
+		done
+	done | none_of 'functions that DESIGN.md and CONTRIBUTING.md name are in the code'
+	for document in docs/DESIGN.md CONTRIBUTING.md bpf/README.md; do
+		grep -oE '[A-Za-z0-9_./*-]+\.(c|h|sh|py|txt|md|svg|in)\b' $document | grep -vE 'NAME|PART' | sort -u |
+			while read -r name; do
+				case $name in
+				vmlinux.h) continue ;; # is said not to be needed
+				esac
+				name=${name#../}
+				name=${name//./\\.}
+				grep -qE "(^|/)${name//\*/[^/]*}\$" <<<"$files" || echo "$document: ${name//\\/}"
+			done
+	done | none_of 'files that DESIGN.md, CONTRIBUTING.md and bpf/README.md name are in the tree'
+}
+
 # Paths of one machine, notes to oneself, advertising.
 check_words() {
 	local list
@@ -294,6 +317,7 @@ else
 	check_yaml
 	check_documents
 	check_links
+	check_names
 	check_targets
 	check_length
 	check_words

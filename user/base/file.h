@@ -12,4 +12,10 @@
  */
 int pcc_slurp(int fd, size_t max, char **data, size_t *len);
 
+/*
+ * May a file be run with our rights, as cron sees it? It is a regular file and executable, belongs
+ * to root or to us, and nobody else may write to it. NULL: it may; else why not.
+ */
+const char *pcc_may_not_run(const char *path);
+
 #endif

@@ -12,7 +12,8 @@
 #include "kernel/cgroup.h"
 #include "cli/cmds.h"
 
-/* The exit statuses of a shell for a command that cannot be run or is not found. */
+/* Exit statuses as env(1) and shells have them for a command that was not run. */
+#define EXIT_OURS 125
 #define EXIT_CANNOT_RUN 126
 #define EXIT_NOT_FOUND 127
 #define EXIT_BY_SIGNAL 128
@@ -83,11 +84,12 @@ static int run(const struct pcc_cgroup *cg, char *const *argv)
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	if (child < 0) {
 		pcc_err_set(&err, -errno, argv[0], "cannot be run: %s", strerror(errno));
-		return pcc_cmd_failed(&err);
+		pcc_cmd_failed(&err);
+		return EXIT_OURS;
 	}
 	while (waitpid(child, &status, 0) < 0)
 		if (errno != EINTR)
-			return PCC_EXIT_FAILED;
+			return EXIT_OURS;
 	return exit_status(status);
 }
 
@@ -121,7 +123,7 @@ int pcc_cmd_use(const struct pcc_args *args)
 	if (!status && pcc_cgroup_make(&cg, mark, mask, &err))
 		status = pcc_cmd_failed(&err);
 	if (status)
-		return status;
+		return EXIT_OURS;
 	status = run(&cg, args->rest);
 	pcc_cgroup_remove(&cg);
 	return status;

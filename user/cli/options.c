@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "text/parse.h"
 #include "text/suggest.h"
 
@@ -41,6 +42,26 @@ bool pcc_command_is_group(const char *word)
 	return false;
 }
 
+/* The command of the group that other programs call by this word; NULL: none. */
+static const char *synonym(const char *group, const char *word, const char *const *names)
+{
+	static const struct {
+		const char *theirs, *ours;
+	} words[] = {{"rm", "del"}, {"remove", "del"}, {"delete", "del"}, {"ls", "list"},
+		{"show", "list"}, {"change", "set"}, {"new", "add"}};
+	char name[32];
+
+	for (size_t i = 0; i < COUNT(words); i++) {
+		if (strcmp(words[i].theirs, word) != 0)
+			continue;
+		snprintf(name, sizeof(name), "%.16s %s", group, words[i].ours);
+		for (int c = 0; c < PCC_CMD_MAX; c++)
+			if (strcmp(names[c], name) == 0)
+				return names[c];
+	}
+	return NULL;
+}
+
 /* Reports a command that does not exist, and suggests the one that was probably meant. */
 static int unknown_command(const char *const *words, unsigned int nwords, struct pcc_err *err)
 {
@@ -66,6 +87,8 @@ static int unknown_command(const char *const *words, unsigned int nwords, struct
 	}
 	pcc_err_set(err, -EINVAL, "command", "'%s' is not known", given);
 	near = pcc_suggest(given, names, PCC_CMD_MAX);
+	if (!near && group)
+		near = synonym(words[0], words[1], names);
 	if (near)
 		return pcc_err_hint(err, -EINVAL, "did you mean '%s'?", near);
 	if (group)
@@ -128,6 +151,7 @@ static bool takes_next(const char *word, const char *next)
 struct outline {
 	const char *words[2];
 	unsigned int nwords;
+	const char *option; /* the first of those that no command has; NULL: none */
 	bool help, version;
 };
 
@@ -154,6 +178,9 @@ static void outline(int argc, char **argv, struct outline *o)
 		} else if (options && is_option(word)) {
 			o->help |= strcmp(word, "-h") == 0 || strcmp(word, "--help") == 0;
 			o->version |= strcmp(word, "-V") == 0 || strcmp(word, "--version") == 0;
+			if (!o->option &&
+				find_option(word, strcspn(word, "="), ~0ull) == PCC_OPT_MAX)
+				o->option = word;
 			/* even a value counts if it asks for help */
 			if (takes_next(word, argv[i + 1]) && strncmp(argv[i + 1], "--", 2) != 0 &&
 				strcmp(argv[i + 1], "-h") != 0)
@@ -354,6 +381,11 @@ int pcc_options_parse(const struct pcc_command **cmd, struct pcc_args *args, int
 		if (o.nwords && !args->topic && !pcc_command_is_group(o.words[0]))
 			return unknown_command(o.words, o.nwords, err);
 		return 0;
+	}
+	if (o.nwords == 0 && o.option) {
+		pcc_err_set(err, -EINVAL, "command",
+			"'%.40s' is not known, and no command is given", o.option);
+		return pcc_err_hint(err, -EINVAL, "pccbpf help lists the commands");
 	}
 	if (o.nwords == 0) {
 		pcc_err_set(err, -EINVAL, "command", "none is given");

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <yaml.h>
 
+#define MAX_DEPTH 16
+
 static struct pcc_conf_pos pos_of(yaml_mark_t mark)
 {
 	return (struct pcc_conf_pos){(uint32_t)mark.line + 1, (uint32_t)mark.column + 1};
@@ -194,6 +196,7 @@ struct load {
 	const char *name;
 	struct pcc_node *in; /* the innermost list or mapping that is open; NULL at the top */
 	unsigned int documents;
+	unsigned int depth; /* lists and mappings that are open */
 	struct pcc_conf_pos *pos;
 	struct pcc_err *err;
 };
@@ -231,6 +234,16 @@ static int unwanted(struct load *l, const yaml_event_t *event, const char *ancho
 	return pcc_yaml_blame(l->name, *l->pos, -EINVAL, l->err);
 }
 
+/* No key is so deep. libyaml takes time in the square of the depth. */
+static int too_deep(struct load *l, const yaml_event_t *event)
+{
+	*l->pos = pos_of(event->start_mark);
+	pcc_err_set(
+		l->err, -EINVAL, "", "lists and mappings are nested more than %d deep", MAX_DEPTH);
+	pcc_err_hint(l->err, -EINVAL, "no key of a configuration is so deep");
+	return pcc_yaml_blame(l->name, *l->pos, -EINVAL, l->err);
+}
+
 static int add_event_node(struct load *l, const yaml_event_t *event)
 {
 	enum pcc_node_kind kind = event->type == YAML_SCALAR_EVENT	     ? PCC_NODE_TEXT
@@ -263,12 +276,16 @@ static int take_event(struct load *l, const yaml_event_t *event)
 	switch (event->type) {
 	case YAML_DOCUMENT_START_EVENT:
 		return ++l->documents > 1 ? unwanted(l, event, NULL) : 0;
-	case YAML_SCALAR_EVENT:
 	case YAML_SEQUENCE_START_EVENT:
 	case YAML_MAPPING_START_EVENT:
+		if (++l->depth > MAX_DEPTH)
+			return too_deep(l, event);
+		return add_event_node(l, event);
+	case YAML_SCALAR_EVENT:
 		return add_event_node(l, event);
 	case YAML_SEQUENCE_END_EVENT:
 	case YAML_MAPPING_END_EVENT:
+		l->depth--;
 		l->in = l->in->parent;
 		return 0;
 	default:

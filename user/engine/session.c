@@ -13,6 +13,11 @@ int pcc_session_open(struct pcc_session *s, const char *dir, enum pcc_session_mo
 	int ret;
 
 	memset(s, 0, sizeof(*s));
+	if (dir && strlen(dir) >= sizeof(s->dp.dir)) {
+		pcc_err_set(err, -ENAMETOOLONG, "--bpffs", "'%.40s...' is too long", dir);
+		return pcc_err_hint(
+			err, -ENAMETOOLONG, "at most %zu characters", sizeof(s->dp.dir) - 1);
+	}
 	pcc_dp_init(&s->dp, dir);
 	if (geteuid()) {
 		pcc_err_set(err, -EPERM, "permission", "pccbpf must run as root");

@@ -11,6 +11,29 @@
 #include "base/address.h"
 #include "base/array.h"
 
+/* Is it UTF-8 (RFC 3629)? JSON has no other characters. */
+static bool is_utf8(const char *text)
+{
+	const unsigned char *p = (const unsigned char *)text;
+
+	while (*p) {
+		unsigned int more = *p < 0x80		      ? 0
+				    : *p >= 0xc2 && *p < 0xe0 ? 1
+				    : *p >= 0xe0 && *p < 0xf0 ? 2
+				    : *p >= 0xf0 && *p < 0xf5 ? 3
+							      : 9;
+		unsigned char first = *p++;
+
+		if (more == 9 || (first == 0xe0 && *p < 0xa0) || (first == 0xed && *p > 0x9f) ||
+			(first == 0xf0 && *p < 0x90) || (first == 0xf4 && *p > 0x8f))
+			return false;
+		for (; more; more--)
+			if ((*p++ & 0xc0) != 0x80)
+				return false;
+	}
+	return true;
+}
+
 int pcc_parse_ifname(
 	const char *word, const char *object, char name[PCC_IFNAMSIZ], struct pcc_err *err)
 {
@@ -36,6 +59,10 @@ int pcc_parse_ifname(
 				(int)(p - word), word);
 		return pcc_err_hint(
 			err, -EINVAL, "no blanks, quotes or any of / : , @ * in interface names");
+	}
+	if (!is_utf8(word)) {
+		pcc_err_set(err, -EINVAL, object, "an interface name that is not UTF-8");
+		return pcc_err_hint(err, -EINVAL, "rename it: ip link set OLD name NEW");
 	}
 	memcpy(name, word, len + 1);
 	return 0;
