@@ -106,6 +106,7 @@ enum pcc_origin { PCC_ORIGIN_LAN = 0, PCC_ORIGIN_WAN = 1 };
 	X(BOTH_ADDRESSES_AND_PORTS, "both-addresses-and-ports",                                    \
 		PCC_F_SRC | PCC_F_DST | PCC_F_SPORT | PCC_F_DPORT)
 
+/* How buckets are given to WANs: --scheme. */
 enum pcc_scheme { PCC_SCHEME_CONSISTENT = 0, PCC_SCHEME_MODULO = 1 };
 
 /*
@@ -354,6 +355,7 @@ struct pcc_flow_key {
 #define PCC_LEASED_PERIOD_SHIFT                                                                    \
 	35 /* periods of 2^35 ns, 34 s: longer than a lease can be stretched */
 
+/* The bits of pcc_leased, and the period that they are from. */
 struct pcc_leased {
 	__u32 at[1 << (PCC_LEASED_BITS - 5)]
 		/* A bit for each place, for even and for odd periods. */

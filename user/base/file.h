@@ -13,8 +13,9 @@
 int pcc_slurp(int fd, size_t max, char **data, size_t *len);
 
 /*
- * May a file be run with our rights, as cron sees it? It is a regular file and executable, belongs
- * to root or to us, and nobody else may write to it. NULL: it may; else why not.
+ * Checks whether a file may be run with our rights, by the rules of cron: it must be a regular file
+ * and executable, belong to root or to us, and not be writable by others. Returns NULL if it may be
+ * run, else why not.
  */
 const char *pcc_may_not_run(const char *path);
 

@@ -12,7 +12,10 @@
 #include "kernel/cgroup.h"
 #include "cli/cmds.h"
 
-/* Exit statuses as env(1) and shells have them for a command that was not run. */
+/*
+ * The exit statuses of env(1) and of shells for a command that could not be run, and for one that a
+ * signal has ended.
+ */
 #define EXIT_OURS 125
 #define EXIT_CANNOT_RUN 126
 #define EXIT_NOT_FOUND 127

@@ -17,8 +17,9 @@
 #define PCC_EXIT_FAILED 1
 #define PCC_EXIT_USAGE 2
 #define PCC_EXIT_WAN_DOWN 3
-#define PCC_EXIT_DETACHED 4 /* of commands that read: nothing is attached */
+#define PCC_EXIT_DETACHED 4 /* commands that only read: nothing is attached */
 
+/* The functions of the commands. Each one returns the exit status, PCC_EXIT_*. */
 int pcc_cmd_attach(const struct pcc_args *args);
 int pcc_cmd_detach(const struct pcc_args *args);
 int pcc_cmd_wan_add(const struct pcc_args *args);

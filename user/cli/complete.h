@@ -10,6 +10,7 @@
 
 #define PCC_MAX_COMPLETE_NAMES 256u
 
+/* Names of interfaces. */
 struct pcc_complete_names {
 	char name[PCC_MAX_COMPLETE_NAMES][PCC_IFNAMSIZ];
 	uint32_t n;

@@ -52,7 +52,10 @@ static int (*const run[PCC_CMD_MAX])(const struct pcc_args *args) = {
 	[PCC_CMD_VERSION] = cmd_version,
 };
 
-/* A command whose output did not get where it should has failed, whatever it did. */
+/*
+ * Flushes the output. A command has failed if its output could not be written, whatever else it
+ * did.
+ */
 static int finish(int status)
 {
 	struct pcc_err err = {};

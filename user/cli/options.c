@@ -42,7 +42,9 @@ bool pcc_command_is_group(const char *word)
 	return false;
 }
 
-/* The command of the group that other programs call by this word; NULL: none. */
+/*
+ * Returns the command of the group that other programs call by this word ("rm" for "del"), or NULL.
+ */
 static const char *synonym(const char *group, const char *word, const char *const *names)
 {
 	static const struct {
@@ -151,7 +153,8 @@ static bool takes_next(const char *word, const char *next)
 struct outline {
 	const char *words[2];
 	unsigned int nwords;
-	const char *option; /* the first of those that no command has; NULL: none */
+	/* The first option that no command has; NULL: there is none. */
+	const char *option;
 	bool help, version;
 };
 

@@ -72,6 +72,7 @@ enum pcc_word {
 	PCC_WORD_TOPIC,	  /* a command of pccbpf */
 };
 
+/* An option: a row of pcc_options. */
 struct pcc_option {
 	const char *name;	    /* with its two dashes */
 	const char *arg;	    /* the value, as help shows it; NULL for a flag */
@@ -108,6 +109,7 @@ enum pcc_cmd_id {
 	PCC_CMD_MAX
 };
 
+/* A command: a row of pcc_commands. */
 struct pcc_command {
 	enum pcc_cmd_id id;
 	const char *name;   /* one word or two: "wan add" */

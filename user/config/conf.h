@@ -25,6 +25,7 @@ struct pcc_wan_conf {
 	struct pcc_health_cfg health;
 };
 
+/* A group: a name for several WANs, for policies. */
 struct pcc_group_conf {
 	char name[PCC_NAME_BYTES];
 	uint64_t wans; /* bit i stands for base.wans[i] */
@@ -54,11 +55,13 @@ struct pcc_policy_conf {
 	uint32_t sticky_s;
 };
 
+/* A script that is run for each event, and how long it may run. */
 struct pcc_hook_conf {
 	char path[256];
 	uint32_t timeout_ms;
 };
 
+/* A whole configuration file. */
 struct pcc_conf {
 	struct pcc_config base;
 	struct pcc_wan_conf wans[PCC_MAX_WANS + 1];
@@ -80,6 +83,7 @@ struct pcc_conf_pos {
 	uint32_t line, column;
 };
 
+/* What pcc_conf_read() checks besides the text. */
 enum pcc_conf_check {
 	PCC_CONF_TEXT,	/* check the text alone, because it has been applied before */
 	PCC_CONF_FILES, /* also check that the files it names (prefixes, hooks) exist */

@@ -15,6 +15,7 @@
 #include "config/conf_value.h"
 #include "config/conf_yaml.h"
 
+/* The kinds of values that a key can have. */
 enum pcc_key_kind {
 	PCC_KEY_NUMBER,
 	PCC_KEY_HEX_NUMBER, /* decimal or 0x..., written in hexadecimal */
@@ -46,11 +47,13 @@ struct pcc_value {
 /* Reads a value into the model. Returns 0, or -EINVAL or -ENOMEM with the reader's error filled. */
 typedef int pcc_read_fn(struct pcc_reader *r, const struct pcc_value *v);
 
+/* The types of pcc_key.text and pcc_key.write. */
 typedef const char *pcc_text_fn(
 	const struct pcc_conf *conf, const void *model, char buf[PCC_VALUE_TEXT_MAX]);
 typedef void pcc_write_fn(
 	struct pcc_writer *w, const struct pcc_key *key, struct pcc_node *map, const void *model);
 
+/* A row of a table of keys. */
 struct pcc_key {
 	const char *name; /* NULL marks the end of a table */
 	enum pcc_key_kind kind;

@@ -196,7 +196,7 @@ struct load {
 	const char *name;
 	struct pcc_node *in; /* the innermost list or mapping that is open; NULL at the top */
 	unsigned int documents;
-	unsigned int depth; /* lists and mappings that are open */
+	unsigned int depth; /* how many lists and mappings are open */
 	struct pcc_conf_pos *pos;
 	struct pcc_err *err;
 };
@@ -234,7 +234,10 @@ static int unwanted(struct load *l, const yaml_event_t *event, const char *ancho
 	return pcc_yaml_blame(l->name, *l->pos, -EINVAL, l->err);
 }
 
-/* No key is so deep. libyaml takes time in the square of the depth. */
+/*
+ * Reports nesting that is deeper than any key. It is refused early, because libyaml's time grows
+ * with the square of the depth.
+ */
 static int too_deep(struct load *l, const yaml_event_t *event)
 {
 	*l->pos = pos_of(event->start_mark);

@@ -13,12 +13,14 @@
 #include "base/err.h"
 #include "config/conf.h"
 
+/* The kinds of nodes in a tree. */
 enum pcc_node_kind {
 	PCC_NODE_TEXT,
 	PCC_NODE_LIST,
 	PCC_NODE_MAP, /* its children are a key, its value, the next key, ... */
 };
 
+/* A node of a tree, with its place in the text. */
 struct pcc_node {
 	enum pcc_node_kind kind;
 	char *text; /* of PCC_NODE_TEXT: len bytes and a terminating 0 */

@@ -15,6 +15,7 @@
 
 struct pcc_client_neigh;
 
+/* A LAN. */
 struct pcc_client_lan {
 	uint32_t ifindex;
 	bool l3; /* it has no link-layer header */

@@ -67,6 +67,7 @@ struct pcc_daemon_wan {
 	uint64_t inherit_until_ms;
 };
 
+/* All that the daemon knows. */
 struct pcc_daemon {
 	sd_event *loop;
 	const char *file, *dir;
@@ -194,6 +195,7 @@ void pcc_daemon_wans_tell(struct pcc_daemon *d);
 
 /* --- daemon_health.c ----------------------------------------------------------------------- */
 
+/* Start, stop and configure the health of one WAN. */
 void pcc_daemon_health_start(struct pcc_daemon *d, struct pcc_daemon_wan *w);
 void pcc_daemon_health_stop(struct pcc_daemon_wan *w);
 void pcc_daemon_health_configure(struct pcc_daemon_wan *w, const struct pcc_health_cfg *cfg);

@@ -34,6 +34,7 @@ enum pcc_event_kind {
 		PCC_EVENT_MAX
 };
 
+/* An event. States are as in `status`. */
 struct pcc_event {
 	uint64_t time_us; /* microseconds since 1970 */
 	enum pcc_event_kind kind;
@@ -42,6 +43,7 @@ struct pcc_event {
 	char reason[PCC_REASON_BYTES + 96];
 };
 
+/* Returns the name of a kind of event, as in PCC_EVENTS. */
 const char *pcc_event_name(enum pcc_event_kind kind);
 
 /* Write an event with a newline to buf, cut to size if necessary. Return the length. Pure. */

@@ -21,6 +21,7 @@ struct pcc_hook_runner;
 /* Called for scripts that fail, are killed, or lose events. */
 typedef void (*pcc_hook_fn)(const char *path, const char *what, void *arg);
 
+/* Creates a runner without scripts; fn gets arg. Returns 0 or -errno. */
 int pcc_hook_runner_new(struct pcc_hook_runner **h, sd_event *loop, pcc_hook_fn fn, void *arg);
 /* Kills the scripts that are running and frees the runner. */
 void pcc_hook_runner_free(struct pcc_hook_runner *h);
@@ -29,6 +30,7 @@ void pcc_hook_runner_free(struct pcc_hook_runner *h);
 void pcc_hook_runner_configure(
 	struct pcc_hook_runner *h, const struct pcc_hook_conf *hooks, uint32_t n);
 
+/* Runs every script for an event, or queues the event for it. */
 void pcc_hook_runner_event(struct pcc_hook_runner *h, const struct pcc_event *e);
 
 #endif

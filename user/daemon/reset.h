@@ -20,6 +20,7 @@ struct pcc_reset;
 /* Called when all clients of a batch have been told, or have not answered. */
 typedef void (*pcc_reset_fn)(uint32_t told, uint32_t silent, void *arg);
 
+/* Creates an idle object; fn gets arg. Returns 0 or -errno. */
 int pcc_reset_new(struct pcc_reset **r, sd_event *loop, pcc_reset_fn fn, void *arg);
 void pcc_reset_free(struct pcc_reset *r);
 

@@ -18,6 +18,7 @@ enum pcc_fate {
 	PCC_FATE_LOST,	 /* the same, and the WAN is useless without it */
 };
 
+/* How a configuration is to be applied, and functions that the caller supplies. */
 struct pcc_apply_opts {
 	bool attach;  /* this is `attach`, not a change of what is attached */
 	bool dry_run; /* print the plan to stdout and change nothing */

@@ -25,6 +25,7 @@ struct pcc_confirm {
 	uint32_t pad;
 };
 
+/* Whether a change waits to be confirmed. */
 enum pcc_confirm_state {
 	PCC_CONFIRM_NONE,
 	PCC_CONFIRM_WAITING,

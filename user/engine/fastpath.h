@@ -6,6 +6,7 @@
 #include "engine/session.h"
 #include "pins/xdp.h"
 
+/* The fast path of an interface, at this moment. */
 struct pcc_fastpath_now {
 	const char *mode;      /* for packets that arrive on the interface: "xdp", "tc", "off" */
 	char why[PCC_XDP_WHY]; /* why it is not further down; "": it is */

@@ -19,6 +19,7 @@ struct pcc_wanted {
 	size_t nrules;
 };
 
+/* Computes the routes and rules that cfg needs. pcc_wanted_free() is needed also after an error. */
 int pcc_wanted_make(
 	struct pcc_wanted *w, const struct pcc_config *cfg, const struct pcc_observed *now);
 void pcc_wanted_free(struct pcc_wanted *w);

@@ -11,6 +11,7 @@
 #include "model/model.h"
 #include "pins/dataplane.h"
 
+/* An open session. */
 struct pcc_session {
 	struct pcc_dp dp;
 	struct pcc_nl nl;
@@ -19,6 +20,7 @@ struct pcc_session {
 	struct pcc_err why;    /* what is wrong with the pins, if state says so */
 };
 
+/* What a session is opened for. */
 enum pcc_session_mode {
 	PCC_SESSION_READ,   /* no lock */
 	PCC_SESSION_CHANGE, /* lock, if the pin directory exists */

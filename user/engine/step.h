@@ -44,6 +44,7 @@ enum pcc_step_kind {
 #define PCC_FAMILY_BIT(f) (1u << (f))
 #define PCC_BOTH_FAMILIES (PCC_FAMILY_BIT(PCC_V4) | PCC_FAMILY_BIT(PCC_V6))
 
+/* One step. Which members are used depends on the kind. */
 struct pcc_step {
 	enum pcc_step_kind kind;
 	/*
@@ -77,6 +78,7 @@ struct pcc_step {
 	} release; /* the WAN whose connections are forgotten */
 };
 
+/* A list of steps, in the order in which they are taken. */
 struct pcc_plan {
 	struct pcc_step *v;
 	size_t n, room;

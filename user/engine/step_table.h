@@ -22,6 +22,7 @@ enum pcc_step_about {
 	PCC_ABOUT_MAX
 };
 
+/* A kind of step: a row of pcc_step_types. */
 struct pcc_step_type {
 	const char *name; /* for messages about a plan that are meant for developers */
 	enum pcc_step_about about;

@@ -28,6 +28,7 @@ static inline uint32_t pcc_health_all_targets(const struct pcc_health *h)
 
 /* --- health_window.c: loss and latency of the last answers ------------------------------------ */
 
+/* Add a try (lost: 0 or 1) or a latency to a window; empty both windows. */
 void pcc_health_push_loss(struct pcc_health *h, uint8_t lost);
 void pcc_health_push_latency(struct pcc_health *h, uint32_t rtt_us);
 void pcc_health_clear_windows(struct pcc_health *h);
@@ -67,6 +68,7 @@ void pcc_health_silence_ends(struct pcc_health_flow *f);
 
 /* --- health_target.c: what the probes of each target tell ------------------------------------- */
 
+/* A question about one target. */
 typedef bool (*pcc_health_target_is)(const struct pcc_health *h, uint32_t target);
 
 /*

@@ -32,6 +32,7 @@ struct pcc_answer {
 	uint16_t number;		/* of the question that is answered; not set for streams */
 };
 
+/* A kind of probe. */
 struct pcc_kind {
 	const char *scheme;  /* what is before "://" in a target */
 	const char *example; /* a target, for error messages */

@@ -47,6 +47,7 @@ struct pcc_slot {
 	struct pcc_sent sent[PCC_SENT_RING];
 };
 
+/* The prober of one WAN: a slot for each target. */
 struct pcc_prober {
 	sd_event *event;
 	struct pcc_probe_wan wan;
@@ -69,6 +70,7 @@ static inline bool pcc_probe_lasts(const struct pcc_slot *slot)
 
 /* --- probe_course.c: how a probe ends, and when the next one begins ------- */
 
+/* Returns a random number, which may be predictable early at boot. */
 uint32_t pcc_probe_random(void);
 
 /* Sets the slot's timer to expire once, at this time. */

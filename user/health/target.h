@@ -52,17 +52,17 @@ struct pcc_target {
 };
 
 /*
- * One word to a target:
+ * Reads a target from one word:
  *
  *   A  icmp://A                          an echo is answered
  *   tcp://A:PORT                         a connection is accepted
  *   dns://A[:PORT]/NAME                  the name has an IPv4 address (port 53)
  *   http://A[:PORT][/PATH][#expect=CODE] the status is CODE (port 80)
  *
- * A is a number, IPv6 in brackets where a scheme stands before it. Without expect= the status is
- * 204 for a path that ends in generate_204 or gen_204, else any 2xx. What stands behind # is never
- * sent to a server, so it cannot be a part of the path. 0 or -EINVAL with err filled; then *target
- * is untouched.
+ * A is an address, after a scheme an IPv6 address is in brackets. Without expect= the status is 204
+ * for a path that ends in generate_204 or gen_204, else any 2xx. A # cannot be a part of the path,
+ * as what follows it is never sent to a server. Returns 0, or -EINVAL with err filled, and then
+ * *target is unchanged.
  */
 int pcc_target_parse(const char *word, struct pcc_target *target, struct pcc_err *err);
 

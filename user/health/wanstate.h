@@ -23,6 +23,7 @@ enum pcc_failback {
 /* How fit a WAN is, as its link and its health together say. */
 enum pcc_fitness { PCC_FIT, PCC_FIT_POOR, PCC_UNFIT };
 
+/* What the state of a WAN is computed from. */
 struct pcc_wan_in {
 	enum pcc_wan_state asked; /* by the user: up, drain or down */
 	enum pcc_fitness fitness;
@@ -31,6 +32,7 @@ struct pcc_wan_in {
 	enum pcc_failback failback;
 };
 
+/* The state of a WAN, and the reason for it. */
 struct pcc_wan_out {
 	enum pcc_wan_state state;
 	bool by_daemon, degraded, standby; /* as in struct pcc_wan_cfg */

@@ -11,6 +11,7 @@
 
 #include "base/err.h"
 
+/* A control group that was made here: the path of its directory. */
 struct pcc_cgroup {
 	char path[512];
 };

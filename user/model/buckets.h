@@ -15,7 +15,8 @@ struct pcc_bucket_member {
 	char name[PCC_IFNAMSIZ];
 	uint32_t id; /* 1..PCC_MAX_WANS: what is written into the table */
 	/*
-	 * 1..2 * PCC_MAX_WEIGHT: twice the configured weight, so that a degraded WAN can have half.
+	 * 1..2 * PCC_MAX_WEIGHT: the caller may double all weights, so that a degraded WAN has
+	 * half.
 	 */
 	uint32_t weight;
 	uint32_t order; /* place in the order given; used by the modulo scheme only */

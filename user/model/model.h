@@ -38,6 +38,10 @@ struct pcc_gateway {
 #define PCC_WAN_SET_GW4 0x2u
 #define PCC_WAN_SET_GW6 0x4u
 
+/*
+ * A WAN. Members marked "settled" are not the user's: pcc_settle() (engine/settle.h) fills them
+ * from the present state of the router.
+ */
 struct pcc_wan_cfg {
 	char name[PCC_IFNAMSIZ];
 	uint32_t id;	  /* 1..64, 0 while none is assigned */
@@ -66,6 +70,7 @@ struct pcc_wan_cfg {
 	bool waits[PCC_FAMILIES];
 };
 
+/* A LAN. For "settled" see struct pcc_wan_cfg. */
 struct pcc_lan_cfg {
 	char name[PCC_IFNAMSIZ];
 	uint32_t ifindex;
@@ -104,6 +109,7 @@ struct pcc_wire_cfg {
 
 #define PCC_MAX_WIRES (PCC_MAX_LANS + PCC_MAX_WANS + PCC_MAX_PORTS)
 
+/* The whole configuration. */
 struct pcc_config {
 	struct pcc_lan_cfg lans[PCC_MAX_LANS];
 	uint32_t nlans;

@@ -101,6 +101,10 @@ struct pcc_dp {
 
 /* --- pins.c -------------------------------------------------------------------------- */
 
+/*
+ * Fills dp with the empty value for a directory (NULL: the default). pcc_dp_close() closes
+ * everything and releases the lock.
+ */
 void pcc_dp_init(struct pcc_dp *dp, const char *dir);
 void pcc_dp_close(struct pcc_dp *dp);
 

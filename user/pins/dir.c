@@ -60,7 +60,7 @@ static int check_bpffs(const struct pcc_dp *dp, struct pcc_err *err)
 		return 0;
 	pcc_err_set(
 		err, -EMEDIUMTYPE, "pin directory", "'%s' is not on a BPF file system", dp->dir);
-	/* Never the mount of another directory: what is in it would be out of reach. */
+	/* Do not suggest mounting over another directory, as that would hide what is in it. */
 	return pcc_err_hint(err, -EMEDIUMTYPE,
 		"mount -t bpf bpf /sys/fs/bpf, if nothing is mounted there, and use a directory below "
 		"it");

@@ -14,6 +14,7 @@
 #include "pins/dataplane.h"
 #include "pins/tc.h"
 
+/* How a program is attached to a hook. */
 enum pcc_hook_kind { PCC_HOOK_NONE, PCC_HOOK_TCX, PCC_HOOK_CLSACT };
 
 /* Values of enum bpf_attach_type, which headers before Linux 6.6 lack. */
@@ -43,6 +44,7 @@ void pcc_hook_pins(struct pcc_dp *dp,
 	void (*fn)(struct pcc_dp *dp, uint32_t ifindex, enum pcc_hook_dir dir, void *arg),
 	void *arg);
 
+/* Returns the name of a kind of hook, as `status` prints it. */
 const char *pcc_hook_name(enum pcc_hook_kind kind);
 
 /* --- others.c ------------------------------------------------------------------------ */

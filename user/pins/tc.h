@@ -7,6 +7,7 @@
 
 #include "kernel/netlink.h"
 
+/* The side of an interface: IN is ingress, OUT is egress. */
 enum pcc_hook_dir { PCC_HOOK_IN = 0, PCC_HOOK_OUT = 1 };
 
 /* The priority and handle of our filter in a clsact qdisc. */

@@ -50,6 +50,7 @@ struct pcc_report_iface {
 	struct pcc_report_flowtable flowtable;
 };
 
+/* What a report says of a WAN. */
 struct pcc_report_wan {
 	struct pcc_report_iface at;
 	enum pcc_report_link link;
@@ -62,16 +63,19 @@ struct pcc_report_wan {
 	struct pcc_wan_stats counters;
 };
 
+/* A policy and its counters. */
 struct pcc_report_policy {
 	char name[PCC_NAME_BYTES];
 	struct pcc_policy_hit hit;
 };
 
+/* A bucket: its owner and its counters. */
 struct pcc_report_bucket {
 	uint32_t wan_id; /* 0: it has no owner */
 	struct pcc_bucket_stats counters;
 };
 
+/* A report. */
 struct pcc_report {
 	unsigned int parts; /* enum pcc_report_part, as flags */
 	bool attached;	    /* false: everything below is zero */

@@ -83,7 +83,10 @@ int pcc_run_lock(const char *pin_dir, int *fd, struct pcc_err *err)
 
 bool pcc_run_alive(const char *pin_dir)
 {
-	/* Asked for and not taken: a daemon that starts just now must not find it taken. */
+	/*
+	 * Only test the lock and do not take it, so that a daemon that starts at this moment can
+	 * get it.
+	 */
 	struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 	int fd = open_lock(pin_dir, 0);
 	bool alive = fd >= 0 && !fcntl(fd, F_OFD_GETLK, &whole) && whole.l_type != F_UNLCK;

@@ -23,6 +23,7 @@
 #define PCC_N_ORIGINS 2u
 #define PCC_PROTO_NAME_MAX 12u /* with the terminating 0 */
 
+/* Which notations of a number are accepted. */
 enum pcc_number_base { PCC_DECIMAL, PCC_DECIMAL_OR_HEX /* 0x1f */ };
 
 /* An address (v4-mapped for IPv4, RFC 4291, 2.5.5.2) and possibly a port (host byte order). */

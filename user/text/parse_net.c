@@ -11,7 +11,7 @@
 #include "base/address.h"
 #include "base/array.h"
 
-/* Is it UTF-8 (RFC 3629)? JSON has no other characters. */
+/* Is the text valid UTF-8 (RFC 3629), as JSON requires? */
 static bool is_utf8(const char *text)
 {
 	const unsigned char *p = (const unsigned char *)text;

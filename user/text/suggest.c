@@ -59,7 +59,7 @@ const char *pcc_suggest(const char *word, const char *const *names, size_t n)
 			found = names[i];
 		}
 	}
-	/* Or the beginning of one: "src" for "src-address". */
+	/* Otherwise the word may be the beginning of a name: "src" for "src-address". */
 	for (size_t i = 0; !found && strlen(word) > 1 && i < n; i++)
 		if (names[i] && !strncmp(word, names[i], strlen(word)))
 			found = names[i];

@@ -17,9 +17,9 @@ unsigned int pcc_suggest_distance(const char *a, const char *b);
 
 /*
  * Returns the entry of names[0..n) nearest to word: at most PCC_SUGGEST_MAX away, and with at least
- * one character in the same place. Of several equally near ones the first is taken. If none is
- * so near, the first one that begins with word, if that has two characters or more. Returns NULL
- * if there is none. NULL entries are skipped.
+ * one character in the same place. Of several equally near ones the first is taken. If no entry is
+ * near enough, it returns the first one that begins with word, provided word has at least two
+ * characters; else NULL. NULL entries are skipped.
  */
 const char *pcc_suggest(const char *word, const char *const *names, size_t n);
 
