@@ -1,26 +1,33 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* pcc_flows: how a key is made of a packet, and how the counters are read. Both sides use it. */
+/*
+ * The map pcc_flows: making a key from a packet, and reading the counters. Used by bpf/ and user/.
+ */
 #ifndef PCCBPF_FLOW_H
 #define PCCBPF_FLOW_H
 
 #include "pccbpf.h"
 
-/* One more word into a digest. Collisions are found by comparing: this need not be strong. */
+/*
+ * Adds two words to a digest. It need not be strong, because callers detect collisions by comparing
+ * the whole packet.
+ */
 static inline __attribute__((always_inline)) __u64 pcc_digest(__u64 digest, __u32 high, __u32 low)
 {
 	digest = (digest ^ ((__u64)high << 32 | low)) * 0x9e3779b97f4a7c15ull;
 	return digest ^ digest >> 32;
 }
 
-/* struct pcc_flow_key.where */
+/* Returns the member `where` of struct pcc_flow_key. */
 static inline __attribute__((always_inline)) __u32 pcc_flow_where(
 	__u32 ifindex, __u32 v6, __u8 proto)
 {
 	return ifindex << 2 | (v6 ? 2 : 0) | (proto == 17 /* UDP */);
 }
 
-/* The key under which a packet with this tuple, from this interface, is looked for in pcc_flows;
- * pcc_flow_key_set() leaves the ports to the caller. */
+/*
+ * Fill in the key under which pcc_flows has a packet with this tuple from this interface.
+ * pcc_flow_key_set() leaves the ports to the caller. v6: not 0 for IPv6.
+ */
 static inline __attribute__((always_inline)) void pcc_flow_key_set(struct pcc_flow_key *key,
 	const __be32 src[4], const __be32 dst[4], __u32 ifindex, __u32 v6, __u8 proto)
 {
@@ -47,7 +54,7 @@ static inline __attribute__((always_inline)) void pcc_flow_key_of(
 	key->dport = t->dport;
 }
 
-/* The place of a key in pcc_leased. */
+/* Returns the place of a key in pcc_leased. */
 static inline __attribute__((always_inline)) __u32 pcc_leased_place(const struct pcc_flow_key *key)
 {
 	__u64 digest = pcc_digest(0, key->src, key->dst);
@@ -57,8 +64,9 @@ static inline __attribute__((always_inline)) __u32 pcc_leased_place(const struct
 }
 
 /*
- * What an entry has counted between two readings of its counters' sum: packets and bytes. The later
- * reading may be the smaller one where another CPU was faster; both are negative then, modulo 2^64.
+ * Computes the packets and bytes that an entry has counted between two readings of the sum of its
+ * counters. If another CPU was faster, the later reading may be the smaller one; both results are
+ * then negative, modulo 2^64.
  */
 static inline __attribute__((always_inline)) void pcc_flow_uncounted(
 	__u64 sum, __u64 folded, __u64 *packets, __u64 *bytes)

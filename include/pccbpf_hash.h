@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The classifier's hash, one definition for the data plane and for `explain`.
+ * The classifier's hash: one definition for the data plane and for `explain`.
  *
- * jhash() over the selected fields, concatenated in network byte order without padding. The
- * function is Bob Jenkins' lookup3 as Linux has it (include/linux/jhash.h, public domain); RouterOS
- * hashes the same bytes with it. The words are built from the fields directly: bytes that lie next
- * to each other in memory are little-endian words to jhash(), so a 2-byte field shifts what follows
- * by 16 bits.
+ * It is jhash() over the selected fields, concatenated in network byte order without padding. The
+ * function is Bob Jenkins' lookup3 as in Linux (include/linux/jhash.h, public domain); RouterOS
+ * hashes the same bytes with it. The words are built from the fields directly: jhash() reads
+ * consecutive bytes of memory as little-endian words, so a 2-byte field shifts what follows by 16
+ * bits.
  */
 #ifndef PCCBPF_HASH_H
 #define PCCBPF_HASH_H
@@ -65,8 +65,8 @@ static inline __attribute__((always_inline)) __u32 pcc_rol32(__u32 word, __u32 s
 	} while (0)
 
 /*
- * Linux jhash() of len bytes that lie in w[] (zero-padded to a multiple of 12 bytes).
- * len 0 gives the initial value, as in the kernel.
+ * Linux jhash() of the len bytes in w[], which is zero-padded to a multiple of 12 bytes. For len 0
+ * the result is the initial value, as in the kernel.
  */
 static inline __attribute__((always_inline)) __u32 pcc_jhash_words(
 	const __u32 w[12], __u32 len, __u32 seed)
@@ -97,14 +97,16 @@ static inline __attribute__((always_inline)) __u32 pcc_jhash_words(
 	return c;
 }
 
-/* Does the protocol have ports in its first four bytes? (RouterOS hashes them for these.) */
+/*
+ * Does the protocol have ports in its first four bytes? RouterOS hashes ports for these protocols.
+ */
 static inline __attribute__((always_inline)) int pcc_proto_has_ports(__u8 proto)
 {
 	return proto == 6 /* TCP */ || proto == 17 /* UDP */ || proto == 136 /* UDP-Lite */ ||
 	       proto == 132 /* SCTP */ || proto == 33 /* DCCP */;
 }
 
-/* Is the tuple's family IPv4 (v4-mapped addresses)? The source address decides. */
+/* Is the tuple one of IPv4 (v4-mapped addresses)? The source address decides. */
 static inline __attribute__((always_inline)) int pcc_tuple_is_v4(const struct pcc_tuple *t)
 {
 	return t->src[0] == 0 && t->src[1] == 0 && t->src[2] == (__be32)0xffff0000u;
@@ -119,9 +121,9 @@ static inline __attribute__((always_inline)) void pcc_hash_addr6(__u32 *w, const
 }
 
 /*
- * Hash of a tuple with the fields PCC_F_*. Where the protocol has no ports they contribute nothing;
- * where then nothing is left, both addresses are hashed. Every word is stored at a constant place:
- * the verifier wants that of a stack.
+ * Returns the hash of the fields PCC_F_* of a tuple. If the protocol has no ports, ports are left
+ * out; if no field is left then, both addresses are hashed. Every word is stored at a constant
+ * index, as the verifier requires for the stack.
  */
 static inline __attribute__((always_inline)) __u32 pcc_hash(
 	const struct pcc_tuple *t, __u32 fields, __u32 seed)

@@ -111,6 +111,10 @@ table <<-'END'
 	2|'wan ad'.*'wan add'|wan ad wan3
 	2|wan add.*wan del|wan
 	2|'frobnicate'|frobnicate
+	2|'wan del'|wan rm wan1
+	2|'wan list'|wan ls
+	2|'-v' is not known|-v
+	2|'src-address'|attach --lan br0 --wan wan1,wan2 --classifier src
 	2|'--jsn'.*'--json'|status --jsn
 	2|IF|wan del
 	2|'wan2'|wan del wan1 wan2
@@ -130,23 +134,42 @@ table <<-'END'
 	1|not attached|wan add wan1
 	1|not attached|wan del wan1
 	1|not attached|wan set wan1 --weight 2
-	1|not attached|wan list
+	4|not attached|wan list
 	1|not attached|lan add br0
 	1|not attached|lan del br0
-	1|not attached|stats
-	1|not attached|conns
+	4|not attached|stats
+	4|not attached|conns
 	1|not attached|conns flush --all
-	1|not attached|explain 192.168.77.11:1 203.0.113.1:80
+	4|not attached|explain 192.168.77.11:1 203.0.113.1:80
 END
-t_assert_status 0 pcc status
+t_assert_status 4 pcc status
 t_assert_eq "$(<"$T_DIR/out")" 'not attached' status
 t_assert_eq "$(pcc status --json | jq -c '[.attached, .lan, .wans, (.version | type)]')" '[false,[],[],"string"]' 'status --json'
+
+t_begin 'output that cannot be written is a failure'
+for words in help 'help attach' version 'version --json' 'status --json'; do
+	read -ra words <<<"$words"
+	t_assert_eq "$(rt "$PCCBPF" "${words[@]}" 2>&1 >/dev/full | grep -c 'cannot be written')" 1 "${words[*]}"
+	rt "$PCCBPF" "${words[@]}" >/dev/full 2>&1 && t_fail "${words[*]}: status 0"
+done
+t_assert_eq "$(rt "$PCCBPF" version --json | jq -c '[(.version | type), (.abi_version | type)]')" '["string","number"]' 'version --json'
+
+t_begin 'a megabyte of brackets is refused at once'
+head -c 1000000 /dev/zero | tr '\0' '[' >"$T_DIR/deep.yaml"
+start=$(now_ms)
+error 1 'deep.yaml:1:17: .*deep' rt "$PCCBPF" check "$T_DIR/deep.yaml"
+t_assert_ms $(($(now_ms) - start)) 1000 'to refuse it'
+
+t_begin 'an interface name that is not UTF-8 is refused'
+error 2 'not UTF-8' rt "$PCCBPF" attach --lan "$(printf 'br\xff0')" --wan wan1,wan2
 
 t_begin 'without a BPF file system the mount command is the hint'
 mkdir "$T_DIR/plain"
 rt_state >"$T_DIR/before"
 error 1 "'$T_DIR/plain/pccbpf'.*mount -t bpf" rt "$PCCBPF" attach --lan br0 --wan wan1,wan2 --bpffs "$T_DIR/plain/pccbpf"
 error 1 "'$T_DIR/plain'.*mount -t bpf" rt "$PCCBPF" attach --lan br0 --wan wan1,wan2 --bpffs "$T_DIR/plain"
+error 1 "'/etc'.*mount -t bpf bpf /sys/fs/bpf," rt "$PCCBPF" attach --lan br0 --wan wan1,wan2 --bpffs /etc
+error 1 "too long" rt "$PCCBPF" status --bpffs "/sys/fs/bpf/$(printf 'a%.0s' {1..300})"
 error 1 "/nonexistent" rt "$PCCBPF" attach --lan br0 --wan wan1,wan2 --bpffs /nonexistent/sub/pccbpf
 t_assert_eq "$(find "$T_DIR/plain" -mindepth 1)" '' 'what is in the directory'
 same_as "$T_DIR/before" rt_state

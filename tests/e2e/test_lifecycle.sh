@@ -237,7 +237,8 @@ interrupted() {
 		pcc_start "${ATTACH[@]}"
 		until [[ -e $1 ]] || ((SECONDS > deadline)); do :; done
 		pcc_kill
-		pcc status >/dev/null 2>&1 || return 0
+		pcc status >/dev/null 2>&1
+		(($? != 1)) || return 0 # 4: it had not begun
 		pcc detach
 	done
 	t_fail "attach could not be killed in time"

@@ -121,7 +121,7 @@ seen=$(pcc_use() { rt "$PCCBPF" use --bpffs "$BPFFS/pccbpf" "$@"; }
 t_assert_eq "$seen" '198.18.3.2 2001:db8:3::2' sources
 t_assert_status 5 rt "$PCCBPF" use --bpffs "$BPFFS/pccbpf" wan3 sh -c 'exit 5'
 t_assert_status 127 rt "$PCCBPF" use --bpffs "$BPFFS/pccbpf" wan3 /no/such/command
-t_assert_status 1 rt "$PCCBPF" use --bpffs "$BPFFS/pccbpf" wan9 true
+t_assert_status 125 rt "$PCCBPF" use --bpffs "$BPFFS/pccbpf" wan9 true
 no_groups() { [[ ! $(find /sys/fs/cgroup -maxdepth 6 -name "pccbpf-use-*" -newer "$CONF" 2>/dev/null) ]]; }
 t_assert 'no group is left' eventually no_groups
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Addresses of both families: comparing with a prefix, converting, printing. */
 #include "base/address.h"
 
 #include <arpa/inet.h>
@@ -33,7 +34,7 @@ const char *pcc_addr_text(const __be32 addr[4], char buf[PCC_ADDR_TEXT])
 {
 	bool v4 = pcc_addr_is_v4(addr);
 
-	/* Neither the family nor the room can be wrong. */
+	/* inet_ntop() cannot fail here: the family is known, and the buffer is large enough. */
 	inet_ntop(v4 ? AF_INET : AF_INET6, v4 ? &addr[3] : addr, buf, PCC_ADDR_TEXT);
 	return buf;
 }

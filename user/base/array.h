@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
+/* The number of elements of an array. */
 #ifndef PCC_ARRAY_H
 #define PCC_ARRAY_H
 
-/* Elements of an array (not of a pointer). */
+/* The number of elements of an array. The argument must be an array, not a pointer. */
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 #endif

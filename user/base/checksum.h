@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The Internet checksum (RFC 1071), of packets that are not longer than an Ethernet frame. */
+/* The Internet checksum (RFC 1071) of packets that are not longer than an Ethernet frame. */
 #ifndef PCC_CHECKSUM_H
 #define PCC_CHECKSUM_H
 
@@ -7,7 +7,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Adds the bytes, an odd last one as if a 0 followed, to a sum that begins with 0. */
+/*
+ * Adds len bytes to a sum, which begins with 0, and returns the new sum. After an odd last byte a 0
+ * is assumed, so only the last piece of a packet may have an odd length.
+ */
 static inline uint32_t pcc_checksum_add(uint32_t sum, const void *data, size_t len)
 {
 	const uint8_t *p = data;
@@ -17,7 +20,10 @@ static inline uint32_t pcc_checksum_add(uint32_t sum, const void *data, size_t l
 	return sum;
 }
 
-/* The checksum in network order. Over data that holds its own checksum it is 0. */
+/*
+ * Makes the checksum, in network byte order, from the sum. The result is 0 if the data contained
+ * its own correct checksum.
+ */
 static inline uint16_t pcc_checksum_end(uint32_t sum)
 {
 	while (sum >> 16)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Clocks as one number. clock_gettime(2) cannot fail for the clocks that are asked for here. */
+/*
+ * The system's clocks as one number. Nothing here reports errors, because clock_gettime(2) cannot
+ * fail for the clocks used.
+ */
 #ifndef PCC_CLOCK_H
 #define PCC_CLOCK_H
 
@@ -14,7 +17,10 @@ static inline uint64_t pcc_clock_ns(clockid_t clock)
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-/* CLOCK_MONOTONIC, as bpf_ktime_get_ns() has it: it stands while the machine sleeps. */
+/*
+ * CLOCK_MONOTONIC in nanoseconds, the clock of bpf_ktime_get_ns(). It does not advance while the
+ * machine is suspended.
+ */
 static inline uint64_t pcc_now_ns(void)
 {
 	return pcc_clock_ns(CLOCK_MONOTONIC);

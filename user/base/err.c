@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Filling and printing errors. */
 #include "base/err.h"
 
 #include <stdarg.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * FNV-1a, 64 bits (draft-eastlake-fnv): no secret, only "is this what it was". Begin with
- * PCC_FNV1A_BASIS and pass on what was returned.
+ * FNV-1a with 64 bits (draft-eastlake-fnv), for telling whether data has changed; it is no
+ * protection against an attacker. Begin with PCC_FNV1A_BASIS; to hash several pieces, pass the
+ * result of one call to the next.
  */
 #ifndef PCC_FNV_H
 #define PCC_FNV_H

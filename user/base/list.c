@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Growing arrays; list.h has the macros that callers use. */
 #include "base/list.h"
 
 #include <errno.h>

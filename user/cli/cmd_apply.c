@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* apply and confirm. */
+/* The commands apply and confirm. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,15 +8,18 @@
 #include "cli/cmds.h"
 #include "engine/confirm.h"
 
-/* An apply on its way. */
+/* What one run of apply works with. */
 struct job {
 	struct pcc_apply_opts opts;
 	struct pcc_conf *conf;
 	struct pcc_session s;
-	uint32_t confirm_s; /* 0: for good */
+	uint32_t confirm_s; /* 0: the change need not be confirmed */
 };
 
-/* Another apply waits to be confirmed: what it goes back to must not change under it. */
+/*
+ * Refuses to run while another apply waits to be confirmed, because the configuration that it goes
+ * back to must not change meanwhile.
+ */
 static int check_nothing_waits(const struct job *j, struct pcc_err *err)
 {
 	uint32_t left;
@@ -28,7 +31,7 @@ static int check_nothing_waits(const struct job *j, struct pcc_err *err)
 	return pcc_err_hint(err, -EBUSY, "pccbpf confirm keeps it");
 }
 
-/* Applies, and has it taken back unless it is confirmed. */
+/* Applies a change that is taken back unless it is confirmed. */
 static int apply_for_now(struct job *j, struct pcc_err *err)
 {
 	struct pcc_rollback back;
@@ -47,7 +50,7 @@ static int apply_for_now(struct job *j, struct pcc_err *err)
 	}
 	ret = pcc_waiter_go(&waiter, j->s.dp.dir, j->confirm_s, err);
 	if (ret && waiter.fd >= 0)
-		close(waiter.fd); /* it goes back at once, as it would if we had died here */
+		close(waiter.fd); /* the process goes back at once, as if we had been killed */
 out:
 	pcc_rollback_free(&back);
 	return ret;

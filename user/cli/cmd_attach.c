@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* attach and detach. */
+/* The commands attach and detach. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +8,7 @@
 #include "report/run.h"
 #include "engine/apply.h"
 
-/* The options that are keys of a file, too. A flag says the opposite of the default. */
+/* Parses the options that are also keys of a file. A flag sets the opposite of the default. */
 static int parse_base(const struct pcc_args *args, struct pcc_config *cfg, struct pcc_err *err)
 {
 	int ret = 0;
@@ -109,7 +109,7 @@ int pcc_cmd_detach(const struct pcc_args *args)
 		pcc_detach(&s, args->opt[PCC_OPT_FORCE].set, dry_run, pcc_warn_print, &err))
 		status = pcc_cmd_failed(&err);
 	else if (!dry_run && !pcc_run_alive(pcc_cmd_dir(args)))
-		pcc_run_remove(pcc_cmd_dir(args)); /* what a daemon left */
+		pcc_run_remove(pcc_cmd_dir(args)); /* left by a daemon */
 	pcc_session_close(&s);
 	return status;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* check: is a configuration file one that apply takes? */
+/* The command check: would apply accept a configuration file? */
 #include <jansson.h>
 #include <stdlib.h>
 
@@ -29,7 +29,7 @@ static void fine_print(const char *file, const struct pcc_conf *conf)
 		conf->npolicies, conf->npolicies == 1 ? "y" : "ies");
 }
 
-/* The files of prefixes, which the reader of the configuration does not open. */
+/* Reads the files of prefixes, which reading the configuration does not open. */
 static int check_policies(const struct pcc_conf *conf, struct pcc_err *err)
 {
 	struct pcc_policies policies;

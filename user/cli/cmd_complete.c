@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* `pccbpf complete`: asked by the shells, not by people, so that help does not have it. */
+/*
+ * The command complete, which is called by the shells' completion and not by people; help does not
+ * list it.
+ */
 #include <net/if.h>
 #include <string.h>
 
@@ -22,7 +25,9 @@ static void interfaces(struct pcc_complete_names *names)
 		if_freenameindex(all);
 }
 
-/* What is attached. Who may not read that gets all interfaces: sudo may stand before the command.
+/*
+ * Fills in the attached names. If the pins may not be read it offers all interfaces, because the
+ * user may have typed sudo before the command.
  */
 static void names_of(enum pcc_word kind, const char *dir, struct pcc_complete_names *names)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* conns and conns flush: the remembered connections. */
+/* The commands conns and conns flush: the remembered connections. */
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <errno.h>
@@ -13,7 +13,7 @@
 #include "pins/flows.h"
 #include "pins/offload.h"
 
-/* Which connections are meant. */
+/* The connections that the options select. */
 struct filter {
 	bool wan_set, src_set, dst_set, proto_set, sport_set, dport_set, origin_set;
 	uint32_t wan_id;
@@ -24,15 +24,15 @@ struct filter {
 	uint64_t limit;
 };
 
-/* The walk over the map. */
+/* The state of the walk over the map. */
 struct walk {
 	struct pcc_session *s;
 	struct filter filter;
-	json_t *json; /* NULL: print */
+	json_t *json; /* NULL: print text */
 	uint64_t now_ns, n;
 	bool flush;
 	struct pcc_flows flows;
-	struct pcc_offload_set offloaded; /* to a flowtable */
+	struct pcc_offload_set offloaded; /* connections that a flowtable forwards */
 	struct pcc_ct_deleter deleter;
 };
 
@@ -84,7 +84,7 @@ static int filter_parse(const struct pcc_args *args, struct filter *f, struct pc
 	return ret;
 }
 
-/* The part of the filter that needs to know what is attached. */
+/* Resolves the WAN's name in the filter, which needs to know what is attached. */
 static int filter_resolve(
 	const struct pcc_args *args, struct filter *f, struct pcc_session *s, struct pcc_err *err)
 {
@@ -108,7 +108,7 @@ static bool filter_matches(
 {
 	struct pcc_addr src, dst;
 
-	if (!c->wan_id) /* a remembered bypass is no connection of a WAN */
+	if (!c->wan_id) /* a remembered bypass is not a connection of a WAN */
 		return false;
 	memcpy(src.a, k->src, sizeof(src.a));
 	memcpy(dst.a, k->dst, sizeof(dst.a));
@@ -178,7 +178,10 @@ static int visit(const struct pcc_tuple *key, const struct pcc_conn *conn, void 
 		return 0;
 	w->n++;
 	if (w->flush) {
-		/* Without its conntrack entry, or the mark in that would bring it back. */
+		/*
+		 * Also delete the conntrack entry: its mark would put the connection back on the
+		 * WAN.
+		 */
 		pcc_ct_delete(&w->deleter, key, conn->origin == PCC_ORIGIN_WAN, NULL);
 		return 1;
 	}
@@ -210,7 +213,7 @@ static int walk(const struct pcc_args *args, struct walk *w)
 		if ((!w->flush && pcc_flows_read(&w->flows, &s.dp, &err)) ||
 			pcc_dp_conns(&s.dp, visit, w, &err))
 			status = pcc_cmd_failed(&err);
-		if (w->flush && w->n) /* what the fast path knows of them ends, too */
+		if (w->flush && w->n) /* also end what the fast path has of these connections */
 			pcc_dp_new_epoch(&s.dp);
 		pcc_ct_deleter_close(&w->deleter);
 		pcc_flows_free(&w->flows);

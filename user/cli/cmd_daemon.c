@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* daemon */
+/* The command daemon. */
 #include "cli/cmds.h"
 #include "daemon/daemon.h"
 

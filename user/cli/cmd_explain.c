@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* explain: what happens to one packet, from its fields to its next hop. */
+/* The command explain: what happens to one packet, from its fields to its next hop. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <jansson.h>
@@ -12,7 +12,7 @@
 #include "pins/policy_maps.h"
 #include "pccbpf_hash.h"
 
-/* The tuple that the words describe. */
+/* Builds the tuple that the words describe. */
 static int tuple_parse(const struct pcc_args *args, struct pcc_tuple *t, struct pcc_err *err)
 {
 	struct pcc_endpoint src = {}, dst = {};
@@ -39,14 +39,14 @@ static int tuple_parse(const struct pcc_args *args, struct pcc_tuple *t, struct 
 		t->sport = htons(src.port);
 		t->dport = htons(dst.port);
 	} else if (proto == IPPROTO_ICMP || proto == IPPROTO_ICMPV6) {
-		t->sport = t->dport = htons(src.port); /* the identifier of an echo */
+		t->sport = t->dport = htons(src.port); /* an echo has its identifier in both */
 	}
 	return 0;
 }
 
 /*
- * balance: a WAN was chosen; bypass: left to the main table; none: there is no WAN to choose, or a
- * policy rejects.
+ * Returns the verdict in a word. balance: a WAN was chosen; bypass: left to the main table; none:
+ * no WAN is available, or a policy rejects the packet.
  */
 static const char *verdict_text(const struct pcc_dp_verdict *v)
 {
@@ -78,7 +78,7 @@ static json_t *explain_json(
 			  : json_null());
 }
 
-/* The hashed fields, as they are concatenated. */
+/* Prints the fields that are hashed, in the order in which they are concatenated. */
 static void fields_print(struct pcc_session *s, const struct pcc_tuple *t)
 {
 	uint32_t fields = pcc_classifier_fields(s->cfg.classifier);
@@ -127,8 +127,9 @@ static void explain_print(
 }
 
 /*
- * The mark decides only what no rule of the user's decides before. Not all of those are seen by the
- * data plane when it chooses (wan_out_correct() in bpf/), so the kernel has the last word.
+ * Asks the kernel where it would route the packet. A rule of the user that comes before the rules
+ * for marks overrides the chosen WAN. The data plane does not see all such rules when it chooses
+ * (wan_out_correct() in bpf/), so the kernel's answer counts.
  */
 static void ask_kernel(struct pcc_session *s, const struct pcc_tuple *tuple, uint32_t lan_ifindex,
 	struct pcc_dp_verdict *v)
@@ -149,7 +150,7 @@ static void ask_kernel(struct pcc_session *s, const struct pcc_tuple *tuple, uin
 	v->pinned = false;
 }
 
-/* Asks the data plane, as if the packet came in on the first LAN. */
+/* Asks the data plane, as if the packet arrived on the first LAN. */
 static int ask(struct pcc_session *s, const struct pcc_tuple *tuple, struct pcc_dp_verdict *verdict,
 	struct pcc_err *err)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* monitor */
+/* The command monitor. */
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -35,7 +35,7 @@ int pcc_cmd_monitor(const struct pcc_args *args)
 			continue;
 		line[got] = '\0';
 		if (print_event(line, args->opt[PCC_OPT_JSON].set))
-			break; /* nobody reads any more */
+			break; /* nobody reads our output any more */
 	}
 	close(fd);
 	if (got > 0)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* show config: what runs, as a file that apply accepts. */
+/* The command show config: what runs, as a file that apply accepts. */
 #include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 #include "cli/cmds.h"
 #include "engine/confirm.h"
 
-/* What libyaml read, for people with jq; all values are strings, as in the file. */
+/* Converts libyaml's document to JSON, for use with jq. All values are strings, as in the file. */
 static json_t *node_json(yaml_document_t *doc, int id)
 {
 	const yaml_node_t *node = yaml_document_get_node(doc, id);

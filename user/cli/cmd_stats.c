@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* stats: counters per WAN, per bucket, per policy, per reason. */
+/* The command stats: counters by WAN, by bucket, by policy and by reason. */
 #include <unistd.h>
 
 #include "cli/cmds.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* status: what is in force. */
+/* The command status: what is in force. */
 #include "cli/cmds.h"
 #include "cli/write.h"
 
@@ -15,6 +15,8 @@ int pcc_cmd_status(const struct pcc_args *args)
 		status = pcc_cmd_failed(&s.why);
 	else
 		status = pcc_cmd_show(args, &s, PCC_VIEW_STATUS);
+	if (!status && s.state == PCC_DP_ABSENT)
+		status = PCC_EXIT_DETACHED;
 	pcc_session_close(&s);
 	return status;
 }

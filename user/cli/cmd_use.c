@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* use: runs a command whose connections all leave by one WAN. */
+/* The command use: runs a command whose connections all leave by one WAN. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -12,7 +12,8 @@
 #include "kernel/cgroup.h"
 #include "cli/cmds.h"
 
-/* As a shell has it. */
+/* Exit statuses as env(1) and shells have them for a command that was not run. */
+#define EXIT_OURS 125
 #define EXIT_CANNOT_RUN 126
 #define EXIT_NOT_FOUND 127
 #define EXIT_BY_SIGNAL 128
@@ -25,7 +26,7 @@ static void pass_on(int sig)
 		kill(child, sig);
 }
 
-/* Signals that end a command: the terminal sends its own to both, others are passed on. */
+/* Signals that are passed on to the command. Those of the terminal reach both processes anyway. */
 static const int passed[] = {SIGTERM, SIGHUP, SIGUSR1, SIGUSR2};
 static const int ignored[] = {SIGINT, SIGQUIT};
 
@@ -57,7 +58,7 @@ static int exit_status(int status)
 	return WIFSIGNALED(status) ? EXIT_BY_SIGNAL + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-/* Runs the command in the group; its exit status. */
+/* Runs the command in the group. Returns its exit status. */
 static int run(const struct pcc_cgroup *cg, char *const *argv)
 {
 	struct sigaction was[N_PASSED + N_IGNORED];
@@ -67,7 +68,7 @@ static int run(const struct pcc_cgroup *cg, char *const *argv)
 	sigset_t all, before;
 	int status;
 
-	/* A signal that comes before the child is known waits. */
+	/* Signals that arrive before the child's process id is known are blocked until then. */
 	sigfillset(&all);
 	sigprocmask(SIG_BLOCK, &all, &before);
 	for (size_t i = 0; i < N_PASSED; i++)
@@ -83,15 +84,16 @@ static int run(const struct pcc_cgroup *cg, char *const *argv)
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	if (child < 0) {
 		pcc_err_set(&err, -errno, argv[0], "cannot be run: %s", strerror(errno));
-		return pcc_cmd_failed(&err);
+		pcc_cmd_failed(&err);
+		return EXIT_OURS;
 	}
 	while (waitpid(child, &status, 0) < 0)
 		if (errno != EINTR)
-			return PCC_EXIT_FAILED;
+			return EXIT_OURS;
 	return exit_status(status);
 }
 
-/* Mark and mask of the WAN. */
+/* Finds the mark and the mask of the WAN. */
 static int find_mark(struct pcc_session *s, const char *name, uint32_t *mark, uint32_t *mask,
 	struct pcc_err *err)
 {
@@ -121,7 +123,7 @@ int pcc_cmd_use(const struct pcc_args *args)
 	if (!status && pcc_cgroup_make(&cg, mark, mask, &err))
 		status = pcc_cmd_failed(&err);
 	if (status)
-		return status;
+		return EXIT_OURS;
 	status = run(&cg, args->rest);
 	pcc_cgroup_remove(&cg);
 	return status;

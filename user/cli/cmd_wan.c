@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* wan add, del, set, list; lan add, del. */
+/* The commands wan add, del, set and list, lan add and del. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +25,7 @@ static int edit_wan_add(struct pcc_config *cfg, const struct pcc_args *args, str
 		return pcc_err_hint(err, -EINVAL, "pccbpf lan del %s, first", wan.name);
 	}
 	there = pcc_config_find_wan(cfg, wan.name);
-	if (there) { /* the same again changes nothing; what is said anew is set */
+	if (there) { /* the WAN is attached: set what is given, leave the rest */
 		if (wan.given & PCC_WAN_SET_WEIGHT)
 			there->weight = wan.weight;
 		for (int f = 0; f < PCC_FAMILIES; f++)

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* What commands share: opening a session, applying an edit, printing. */
 #include "base/array.h"
 #include "cli/cmds.h"
 #include "base/address.h"
@@ -54,7 +55,8 @@ int pcc_cmd_open(struct pcc_session *s, const struct pcc_args *args, enum pcc_se
 	if (s->state == PCC_DP_ABSENT) {
 		pcc_err_set(&err, -ENOENT, "not attached", "nothing is pinned in '%s'", s->dp.dir);
 		pcc_err_hint(&err, -ENOENT, "pccbpf attach --lan IF --wan IF,IF");
-		return pcc_cmd_failed(&err);
+		pcc_cmd_failed(&err);
+		return mode == PCC_SESSION_READ ? PCC_EXIT_DETACHED : PCC_EXIT_FAILED;
 	}
 	return pcc_cmd_failed(&s->why);
 }

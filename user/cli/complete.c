@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Completion: what can be typed next, from the tables of commands and options. Pure. */
 #include "cli/complete.h"
 
 #include <stdlib.h>
@@ -6,22 +7,25 @@
 
 #define MAX_WORDS 4u
 
-/* What the words before the one that is being typed say. */
+/* What the words before the one being typed tell. */
 struct typed {
 	FILE *out;
 	pcc_complete_fn names_of;
-	const char *words[MAX_WORDS]; /* those that are no options or their values */
+	const char *words[MAX_WORDS]; /* words that are neither options nor their values */
 	unsigned int nwords;
 	const struct pcc_command *cmd; /* NULL while it is not known */
-	unsigned int used;	       /* words of its name */
-	uint64_t given;		       /* options */
-	const struct pcc_option *open; /* one that waits for its value */
-	bool options;		       /* no -- yet */
-	const char *dir;	       /* value of --bpffs */
-	const char *word;	       /* being typed */
+	unsigned int used;	       /* number of words in its name */
+	uint64_t given;		       /* options given, as bits */
+	const struct pcc_option *open; /* an option whose value comes next */
+	bool options;		       /* there was no "--" yet */
+	const char *dir;	       /* the value of --bpffs */
+	const char *word;	       /* the word being typed */
 };
 
-/* An option by its name, of len characters, that the command takes: any where none is known. */
+/*
+ * Finds an option by its name of len characters, among those of the command, or among all if the
+ * command is not known.
+ */
 static enum pcc_opt option_named(const struct typed *t, const char *name, size_t len)
 {
 	for (unsigned int i = 0; i < PCC_OPT_MAX; i++)
@@ -65,7 +69,7 @@ static void take_word(struct typed *t, const char *word)
 	}
 }
 
-/* One candidate: what is before it in the word, and itself. */
+/* Prints one candidate, with the part of the word before it. */
 static void offer(const struct typed *t, const char *before, size_t len, const char *candidate,
 	const char *meaning)
 {
@@ -79,7 +83,7 @@ static void offer(const struct typed *t, const char *before, size_t len, const c
 	fputc('\n', t->out);
 }
 
-/* First words of commands, or second ones behind a first; each once. */
+/* Offers the first words of commands, or the second words after a first one, each once. */
 static void offer_commands(const struct typed *t, const char *first)
 {
 	char word[32], last[32] = "";
@@ -94,14 +98,14 @@ static void offer_commands(const struct typed *t, const char *first)
 		if (!first)
 			word[len < sizeof(word) ? len : 0] = '\0';
 		if (!first && name[len])
-			meaning = NULL; /* that of one of them */
+			meaning = NULL; /* it describes only one of them */
 		if (strcmp(word, last) != 0)
 			offer(t, "", 0, word, meaning);
 		memcpy(last, word, sizeof(last));
 	}
 }
 
-/* Is it in the list of len characters already? */
+/* Is the name in the list of len characters already? */
 static bool listed(const char *list, size_t len, const char *name)
 {
 	size_t n = strlen(name);
@@ -154,7 +158,7 @@ static void offer_kind(const struct typed *t, enum pcc_word kind, bool list, siz
 	}
 }
 
-/* The value of an option, behind skip characters of the word ("--scheme="). */
+/* Offers values of an option; they begin after skip characters of the word ("--scheme="). */
 static void offer_value(const struct typed *t, const struct pcc_option *o, size_t skip)
 {
 	for (size_t i = 0; o->choices && o->choices[i]; i++)
@@ -181,7 +185,7 @@ static void offer_options(const struct typed *t)
 		offer(t, "", 0, "--version", "print the version");
 }
 
-/* A word that is no option. */
+/* Offers words that are not options. */
 static void offer_words(const struct typed *t)
 {
 	unsigned int nth = t->nwords - t->used;
@@ -211,7 +215,7 @@ void pcc_complete(FILE *out, const char *const *words, unsigned int n, pcc_compl
 		take_word(&t, words[i]);
 	if (n)
 		t.word = words[n - 1];
-	/* behind `use IF` the options are another program's */
+	/* after `use IF` the options belong to another program */
 	if (t.cmd && t.cmd->runs && t.nwords - t.used > t.cmd->max_words)
 		t.options = false;
 	if (t.open)

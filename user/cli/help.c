@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Help: the list of commands, and what one of them takes. */
+/* Prints help: the list of commands, and what one of them takes. */
 #include "cli/options.h"
 
 #include <string.h>
 
-/* Prints text in lines of at most 79 characters, each after the first indented. */
+/* Prints text in lines of at most 79 characters. All lines but the first are indented. */
 static void print_wrapped(FILE *out, const char *text, int indent)
 {
 	int column = indent;

@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* The command line: finds the command and calls its function. */
+#include <errno.h>
+#include <jansson.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -16,7 +20,9 @@ static int cmd_help(const struct pcc_args *args)
 
 static int cmd_version(const struct pcc_args *args)
 {
-	(void)args;
+	if (args->opt[PCC_OPT_JSON].set)
+		return pcc_cmd_print_json(json_pack(
+			"{s:s, s:i}", "version", PCC_VERSION, "abi_version", PCC_ABI_VERSION));
 	printf("pccbpf %s\n", PCC_VERSION);
 	return PCC_EXIT_OK;
 }
@@ -46,6 +52,20 @@ static int (*const run[PCC_CMD_MAX])(const struct pcc_args *args) = {
 	[PCC_CMD_VERSION] = cmd_version,
 };
 
+/* A command whose output did not get where it should has failed, whatever it did. */
+static int finish(int status)
+{
+	struct pcc_err err = {};
+	bool failed = ferror(stdout);
+
+	if (!fflush(stdout) && !failed)
+		return status;
+	pcc_err_set(&err, -EIO, "output", "cannot be written: %s",
+		failed ? "an error before its end" : strerror(errno));
+	pcc_cmd_failed(&err);
+	return status ? status : PCC_EXIT_FAILED;
+}
+
 int main(int argc, char **argv)
 {
 	const struct pcc_command *cmd = NULL;
@@ -56,5 +76,5 @@ int main(int argc, char **argv)
 		return pcc_cmd_complete(argc - 2, argv + 2);
 	if (pcc_options_parse(&cmd, &args, argc, argv, &err))
 		return pcc_cmd_misused(&err);
-	return run[cmd->id](&args);
+	return finish(run[cmd->id](&args));
 }

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Parses the command line by the tables of commands and options. Pure. */
 #include "cli/options.h"
 
 #include <errno.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "text/parse.h"
 #include "text/suggest.h"
 
-/* Does the command's name start with this word, and if it has two, is second the other one? */
+/* Is the command's name `first`, or `first` and `second` if second is not NULL? */
 static bool name_is(const struct pcc_command *cmd, const char *first, const char *second)
 {
 	size_t len = strlen(first);
@@ -40,7 +42,27 @@ bool pcc_command_is_group(const char *word)
 	return false;
 }
 
-/* No command is named so: what was meant? */
+/* The command of the group that other programs call by this word; NULL: none. */
+static const char *synonym(const char *group, const char *word, const char *const *names)
+{
+	static const struct {
+		const char *theirs, *ours;
+	} words[] = {{"rm", "del"}, {"remove", "del"}, {"delete", "del"}, {"ls", "list"},
+		{"show", "list"}, {"change", "set"}, {"new", "add"}};
+	char name[32];
+
+	for (size_t i = 0; i < COUNT(words); i++) {
+		if (strcmp(words[i].theirs, word) != 0)
+			continue;
+		snprintf(name, sizeof(name), "%.16s %s", group, words[i].ours);
+		for (int c = 0; c < PCC_CMD_MAX; c++)
+			if (strcmp(names[c], name) == 0)
+				return names[c];
+	}
+	return NULL;
+}
+
+/* Reports a command that does not exist, and suggests the one that was probably meant. */
 static int unknown_command(const char *const *words, unsigned int nwords, struct pcc_err *err)
 {
 	char given[96], firsts[PCC_CMD_MAX][16], all[192] = "";
@@ -65,6 +87,8 @@ static int unknown_command(const char *const *words, unsigned int nwords, struct
 	}
 	pcc_err_set(err, -EINVAL, "command", "'%s' is not known", given);
 	near = pcc_suggest(given, names, PCC_CMD_MAX);
+	if (!near && group)
+		near = synonym(words[0], words[1], names);
 	if (near)
 		return pcc_err_hint(err, -EINVAL, "did you mean '%s'?", near);
 	if (group)
@@ -72,7 +96,10 @@ static int unknown_command(const char *const *words, unsigned int nwords, struct
 	return pcc_err_hint(err, -EINVAL, "pccbpf help lists the commands");
 }
 
-/* The option of that name (len characters) among allowed; PCC_OPT_MAX if there is none. */
+/*
+ * Finds the option with this name (len characters) among allowed. Returns PCC_OPT_MAX if there is
+ * none.
+ */
 static enum pcc_opt find_option(const char *name, size_t len, uint64_t allowed)
 {
 	for (unsigned int i = 0; i < PCC_OPT_MAX; i++)
@@ -96,8 +123,8 @@ static bool starts_command(const char *word)
 }
 
 /*
- * Before the command is known: does the option take the next word? Where the answer depends on the
- * command (--buckets), the name of a command is not its value.
+ * Does the option take the next word as its value? This is asked before the command is known. If
+ * the answer depends on the command (--buckets), a next word that begins a command is not taken.
  */
 static bool takes_next(const char *word, const char *next)
 {
@@ -117,14 +144,18 @@ static bool takes_next(const char *word, const char *next)
 	return value && !(flag && starts_command(next));
 }
 
-/* What a first look at the words finds: the first of them that are no options, and the switches. */
+/*
+ * The result of a first look at the words: the first two that are not options, and whether help or
+ * the version is asked for.
+ */
 struct outline {
 	const char *words[2];
 	unsigned int nwords;
+	const char *option; /* the first of those that no command has; NULL: none */
 	bool help, version;
 };
 
-/* Does the command of that name run another one? */
+/* Does the command of this name run another one? */
 static bool runs_another(const char *word)
 {
 	for (int i = 0; i < PCC_CMD_MAX; i++)
@@ -147,12 +178,15 @@ static void outline(int argc, char **argv, struct outline *o)
 		} else if (options && is_option(word)) {
 			o->help |= strcmp(word, "-h") == 0 || strcmp(word, "--help") == 0;
 			o->version |= strcmp(word, "-V") == 0 || strcmp(word, "--version") == 0;
-			/* the next word is looked at nevertheless if it asks for help */
+			if (!o->option &&
+				find_option(word, strcspn(word, "="), ~0ull) == PCC_OPT_MAX)
+				o->option = word;
+			/* even a value counts if it asks for help */
 			if (takes_next(word, argv[i + 1]) && strncmp(argv[i + 1], "--", 2) != 0 &&
 				strcmp(argv[i + 1], "-h") != 0)
 				i++;
 		} else {
-			/* `use IF COMMAND`: what follows is for COMMAND */
+			/* `use IF COMMAND`: the rest belongs to COMMAND */
 			if (runs && nwords == 2)
 				break;
 			if (o->nwords < 2)
@@ -162,7 +196,7 @@ static void outline(int argc, char **argv, struct outline *o)
 	}
 }
 
-/* A word with dashes that the command has no option for. */
+/* Reports an option that the command does not have. */
 static int unknown_option(
 	const struct pcc_command *cmd, const char *word, size_t len, struct pcc_err *err)
 {
@@ -186,7 +220,7 @@ static int unknown_option(
 	return pcc_err_hint(err, -EINVAL, "pccbpf help %s lists the options", cmd->name);
 }
 
-/* One option at argv[*i]; steps over its value. */
+/* Reads the option at argv[*i], and advances *i if its value is the next word. */
 static int take_option(const struct pcc_command *cmd, struct pcc_args *args, int argc, char **argv,
 	int *i, struct pcc_err *err)
 {
@@ -239,7 +273,7 @@ const char *pcc_command_usage(const struct pcc_command *cmd, char *buf, size_t s
 	return buf;
 }
 
-/* All words are in place: enough of them, and the options that have to be there? */
+/* Checks that there are enough words, and that the required options are there. */
 static int check_complete(
 	const struct pcc_command *cmd, const struct pcc_args *args, struct pcc_err *err)
 {
@@ -277,7 +311,7 @@ static int check_complete(
 	return -EINVAL;
 }
 
-/* Options and words of a command that is known. skip: words of its name. */
+/* Reads the options and words of a command that is known. skip: the number of words in its name. */
 static int parse_words(const struct pcc_command *cmd, unsigned int skip, struct pcc_args *args,
 	int argc, char **argv, struct pcc_err *err)
 {
@@ -309,7 +343,10 @@ static int parse_words(const struct pcc_command *cmd, unsigned int skip, struct 
 	return check_complete(cmd, args, err);
 }
 
-/* `help wan add`: the words are a command's name. A group, as `wan`, gets the overall help. */
+/*
+ * Finds the topic of `help wan add`: the words are the name of a command. For a group like `wan`
+ * the overall help is printed.
+ */
 static int find_topic(struct pcc_args *args, struct pcc_err *err)
 {
 	unsigned int used;
@@ -344,6 +381,11 @@ int pcc_options_parse(const struct pcc_command **cmd, struct pcc_args *args, int
 		if (o.nwords && !args->topic && !pcc_command_is_group(o.words[0]))
 			return unknown_command(o.words, o.nwords, err);
 		return 0;
+	}
+	if (o.nwords == 0 && o.option) {
+		pcc_err_set(err, -EINVAL, "command",
+			"'%.40s' is not known, and no command is given", o.option);
+		return pcc_err_hint(err, -EINVAL, "pccbpf help lists the commands");
 	}
 	if (o.nwords == 0) {
 		pcc_err_set(err, -EINVAL, "command", "none is given");

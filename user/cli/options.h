@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The commands and options, once: parsing, help, man page and completion all come from these
- * tables. Pure: what a command does is not known here (main.c maps its id to a function).
+ * The tables of commands and options; parsing, help, man page and completion are made from them.
+ * Pure: main.c maps the id of a command to its function.
  */
 #ifndef PCC_OPTIONS_H
 #define PCC_OPTIONS_H
@@ -14,13 +14,13 @@
 #include "config/conf_keys.h"
 
 /*
- * Options. Two options may have the same name (--wan of attach and of conns) as long as no command
- * has both.
+ * The options. Two options may have the same name (--wan of attach and of conns) if no command has
+ * both.
  */
 enum pcc_opt {
 	PCC_OPT_LAN,
 	PCC_OPT_WAN,
-/* those of the base keys, in the order of pcc_base_keys */
+/* The options of the base keys, in the order of pcc_base_keys. */
 #define X(sym, ...) PCC_OPT_##sym,
 	PCC_BASE_KEYS(X)
 #undef X
@@ -60,28 +60,28 @@ enum pcc_opt {
 		PCC_OPT_BIT(PCC_OPT_F_PROTO) | PCC_OPT_BIT(PCC_OPT_F_SPORT) |                      \
 		PCC_OPT_BIT(PCC_OPT_F_DPORT) | PCC_OPT_BIT(PCC_OPT_F_ORIGIN))
 
-/* What a word is, for completion: the value of an option, or one behind a command. */
+/* What a word is, for completion: the value of an option, or a word of a command. */
 enum pcc_word {
-	PCC_WORD_ANY, /* nothing to offer */
+	PCC_WORD_ANY, /* nothing can be offered */
 	PCC_WORD_IFACE,
 	PCC_WORD_LAN, /* an attached one */
 	PCC_WORD_WAN, /* an attached one */
 	PCC_WORD_FILE,
 	PCC_WORD_DIR,
-	PCC_WORD_PROGRAM, /* one of the machine */
-	PCC_WORD_TOPIC,	  /* a command of ours */
+	PCC_WORD_PROGRAM, /* a program of this machine */
+	PCC_WORD_TOPIC,	  /* a command of pccbpf */
 };
 
 struct pcc_option {
-	const char *name;	    /* with the two dashes */
-	const char *arg;	    /* as help shows the value; NULL for a flag */
-	enum pcc_word value;	    /* where there are no choices */
-	const char *const *choices; /* NULL, or the allowed values, with a NULL at the end */
+	const char *name;	    /* with its two dashes */
+	const char *arg;	    /* the value, as help shows it; NULL for a flag */
+	enum pcc_word value;	    /* used if there are no choices */
+	const char *const *choices; /* NULL, or the allowed values, ended by a NULL */
 	const char *help;
-	const char *def; /* the default as text; NULL where there is none to show */
+	const char *def; /* the default as text; NULL: none is shown */
 };
 
-/* Commands, in the order of help. */
+/* The commands, in the order of help. */
 enum pcc_cmd_id {
 	PCC_CMD_ATTACH,
 	PCC_CMD_DETACH,
@@ -111,15 +111,15 @@ enum pcc_cmd_id {
 struct pcc_command {
 	enum pcc_cmd_id id;
 	const char *name;   /* one word or two: "wan add" */
-	const char *syntax; /* of the positional words, as usage shows it; "" for none */
+	const char *syntax; /* the positional words, as usage shows them; "": none */
 	unsigned int min_words, max_words;
-	enum pcc_word word[2]; /* what the first two of them are */
-	bool runs;	       /* what follows its words is another command's, options too */
-	uint64_t options;      /* PCC_OPT_BIT()s that it takes */
-	uint64_t required;     /* those it cannot do without */
-	uint64_t one_of;       /* unless 0, it needs at least one of these */
+	enum pcc_word word[2]; /* what the first two words are */
+	bool runs;	       /* its words are followed by another command with its options */
+	uint64_t options;      /* the options that it takes, as PCC_OPT_BIT() */
+	uint64_t required;     /* the options that must be given */
+	uint64_t one_of;       /* unless 0, at least one of these must be given */
 	const char *summary;   /* for the list of commands */
-	const char *text;      /* for its own help */
+	const char *text;      /* for the help of this command */
 	const char *example;
 };
 
@@ -128,7 +128,7 @@ extern const struct pcc_command pcc_commands[PCC_CMD_MAX];
 
 #define PCC_MAX_WORDS 4u
 
-/* What the command line said. The strings are those of argv. */
+/* The parsed command line. The strings are those of argv. */
 struct pcc_args {
 	struct {
 		bool set;
@@ -136,34 +136,38 @@ struct pcc_args {
 	} opt[PCC_OPT_MAX];
 	const char *words[PCC_MAX_WORDS];
 	unsigned int nwords;
-	char *const *rest; /* of a command that runs another: that one and its words */
-	const struct pcc_command *topic; /* of the command help; NULL for the overall help */
+	char *const *rest; /* the command to run, and its words */
+	/* For the command help: what to explain; NULL: the overall help. */
+	const struct pcc_command *topic;
 };
 
 /*
- * Parses the words after the program's name (argv[0] is not looked at). Sets *cmd and args. -h,
- * --help anywhere give the command help with that command as topic; -V, --version give the command
- * version. Returns 0, or -EINVAL with the error filled; *cmd is then the command, as far as it was
+ * Parses the words after the program's name (argv[0] is ignored). Sets *cmd and args. -h or --help
+ * anywhere gives the command help with the command as topic; -V or --version gives the command
+ * version. Returns 0, or -EINVAL with err filled; *cmd is then the command, as far as it was
  * recognised, or NULL.
  */
 int pcc_options_parse(const struct pcc_command **cmd, struct pcc_args *args, int argc, char **argv,
 	struct pcc_err *err);
 
 /*
- * The longest command that the words start with; NULL if there is none. *used: words of its name.
- * Is a word the first of commands with two, as `wan` is?
+ * pcc_command_find() returns the longest command that the words start with, or NULL; *used is the
+ * number of words in its name. pcc_command_is_group(): is the word the first of commands with two
+ * words, as `wan` is?
  */
 const struct pcc_command *pcc_command_find(
 	const char *const *words, unsigned int nwords, unsigned int *used);
 bool pcc_command_is_group(const char *word);
 
-/* Value of an option, or fallback (may be NULL) when it was not given. */
+/* Returns the value of an option, or fallback (may be NULL) if it was not given. */
 const char *pcc_args_value(const struct pcc_args *args, enum pcc_opt opt, const char *fallback);
 
-/* "pccbpf wan add [OPTIONS] WAN": the usage of one command, into buf, which it returns. */
+/* Writes the usage of a command, "pccbpf wan add [OPTIONS] WAN", to buf. Returns buf. */
 const char *pcc_command_usage(const struct pcc_command *cmd, char *buf, size_t size);
 
-/* All commands; one command with its options, defaults and an example. */
+/*
+ * Print the list of all commands; and one command with its options, their defaults and an example.
+ */
 void pcc_help_print(FILE *out);
 void pcc_help_command_print(FILE *out, const struct pcc_command *cmd);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The tables: what can be typed. Data only; options.c parses by them, help.c prints them. */
+/* The tables of commands and options. options.c parses by them, help.c prints them. */
 #include "cli/options.h"
 
 #include "config/conf_keys.h"
@@ -77,7 +77,7 @@ const struct pcc_option pcc_options[PCC_OPT_MAX] = {
 		.value = PCC_WORD_DIR,
 		.help = "directory of the pins; one instance per directory",
 		.def = "/sys/fs/bpf/pccbpf"},
-/* those that are keys of a file, too */
+/* The options that are also keys of a file. */
 #define X(sym, type, member, def, option, ...) [PCC_OPT_##sym] = {option},
 	PCC_BASE_KEYS(X)
 #undef X

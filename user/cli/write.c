@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Shows a report in the form that an option chooses. */
 #include "cli/write.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The forms in which a report is shown: a file and a row each. */
+/* The forms in which a report is shown. Each form has a file and a row here. */
 #ifndef PCC_WRITE_H
 #define PCC_WRITE_H
 
@@ -8,15 +8,18 @@
 #include "cli/options.h"
 #include "report/report.h"
 
-/* What is shown of it: by `status`, `wan list`, `stats`. */
+/* The part of a report that `status`, `wan list` or `stats` shows. */
 enum pcc_view { PCC_VIEW_STATUS, PCC_VIEW_WANS, PCC_VIEW_STATS };
 
-/* Writes what the view shows of a report that has the parts for it. 0 or a negative errno. */
+/*
+ * Writes the view of a report, which must have the parts that the view needs. Returns 0 or a
+ * negative errno.
+ */
 typedef int (*pcc_show_fn)(const struct pcc_report *r, enum pcc_view view, FILE *out);
 
 /*
- * X(name, option, buckets): option chooses the form, and the last one needs none; buckets: its
- * statistics have each bucket, asked for or not. Each is a function pcc_show_NAME() in
+ * X(name, option, buckets): option selects the form; the last form is the default and has none.
+ * buckets: `stats` always shows every bucket. Each form is a function pcc_show_NAME() in
  * write_NAME.c.
  */
 #define PCC_WRITERS(X)                                                                             \
@@ -28,7 +31,7 @@ typedef int (*pcc_show_fn)(const struct pcc_report *r, enum pcc_view view, FILE 
 PCC_WRITERS(X)
 #undef X
 
-/* The whole of a command that shows something: reads, writes. Returns the exit status. */
+/* Runs a command that shows something: reads a report and writes it. Returns the exit status. */
 int pcc_cmd_show(const struct pcc_args *args, struct pcc_session *s, enum pcc_view view);
 
 #endif

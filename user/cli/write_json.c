@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* A report as JSON. */
+/* Writes a report as JSON. */
 #include <errno.h>
 #include <jansson.h>
 
@@ -26,7 +26,7 @@ static json_t *hex(uint32_t value)
 	return json_string(text);
 }
 
-/* Adds what both sides have: hook and fast path. */
+/* Adds what LANs and WANs both have: hook and fast path. */
 static void add_iface(json_t *to, const struct pcc_report_iface *at)
 {
 	json_t *more = json_pack("{s:s, s:s, s:s, s:s}", "hook", pcc_hook_name(at->hook),

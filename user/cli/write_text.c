@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* A report for people. */
+/* Writes a report as text for people. */
 #include "cli/cmds.h"
 #include "cli/write.h"
 
@@ -35,7 +35,7 @@ static void write_wans(const struct pcc_report *r, FILE *out)
 				state_of(&r->cfg.wans[i]), r->wans[i].reason);
 }
 
-/* What somebody else's program or filter does not see. */
+/* Writes which program or filter of somebody else does not see the packets. */
 static void write_passes(const char *name, const struct pcc_fastpath_now *fp, FILE *out)
 {
 	if (fp->passes[0])
@@ -82,7 +82,7 @@ static void write_lans(const struct pcc_report *r, FILE *out)
 	}
 }
 
-/* Why the fast path of a WAN is not further down; nothing where that is what was asked for. */
+/* Writes why the fast path of a WAN is not further down, unless --fastpath asks for that. */
 static void write_fastpath_why(const struct pcc_report *r, FILE *out)
 {
 	bool asked = r->cfg.fastpath == PCC_FP_OFF || r->cfg.fastpath == PCC_FP_TC;
@@ -97,7 +97,10 @@ static void write_fastpath_why(const struct pcc_report *r, FILE *out)
 	}
 }
 
-/* The kernel takes routes away with a link, and does not bring them back. */
+/*
+ * Writes a hint for WANs without a route: the kernel removes routes with a link, and does not bring
+ * them back.
+ */
 static void write_route_hints(const struct pcc_report *r, FILE *out)
 {
 	for (uint32_t i = 0; i < r->cfg.nwans; i++) {

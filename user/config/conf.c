@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* A configuration file as a whole: from its text to the model and back. */
+/* Reads a whole configuration file into the model, and writes the model as a file. */
 #include "config/conf.h"
 
 #include <errno.h>
@@ -14,7 +14,7 @@
 
 #define MAX_FILE_BYTES (1u << 20)
 
-/* What is only seen when all is there. Its words are those of the options of attach. */
+/* Checks that need the whole configuration. Errors use the words of the options of attach. */
 static int validate(struct pcc_reader *r, const struct pcc_node *root)
 {
 	const char *key = r->err->object;
@@ -97,7 +97,7 @@ int pcc_conf_text(const struct pcc_conf *conf, char **text, size_t *len)
 	int ret;
 
 	pcc_config_defaults(&usual);
-	usual.nat6 = conf->base.nat4; /* as nat says, unless nat6 is there */
+	usual.nat6 = conf->base.nat4; /* nat6 defaults to the value of nat */
 	w.tree.root = pcc_node_new(&w.tree, PCC_NODE_MAP, NULL);
 	pcc_write_map(&w, pcc_file_keys, w.tree.root, conf, &usual);
 	ret = pcc_tree_text(&w.tree, text, len);

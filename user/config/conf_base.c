@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* All keys of attach at once: from one configuration to another, to the pins and back. Pure. */
+/* Copies the values of all keys of attach: between configurations, to the pins and back. Pure. */
 #include "config/conf_keys.h"
 
 void pcc_base_copy(struct pcc_config *to, const struct pcc_config *from)

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Does a file have the shape that the table of keys says? Knows no value. */
+/*
+ * Checks that a file has the keys and the shape that the table of keys describes. Values are not
+ * checked here.
+ */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,7 +12,7 @@
 
 #define MAX_KEYS 32u
 
-/* What a value of a key has to be. */
+/* The kind of node that the value of a key has to be. */
 static enum pcc_node_kind kind_of(const struct pcc_key *key)
 {
 	switch (key->kind) {
@@ -23,7 +26,7 @@ static enum pcc_node_kind kind_of(const struct pcc_key *key)
 	}
 }
 
-/* A value of the wrong kind, with what it is and what it should be. */
+/* Reports a value of the wrong kind: what it is and what it should be. */
 static int wrong_kind(
 	struct pcc_reader *r, const struct pcc_node *node, const char *key, enum pcc_node_kind kind)
 {
@@ -41,7 +44,9 @@ static int wrong_kind(
 	return pcc_read_blame(r, -EINVAL, node);
 }
 
-/* What was meant, or all keys that there are. */
+/*
+ * Reports an unknown key, with the key that was probably meant, or with all keys that are possible.
+ */
 static int unknown_key(
 	struct pcc_reader *r, const struct pcc_key *keys, const struct pcc_node *node)
 {
@@ -62,7 +67,7 @@ static int unknown_key(
 	return pcc_read_blame(r, -EINVAL, node);
 }
 
-/* The key of a pair: known, and the first of its name. */
+/* Checks the key of a pair: it must be known and the first one of its name. */
 static int check_key(struct pcc_reader *r, const struct pcc_key *keys, const struct pcc_node *map,
 	const struct pcc_node *node, const struct pcc_key **key)
 {
@@ -129,7 +134,7 @@ static int check_value(struct pcc_reader *r, const struct pcc_key *key, const st
 
 	if (kind == PCC_NODE_TEXT)
 		return check_text(r, node, key->name);
-	/* lists and mappings may be empty: everything under the key is commented out */
+	/* A list or mapping may be empty, when everything under its key is commented out. */
 	if (pcc_node_is_null(node))
 		return 0;
 	if (node->kind != kind)

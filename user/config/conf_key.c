@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What is done with one row of the table of keys: the value as text and back, copies. Pure. */
+/* Generic handling of one row of the table of keys: its value to text and back, copying. Pure. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The tables of keys. Data only: conf_key.c has what is done with a row. */
+/* The tables of keys; conf_key.c has the code that works on a row. */
 #include "config/conf_keys.h"
 
 #include "config/conf_read.h"
@@ -52,7 +52,10 @@ static const struct pcc_key health_keys[] = {
 	{},
 };
 
-/* The template of all WANs, `defaults`, has the rows from PCC_WAN_OWN_KEYS on. */
+/*
+ * The number of rows at the beginning of the WANs' table that the template `defaults` does not
+ * have.
+ */
 #define PCC_WAN_OWN_KEYS 4
 
 static const struct pcc_key wan_keys[] = {
@@ -124,7 +127,7 @@ static const struct pcc_key group_keys[] = {
 	{},
 };
 
-/* In this order, as some look at what others said. */
+/* Policies are read in this order, as some keys refer to those before them. */
 static const struct pcc_key policy_keys[] = {
 #define POLICY(key, member, words)                                                                 \
 	{                                                                                          \

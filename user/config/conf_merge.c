@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Merges the running configuration with the file that was applied. */
 #include "config/conf_merge.h"
 
 #include <errno.h>
@@ -11,7 +12,10 @@
 
 #define GONE UINT32_MAX
 
-/* Where things of the file went. */
+/*
+ * The new indexes of the file's WANs and groups in the merged configuration; GONE for those left
+ * out.
+ */
 struct moved {
 	uint32_t wan[PCC_MAX_WANS + 1];
 	uint32_t group[PCC_MAX_GROUPS];
@@ -29,7 +33,10 @@ __attribute__((format(printf, 3, 4))) static void left_out(
 	pcc_err_set(&left->what[left->n++], 0, name, "is left out: %s", cause);
 }
 
-/* The file's word on a gateway counts where the running one was not given by hand. */
+/*
+ * The gateway to write: one given by hand if the running WAN has it; else `none` if both the file
+ * and the running WAN say so; else it is to be found.
+ */
 static struct pcc_gateway gateway_of(
 	const struct pcc_gateway *running, const struct pcc_gateway *file)
 {
@@ -64,7 +71,7 @@ static void merge_wan(struct pcc_conf *out, uint32_t i, const struct pcc_conf *f
 	moved->wan[at] = i;
 }
 
-/* A name of the file may be that of an interface which somebody took for a WAN since. */
+/* Drops a WAN's name from the file if it is the interface name of another WAN by now. */
 static void settle_names(struct pcc_conf *out, struct pcc_left_out *left)
 {
 	for (uint32_t i = 0; i < out->base.nwans; i++) {
@@ -89,7 +96,7 @@ static void merge_base(struct pcc_conf *out, const struct pcc_conf *file,
 		memcpy(cfg->lans[i].name, running->lans[i].name, sizeof(cfg->lans[i].name));
 	cfg->nwans = running->nwans;
 	pcc_base_copy(cfg, running);
-	/* what it is by default here is not taken for the user's word */
+	/* a value that is the default on this machine was not given by the user */
 	if (running->max_conns != file->base.max_conns && running->max_conns == usual_conns)
 		cfg->max_conns = 0;
 }
@@ -116,7 +123,10 @@ static void merge_groups(struct pcc_conf *out, const struct pcc_conf *file, stru
 	}
 }
 
-/* Does the policy still lead anywhere? Its target is that of out then. */
+/*
+ * Translates the policy's target to an index in out. Returns why the policy makes no sense any
+ * more, or NULL.
+ */
 static const char *merge_policy(
 	const struct pcc_conf *out, const struct moved *moved, struct pcc_policy_conf *policy)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* A configuration as data: defaults, look-ups, release. Knows no text. */
+/* The configuration as data: defaults, look-ups, freeing. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Readers of keys: policies. */
+/* The functions that read the keys of policies. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,7 +64,7 @@ int pcc_read_policy_protocol(struct pcc_reader *r, const struct pcc_value *v)
 	return pcc_err_hint(r->err, -EINVAL, "leave it out for any protocol");
 }
 
-/* Ports are those of TCP, UDP and their likes. */
+/* Refuses ports unless the protocol is one that has ports (TCP, UDP and similar). */
 static int check_ports(struct pcc_reader *r, const struct pcc_value *v)
 {
 	const struct pcc_policy_conf *policy = v->model;
@@ -146,7 +146,7 @@ int pcc_read_policy_use(struct pcc_reader *r, const struct pcc_value *v)
 	return pcc_read_unknown(r, "WAN or group", v->word, names, n);
 }
 
-/* What only makes sense where the policy leads to a WAN. */
+/* Refuses a key that only makes sense if the policy leads to a WAN. */
 static int wants_wan(struct pcc_reader *r, const struct pcc_value *v)
 {
 	const struct pcc_policy_conf *policy = v->model;

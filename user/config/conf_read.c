@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* From the nodes of a file to the model, key by key, as the table says. */
+/* Reads the nodes of a file into the model, key by key, as the table of keys says. */
 #include "config/conf_read.h"
 
 #include <errno.h>
@@ -43,7 +43,7 @@ int pcc_read_name_free(struct pcc_reader *r, const char *name, const char *key)
 	return pcc_err_hint(r->err, -EINVAL, "WANs and groups have names of their own");
 }
 
-/* One entry more than there can be; a mapping is known by the value of its first key. */
+/* Reports a list that is too long. A mapping is identified by the value of its first key. */
 static int too_many(
 	struct pcc_reader *r, const struct pcc_key *key, const struct pcc_node *entry, uint32_t i)
 {

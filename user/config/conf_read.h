@@ -1,48 +1,60 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* From the nodes of a file to the model: what the readers of keys share, and the readers. */
+/* Reading the nodes of a file into the model: what the readers of keys share, and the readers. */
 #ifndef PCC_CONF_READ_H
 #define PCC_CONF_READ_H
 
 #include "config/conf_keys.h"
 
-/* A file on its way into the model. */
+/* The state of reading one file. */
 struct pcc_reader {
-	const char *name; /* of the file */
+	const char *name; /* the file's name, for errors */
 	struct pcc_conf *conf;
 	enum pcc_conf_check check;
-	struct pcc_wan_file template; /* what every WAN begins with */
-	struct pcc_conf_pos pos;      /* what is to blame; line 0 while nothing is */
+	struct pcc_wan_file template; /* `defaults`: the initial values of every WAN */
+	struct pcc_conf_pos pos;      /* the place of the error; line 0 while there is none */
 	struct pcc_err *err;	      /* not NULL */
 };
 
-/* Unknown keys, keys that are there twice, values of the wrong kind. 0 or -EINVAL, blamed. */
+/*
+ * Checks a mapping for unknown keys, duplicate keys and values of the wrong kind. Returns 0, or
+ * -EINVAL with the error and its place filled.
+ */
 int pcc_conf_check_keys(
 	struct pcc_reader *r, const struct pcc_key *keys, const struct pcc_node *root);
 
-/* The values of a mapping that has been checked, in the order of the keys; map may be NULL. */
+/*
+ * Reads the values of a mapping that has been checked, in the order of the keys. map may be NULL.
+ * Returns 0, -EINVAL or -ENOMEM.
+ */
 int pcc_read_map(
 	struct pcc_reader *r, const struct pcc_key *keys, const struct pcc_node *map, void *model);
 
-/* Blames the node (NULL: the file) for the error, unless another one is blamed. Returns ret. */
+/*
+ * Sets the place of the error to that of node (NULL: the file as a whole), unless it has a place
+ * already. Returns ret.
+ */
 int pcc_read_blame(struct pcc_reader *r, int ret, const struct pcc_node *node);
 
-/* A name that leads to nothing: what was meant? */
+/* Reports a name that does not exist, and suggests the one that was probably meant. */
 int pcc_read_unknown(struct pcc_reader *r, const char *what, const char *word,
 	const char *const *names, size_t n);
 
-/* Nothing else may be meant by the name: no WAN, group, interface, action of policies. */
+/* Checks that a new name is not that of a WAN, a group, an interface or an action of policies. */
 int pcc_read_name_free(struct pcc_reader *r, const char *name, const char *key);
 
-/* conf_top.c: model is struct pcc_conf, or pcc_hook_conf for run. */
+/* In conf_top.c. The model is struct pcc_conf; for run, struct pcc_hook_conf. */
 pcc_read_fn pcc_read_lan, pcc_read_nat, pcc_read_exclusion, pcc_read_hook, pcc_read_hook_run;
 
-/* conf_wans.c: struct pcc_conf; pcc_wan_file, pcc_health_cfg, pcc_group_conf for their keys. */
+/*
+ * In conf_wans.c. The model is struct pcc_conf; for the keys of a WAN, of health and of a group it
+ * is pcc_wan_file, pcc_health_cfg and pcc_group_conf.
+ */
 pcc_read_fn pcc_read_template, pcc_read_wan, pcc_read_interface, pcc_read_wan_name;
 pcc_read_fn pcc_read_gateway, pcc_read_health, pcc_read_target;
 pcc_read_fn pcc_begin_targets;
 pcc_read_fn pcc_read_group, pcc_read_group_name, pcc_read_group_wan;
 
-/* conf_policies.c: struct pcc_conf, or the pcc_policy_conf. */
+/* In conf_policies.c. The model is struct pcc_conf, or the struct pcc_policy_conf. */
 pcc_read_fn pcc_begin_policies;
 pcc_read_fn pcc_read_policy;
 pcc_read_fn pcc_read_policy_name, pcc_read_policy_source, pcc_read_policy_destination;

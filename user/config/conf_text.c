@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The texts of values that are more than a number or a keyword. Pure. */
+/* Converts the values that are more than a number or a keyword to text. Pure. */
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,7 +11,7 @@
 	const char *pcc_text_##of(                                                                 \
 		const struct pcc_conf *conf, const void *model, char buf[PCC_VALUE_TEXT_MAX])
 
-/* Of those that need neither the rest of the configuration nor room. */
+/* For functions that need neither the rest of the configuration nor a buffer. */
 #define UNUSED (void)conf, (void)buf
 
 TEXT(interface)
@@ -30,7 +30,9 @@ TEXT(wan_name)
 	return strcmp(wan->more.name, wan->base.name) != 0 ? wan->more.name : NULL;
 }
 
-/* What the user said of the next hop; one that was found is found again. */
+/*
+ * What the user said of the next hop. One that was found is not written, as it will be found again.
+ */
 static const char *gateway_text(
 	const struct pcc_wan_file *wan, enum pcc_family family, char buf[PCC_VALUE_TEXT_MAX])
 {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Readers of keys: LANs, NAT, exclusions, hooks. */
+/* The functions that read the keys of LANs, NAT, exclusions and hooks. */
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "config/conf_read.h"
 
 int pcc_read_lan(struct pcc_reader *r, const struct pcc_value *v)
@@ -26,7 +27,7 @@ int pcc_read_nat(struct pcc_reader *r, const struct pcc_value *v)
 	struct pcc_config *cfg = &((struct pcc_conf *)v->model)->base;
 	int ret = pcc_key_parse(v->key, v->key->name, v->word, cfg, r->err);
 
-	cfg->nat6 = cfg->nat4; /* unless nat6, which is read after it, says something else */
+	cfg->nat6 = cfg->nat4; /* nat6, which is read later, may override this */
 	return ret;
 }
 
@@ -51,11 +52,12 @@ int pcc_read_hook_run(struct pcc_reader *r, const struct pcc_value *v)
 {
 	struct pcc_hook_conf *hook = v->model;
 	int ret = pcc_parse_path(v->word, v->key->name, hook->path, sizeof(hook->path), r->err);
+	const char *why = !ret && r->check == PCC_CONF_FILES ? pcc_may_not_run(hook->path) : NULL;
 
-	if (!ret && r->check == PCC_CONF_FILES && access(hook->path, X_OK)) {
-		ret = pcc_err_set(
-			r->err, -EINVAL, v->key->name, "'%s': %s", hook->path, strerror(errno));
-		pcc_err_hint(r->err, ret, "it must be there and executable");
+	if (why) {
+		ret = pcc_err_set(r->err, -EINVAL, v->key->name, "'%s': %s", hook->path, why);
+		pcc_err_hint(r->err, ret,
+			"it must be there and executable, root's, and nobody else may write to it");
 	}
 	return ret;
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Values of a configuration file to text and back: durations, percentages, ports, names. */
 #include "base/address.h"
 #include "config/conf_value.h"
 #include "base/array.h"
@@ -23,7 +24,7 @@ const char *const pcc_sticky_names[] = {
 	NULL,
 };
 
-/* Longest first: what a number of milliseconds is written in. */
+/* The units of durations, the longest first. */
 static const struct {
 	const char *name;
 	uint32_t ms;

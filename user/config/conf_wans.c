@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Readers of keys: WANs, what they have in common, health, groups. */
+/* The functions that read the keys of WANs, their `defaults`, health and groups. */
 #include <errno.h>
 #include <string.h>
 
@@ -8,7 +8,7 @@
 
 /* --- health --------------------------------------------------------------------------------- */
 
-/* Targets of a WAN stand in the place of those of the template. */
+/* The targets of a WAN replace those of the template. */
 int pcc_begin_targets(struct pcc_reader *r, const struct pcc_value *v)
 {
 	struct pcc_health_cfg *health = v->model;
@@ -27,7 +27,7 @@ int pcc_read_target(struct pcc_reader *r, const struct pcc_value *v)
 	return pcc_target_parse(v->word, &health->targets[v->i], r->err);
 }
 
-/* What is only seen when all keys are read. */
+/* Checks that need all keys of health. */
 static int check_health(
 	struct pcc_reader *r, const struct pcc_node *map, struct pcc_health_cfg *health)
 {
@@ -69,7 +69,8 @@ int pcc_read_interface(struct pcc_reader *r, const struct pcc_value *v)
 	struct pcc_wan_file *wan = v->model;
 	int ret = pcc_parse_ifname(v->word, v->key->name, wan->base.name, r->err);
 
-	memcpy(wan->more.name, wan->base.name, sizeof(wan->base.name)); /* unless it has one */
+	memcpy(wan->more.name, wan->base.name,
+		sizeof(wan->base.name)); /* until its own name is read */
 	if (!ret && pcc_config_find_lan(cfg, wan->base.name)) {
 		ret = pcc_err_set(r->err, -EINVAL, v->key->name,
 			"'%s' is a LAN and cannot be a WAN too", wan->base.name);
@@ -95,7 +96,10 @@ int pcc_read_wan_name(struct pcc_reader *r, const struct pcc_value *v)
 	return ret;
 }
 
-/* An address of the family, or `auto` (it is looked for), or `none` (the family is not served). */
+/*
+ * A gateway: an address of the family, or `auto` (it is searched), or `none` (the WAN does not
+ * serve the family).
+ */
 int pcc_read_gateway(struct pcc_reader *r, const struct pcc_value *v)
 {
 	struct pcc_wan_cfg *wan = &((struct pcc_wan_file *)v->model)->base, parsed = *wan;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* From the model back to the nodes of a file, key by key: what differs from the defaults. */
+/* Writes the model into the nodes of a file, key by key: only what differs from the defaults. */
 #include "config/conf_write.h"
 
 static void add(struct pcc_writer *w, struct pcc_node *map, const char *key, struct pcc_node *value)
@@ -20,7 +20,7 @@ static void add_entry(struct pcc_writer *w, struct pcc_node *list, const char *t
 	pcc_node_add(list, pcc_node_new(&w->tree, PCC_NODE_TEXT, text));
 }
 
-/* A list under the key, or NULL where it would have no entries. */
+/* Adds a list under the key. Returns NULL if it would have no entries. */
 static struct pcc_node *add_list(
 	struct pcc_writer *w, struct pcc_node *map, const char *key, uint32_t entries)
 {

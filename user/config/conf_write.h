@@ -1,28 +1,28 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* From the model to the nodes of a file: what the writers of keys share, and the writers. */
+/* Writing the model into the nodes of a file: what the writers of keys share, and the writers. */
 #ifndef PCC_CONF_WRITE_H
 #define PCC_CONF_WRITE_H
 
 #include "config/conf_keys.h"
 
-/* A configuration on its way into a file. */
+/* The state of writing one configuration. */
 struct pcc_writer {
 	const struct pcc_conf *conf;
-	struct pcc_tree tree; /* remembers a lack of memory */
+	struct pcc_tree tree; /* also remembers whether memory ran out */
 };
 
-/* Adds what differs from `usual` to the mapping. */
+/* Adds to the mapping the keys whose value differs from that in `usual`. */
 void pcc_write_map(struct pcc_writer *w, const struct pcc_key *keys, struct pcc_node *map,
 	const void *model, const void *usual);
 
-/* Of a key that is read only. */
+/* The writer of a key that is only read, never written. */
 pcc_write_fn pcc_write_nothing;
 
-/* Lists; models as in conf_read.h. */
+/* The writers of lists. Their models are those of the readers (conf_read.h). */
 pcc_write_fn pcc_write_lans, pcc_write_exclusions, pcc_write_wans, pcc_write_targets;
 pcc_write_fn pcc_write_groups, pcc_write_group_wans, pcc_write_policies, pcc_write_hooks;
 
-/* Texts (conf_text.c). */
+/* The functions that convert single values to text, in conf_text.c. */
 pcc_text_fn pcc_text_interface, pcc_text_wan_name, pcc_text_gateway, pcc_text_gateway6;
 pcc_text_fn pcc_text_group_name, pcc_text_hook_run;
 pcc_text_fn pcc_text_policy_name, pcc_text_policy_source, pcc_text_policy_destination;

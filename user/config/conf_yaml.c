@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* YAML text to a tree of nodes and back, with libyaml. */
 #include "config/conf_yaml.h"
 
 #include <ctype.h>
@@ -7,12 +8,14 @@
 #include <string.h>
 #include <yaml.h>
 
+#define MAX_DEPTH 16
+
 static struct pcc_conf_pos pos_of(yaml_mark_t mark)
 {
 	return (struct pcc_conf_pos){(uint32_t)mark.line + 1, (uint32_t)mark.column + 1};
 }
 
-/* One error is one line, whatever the word has in it. */
+/* Replaces control characters, so that an error stays on one line whatever it quotes. */
 static void make_printable(char *text)
 {
 	for (; *text; text++)
@@ -32,7 +35,7 @@ int pcc_yaml_blame(const char *name, struct pcc_conf_pos at, int code, struct pc
 	if (at.line)
 		snprintf(place, sizeof(place), ":%u:%u", at.line, at.column);
 	room = sizeof(err->object) - strlen(place) - 1;
-	/* of a long path the end says more */
+	/* Of a long path the end is kept, as it says more than the beginning. */
 	snprintf(err->object, sizeof(err->object), "%s%s%s", len > room ? "..." : "",
 		len > room ? name + len - room + 3 : name, place);
 	snprintf(err->cause, sizeof(err->cause), "%.96s%s%.157s", key, *key ? ": " : "", was.cause);
@@ -43,7 +46,7 @@ int pcc_yaml_blame(const char *name, struct pcc_conf_pos at, int code, struct pc
 
 /* --- syntax --------------------------------------------------------------------------------- */
 
-/* Line and column of a byte; columns count characters of UTF-8. */
+/* Line and column of the byte at offset. Columns count UTF-8 characters, not bytes. */
 static struct pcc_conf_pos pos_at(const char *text, size_t len, size_t offset)
 {
 	struct pcc_conf_pos pos = {1, 1};
@@ -59,7 +62,7 @@ static struct pcc_conf_pos pos_at(const char *text, size_t len, size_t offset)
 	return pos;
 }
 
-/* What stands at the place: a few words to recognise it by, for quoting. */
+/* Copies a few words of the text at the offset to buf, for quoting in an error. */
 static void text_at(const char *text, size_t len, size_t offset, char buf[32])
 {
 	size_t n = 0;
@@ -91,7 +94,7 @@ static int syntax_error(const yaml_parser_t *p, const char *text, size_t len, co
 		return pcc_yaml_blame(name, *pos, -EINVAL, err);
 	}
 	*pos = pos_of(p->problem_mark);
-	/* the mark counts characters */
+	/* libyaml's mark counts characters, the offset bytes */
 	offset = 0;
 	for (size_t n = 0; offset < len && n < p->problem_mark.index; n++)
 		do
@@ -187,17 +190,20 @@ bool pcc_node_is_null(const struct pcc_node *node)
 
 /* --- from text ------------------------------------------------------------------------------ */
 
-/* A text on its way into the tree. */
+/* The state of parsing one text. */
 struct load {
 	struct pcc_tree *tree;
 	const char *name;
-	struct pcc_node *in; /* the list or mapping that is open; NULL at the top */
+	struct pcc_node *in; /* the innermost list or mapping that is open; NULL at the top */
 	unsigned int documents;
+	unsigned int depth; /* lists and mappings that are open */
 	struct pcc_conf_pos *pos;
 	struct pcc_err *err;
 };
 
-/* The name of an anchor, or of the one that an alias stands for; NULL for none. */
+/*
+ * The name of the event's anchor, or of the anchor that an alias refers to; NULL if there is none.
+ */
 static const char *anchor_of(const yaml_event_t *event)
 {
 	switch (event->type) {
@@ -225,6 +231,16 @@ static int unwanted(struct load *l, const yaml_event_t *event, const char *ancho
 		pcc_err_set(l->err, -EINVAL, "", "'---' begins a second document");
 		pcc_err_hint(l->err, -EINVAL, "one file is one document");
 	}
+	return pcc_yaml_blame(l->name, *l->pos, -EINVAL, l->err);
+}
+
+/* No key is so deep. libyaml takes time in the square of the depth. */
+static int too_deep(struct load *l, const yaml_event_t *event)
+{
+	*l->pos = pos_of(event->start_mark);
+	pcc_err_set(
+		l->err, -EINVAL, "", "lists and mappings are nested more than %d deep", MAX_DEPTH);
+	pcc_err_hint(l->err, -EINVAL, "no key of a configuration is so deep");
 	return pcc_yaml_blame(l->name, *l->pos, -EINVAL, l->err);
 }
 
@@ -260,12 +276,16 @@ static int take_event(struct load *l, const yaml_event_t *event)
 	switch (event->type) {
 	case YAML_DOCUMENT_START_EVENT:
 		return ++l->documents > 1 ? unwanted(l, event, NULL) : 0;
-	case YAML_SCALAR_EVENT:
 	case YAML_SEQUENCE_START_EVENT:
 	case YAML_MAPPING_START_EVENT:
+		if (++l->depth > MAX_DEPTH)
+			return too_deep(l, event);
+		return add_event_node(l, event);
+	case YAML_SCALAR_EVENT:
 		return add_event_node(l, event);
 	case YAML_SEQUENCE_END_EVENT:
 	case YAML_MAPPING_END_EVENT:
+		l->depth--;
 		l->in = l->in->parent;
 		return 0;
 	default:
@@ -303,7 +323,7 @@ int pcc_tree_parse(struct pcc_tree *tree, const char *text, size_t len, const ch
 
 /* --- to text -------------------------------------------------------------------------------- */
 
-/* The event that begins a node. Lists of texts are written in one line. */
+/* Creates the event that begins a node. Lists of texts are written on one line. */
 static int start_event(yaml_event_t *event, const struct pcc_node *node)
 {
 	bool words = node->first && node->first->kind == PCC_NODE_TEXT;
@@ -328,7 +348,7 @@ static int end_event(yaml_event_t *event, const struct pcc_node *node)
 					   : yaml_mapping_end_event_initialize(event);
 }
 
-/* What is below root, in order, without recursion. */
+/* Writes all nodes below root in order, without recursion. */
 static bool emit_nodes(yaml_emitter_t *emitter, const struct pcc_node *root)
 {
 	const struct pcc_node *node = root;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Compiles policies: names and prefixes to what the data plane compares. Knows no map. */
+/* Compiles policies: from names and prefixes to the values that the data plane compares. */
 #include "base/fnv.h"
 #include "config/policy.h"
 
@@ -44,7 +44,7 @@ uint64_t pcc_policies_hash(const struct pcc_policies *p)
 	return hash;
 }
 
-/* FNV-1a: the same name is the same rule, wherever it stands. */
+/* FNV-1a of the name: a rule is identified by its name, wherever it is in the list. */
 static uint32_t name_hash(const char *name)
 {
 	uint32_t hash = 0x811c9dc5u;
@@ -94,13 +94,13 @@ static void put_match(struct pcc_policy *to, const struct pcc_policy_conf *from)
 	}
 }
 
-/* The files that sets were read from, by bit; "" for the exclusions. */
+/* The file that each set (by its bit) was read from; "" for the set of exclusions. */
 struct files {
 	const char *path[PCC_MAX_SETS];
 	uint32_t n;
 };
 
-/* The set of a file: one that an earlier rule has read already, or a new one. */
+/* Finds the set of a file that an earlier rule has read, or reads the file into a new set. */
 static int put_file(struct pcc_policies *p, struct pcc_policy *to, const char *path,
 	struct files *files, struct pcc_err *err)
 {
@@ -149,7 +149,7 @@ static int put_action(struct pcc_policy *to, const struct pcc_policy_conf *from,
 	return 0;
 }
 
-/* Ports and DSCP in range, a name that no other rule has. */
+/* Checks that ports and DSCP are in range, and that no other rule has this name. */
 static int check_rule(
 	const struct pcc_policies *p, const struct pcc_policy_conf *rule, struct pcc_err *err)
 {
@@ -211,7 +211,10 @@ static int compile_groups(struct pcc_policies *p, const struct pcc_conf *conf, s
 			}
 		blocks += PCC_FAMILIES * ((weights + 63) / 64);
 	}
-	/* The consistent scheme has a bounded number of buckets; there is always room for them. */
+	/*
+	 * With the consistent scheme there are always enough blocks, as the number of buckets is
+	 * bounded.
+	 */
 	if (conf->base.scheme == PCC_SCHEME_MODULO && blocks > PCC_GROUP_BLOCKS) {
 		pcc_err_set(err, -ENOSPC, "groups",
 			"their WANs' weights add up to more buckets than there is room for");
@@ -221,7 +224,7 @@ static int compile_groups(struct pcc_policies *p, const struct pcc_conf *conf, s
 	return 0;
 }
 
-/* The exclusions are the first rule: a set of destinations that are left alone. */
+/* Makes the exclusions the first rule: a set of destinations that are left to the kernel. */
 static int compile_exclusions(struct pcc_policies *p, const struct pcc_conf *conf,
 	struct files *files, struct pcc_err *err)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Sets of prefixes: read from files, made fit for a longest-prefix look-up. */
+/* Sets of prefixes: reads them from files and prepares them for a longest-prefix look-up. */
 #include "config/policy.h"
 
 #include <ctype.h>
@@ -15,7 +15,7 @@ int pcc_policy_set_add(
 {
 	struct pcc_set_entry *more;
 
-	/* Room doubles: it is a power of two whenever it is full. */
+	/* Room doubles from 16, so the array is full whenever nsets is a power of two. */
 	if (!p->nsets || (p->nsets >= 16 && !(p->nsets & (p->nsets - 1)))) {
 		more = reallocarray(p->sets, p->nsets ? 2 * p->nsets : 16, sizeof(*more));
 		if (!more)
@@ -33,7 +33,10 @@ int pcc_policy_set_add(
 	return 0;
 }
 
-/* The only word of a line, which is changed; NULL for none. *more: there is a second one. */
+/*
+ * Cuts a line after its first word and returns the word, or NULL for an empty line. *more: a second
+ * word followed.
+ */
 static char *line_word(char *line, bool *more)
 {
 	char *end;
@@ -142,7 +145,7 @@ void pcc_policy_sets_settle(struct pcc_policies *p)
 		p->sets[n++] = *e;
 	}
 	p->nsets = n;
-	/* Sorted, a prefix comes after all that hold it: those are kept in `around`. */
+	/* In sorted order a prefix comes after all prefixes that contain it; `around` has those. */
 	for (size_t i = 0; i < n; i++) {
 		while (depth && !entry_holds(&p->sets[around[depth - 1]], &p->sets[i]))
 			depth--;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Finds the link-layer addresses of LAN clients, from the kernel's neighbours and routes. */
 #include "daemon/clients.h"
 
 #include <arpa/inet.h>
@@ -31,7 +32,7 @@ static const struct pcc_client_lan *find_lan(const struct pcc_clients *c, uint32
 	return NULL;
 }
 
-/* RTM_NEWNEIGH of a LAN with a link-layer address. */
+/* Stores a neighbour (RTM_NEWNEIGH) that is on a LAN and has a link-layer address. */
 static int on_neigh(const struct nlmsghdr *nlh, void *arg)
 {
 	const struct ndmsg *ndm;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The loop: signals, netlink, timers. */
+/* The daemon's event loop: signals, netlink, timers; its start and end. */
 #include "daemon/daemon.h"
 
 #include <errno.h>
@@ -15,15 +15,14 @@
 #include "base/clock.h"
 #include "report/run.h"
 
-#define TICK_MS                                                                                    \
-	400u	    /* for what the kernel does not tell of: two ticks and a look are below 1 s    \
-		     */
-#define BUSY_MS 50u /* another command is at work */
-#define RELOAD_TRIES 3u /* a device may vanish in the midst of it */
-#define RETRY_MS 200u	/* after a failure, doubled */
+/* For changes that the kernel does not announce: two ticks and a look take less than 1 s. */
+#define TICK_MS 400u
+#define BUSY_MS 50u	/* retry while another command is running */
+#define RELOAD_TRIES 3u /* a device may disappear during the reload */
+#define RETRY_MS 200u	/* after a failure; doubles each time */
 #define RETRY_MAX_MS 5000u
 
-/* A new reader: how things are. */
+/* Tells a new reader of `monitor` the present states. */
 static void on_reader(struct pcc_monitor *m, int reader, void *arg)
 {
 	struct pcc_daemon *d = arg;
@@ -68,7 +67,10 @@ static void tell_systemd(struct pcc_daemon *d)
 			d->alarm ? ", none of them fit" : "");
 }
 
-/* A file that was read is tried; the one before is kept until it stands. */
+/*
+ * Tries to put a file in force that was read again. The configuration before is kept until that has
+ * succeeded.
+ */
 static void try_conf(struct pcc_daemon *d, struct pcc_conf *conf)
 {
 	if (!d->before) {
@@ -80,7 +82,7 @@ static void try_conf(struct pcc_daemon *d, struct pcc_conf *conf)
 	d->failures = 0;
 }
 
-/* The file stands, or it cannot: then the one before stays. */
+/* Ends a reload. If the file could not be put in force, the configuration before stays. */
 static void end_reload(struct pcc_daemon *d, bool stands)
 {
 	if (!stands) {
@@ -277,7 +279,7 @@ static void daemon_free(struct pcc_daemon *d)
 	free(d);
 }
 
-/* The first look, before READY: what cannot stand now is an error. */
+/* The first look, before READY. What cannot be put in force now is an error. */
 static int start(struct pcc_daemon *d, struct pcc_err *err)
 {
 	uint64_t until = pcc_now_ms() + 10000;
@@ -303,9 +305,11 @@ static int start(struct pcc_daemon *d, struct pcc_err *err)
 			d->last_error[0] ? d->last_error : strerror(-ret));
 	sd_event_source_set_enabled(d->look_timer, SD_EVENT_OFF);
 	d->ready = true;
-	malloc_trim(0); /* loading programs takes megabytes for a moment */
-	/* Not before: the first sign of life starts the watchdog's clock, and a slow machine may
-	 * need long to load the programs. */
+	malloc_trim(0); /* loading the programs takes megabytes for a moment */
+	/*
+	 * Not earlier, because the first sign of life starts the watchdog's clock, and a slow
+	 * machine may need long to load the programs.
+	 */
 	sd_event_set_watchdog(d->loop, true);
 	return 0;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What all parts of the daemon need: its clocks, telling, when to look next, the file in force. */
+/* What all parts of the daemon need: timers, reporting, when to look next, the file in force. */
 #include "daemon/daemon.h"
 #include "base/clock.h"
 
@@ -16,7 +16,7 @@ static void log_event(const struct pcc_event *e)
 	const char *text;
 
 	pcc_event_text(e, line, sizeof(line));
-	text = strchr(line, ' '); /* who reads the log has the time */
+	text = strchr(line, ' '); /* the log has its own time */
 	fprintf(stderr, "%s%s", getenv("JOURNAL_STREAM") ? bad ? "<3>" : "<6>" : "pccbpf: ",
 		text ? text + 1 : line);
 }
@@ -36,8 +36,10 @@ void pcc_daemon_tell(struct pcc_daemon *d, enum pcc_event_kind kind, const char 
 	log_event(&e);
 	if (d->monitor)
 		pcc_monitor_send(d->monitor, &e);
-	/* Not of its own failures, or they would have no end; and at its end it could not watch
-	 * them. */
+	/*
+	 * Hooks are not run for errors, as failing hooks would never end; and not at the end, when
+	 * the daemon could not watch them.
+	 */
 	if (d->hooks && kind != PCC_EVENT_ERROR && kind != PCC_EVENT_STOP)
 		pcc_hook_runner_event(d->hooks, &e);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Health of the daemon's WANs: between the state machine, the probers and the loop. */
+/* The health of the daemon's WANs: connects the state machine, the probers and the loop. */
 #include <errno.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
@@ -11,7 +11,10 @@
 #include "daemon/daemon.h"
 #include "kernel/neighbour.h"
 
-/* One that can be asked: on a device without link layer there are no neighbours. */
+/*
+ * Does the WAN have a gateway that can be asked? On a device without a link layer there are no
+ * neighbours.
+ */
 static bool has_gateway(const struct pcc_wan_cfg *wan, enum pcc_family f)
 {
 	if (wan->l3)
@@ -48,7 +51,10 @@ static void arm_deadline(struct pcc_daemon *d, struct pcc_daemon_wan *w, uint64_
 		w->deadline, at_ms == UINT64_MAX ? SD_EVENT_OFF : SD_EVENT_ONESHOT);
 }
 
-/* Numbers in the text change all the time; it is taken when the reason is another one. */
+/*
+ * Stores a verdict. The text is taken only when the reason changes, as its numbers change all the
+ * time.
+ */
 static void take_verdict(struct pcc_daemon_wan *w, const struct pcc_health_verdict *v)
 {
 	if (v->changed || v->reason != w->health_reason || v->state != w->health_state)
@@ -57,7 +63,7 @@ static void take_verdict(struct pcc_daemon_wan *w, const struct pcc_health_verdi
 	w->health_reason = v->reason;
 }
 
-/* Something happened, or time has passed. */
+/* Steps the state machine after an input or at its deadline. */
 static void step(struct pcc_daemon *d, struct pcc_daemon_wan *w)
 {
 	uint64_t now = pcc_now_ms(), at;
@@ -96,8 +102,7 @@ static void on_probe(const struct pcc_probe_result *result, void *arg)
 	step(w->daemon, w);
 }
 
-/* Probes leave by the WAN as it is now: another ifindex, mark or list of targets is another prober.
- */
+/* Replaces the prober if the WAN's ifindex, its mark or the targets have changed. */
 static void follow_prober(struct pcc_daemon *d, struct pcc_daemon_wan *w)
 {
 	struct pcc_probe_wan wan = {
@@ -120,7 +125,7 @@ static void follow_prober(struct pcc_daemon *d, struct pcc_daemon_wan *w)
 			d, PCC_EVENT_ERROR, w->name, NULL, NULL, "%s: %s", err.object, err.cause);
 }
 
-/* A new gateway: nothing is known of it. */
+/* Tells the state machine about new gateways, of which nothing is known yet. */
 static void follow_gateways(struct pcc_daemon *d, struct pcc_daemon_wan *w)
 {
 	uint64_t now = pcc_now_ms();
@@ -227,7 +232,7 @@ enum pcc_fitness pcc_daemon_health_fitness(const struct pcc_daemon_wan *w, const
 	return PCC_FIT;
 }
 
-/* The neighbour entry of a gateway, from a message. */
+/* Is the neighbour of the message a gateway of the WAN? *f is its family. */
 static bool is_gateway(const struct pcc_daemon_wan *w, const struct ndmsg *ndm, const void *addr,
 	enum pcc_family *f)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The WANs of the daemon: their links, what they are fit for, what is told of them. */
+/* The daemon's WANs: their links, whether they can be used, and reports about them. */
 #include <errno.h>
 #include <linux/if.h>
 #include <linux/rtnetlink.h>
@@ -12,7 +12,7 @@
 #include "kernel/gateway.h"
 #include "report/run.h"
 
-#define INHERIT_MS 3000u /* the health finds out within this time */
+#define INHERIT_MS 3000u /* the health has its own result within this time */
 
 static struct pcc_daemon_wan *find_wan(struct pcc_daemon *d, const char *name)
 {
@@ -36,7 +36,7 @@ static struct pcc_daemon_wan *wan_new(struct pcc_daemon *d, const char *name)
 	return NULL;
 }
 
-/* What the file says of it; one that was added by hand is not in there. */
+/* Takes what the file says of a WAN. One that was added by hand gets the defaults. */
 static void take_conf(struct pcc_daemon *d, struct pcc_daemon_wan *w)
 {
 	struct pcc_wan_conf conf;
@@ -94,8 +94,7 @@ static bool has_address(const struct pcc_observed *now, uint32_t ifindex, int fa
 }
 
 /*
- * A family whose address is gone serves nobody, though its gateway was found once. One that the
- * user gave stays.
+ * Drops the gateway of a family that has no address any more. A gateway that the user gave stays.
  */
 static void drop_addressless(struct pcc_wan_cfg *wan, const struct pcc_observed *now)
 {
@@ -105,7 +104,7 @@ static void drop_addressless(struct pcc_wan_cfg *wan, const struct pcc_observed 
 			wan->gw[f].source = PCC_GW_NONE;
 }
 
-/* Why the device itself is of no use; NULL: it is. */
+/* Returns why the device cannot be used, or NULL if it can. */
 static const char *device_trouble(const struct pcc_link *link)
 {
 	if (!link)
@@ -116,9 +115,9 @@ static const char *device_trouble(const struct pcc_link *link)
 }
 
 /*
- * An address of a family that is served may be gone for a moment only. Until it is back, or the
- * grace is over, the family has no route but keeps its gateway, which may be told later than the
- * address. True where any is waited for.
+ * An address of a served family may be missing for only a moment. Until it is back, or the grace is
+ * over, the family has no route but keeps its gateway, which may be announced later than the
+ * address. Returns true if an address is waited for.
  */
 static bool wait_for_addresses(struct pcc_daemon_wan *w, struct pcc_wan_cfg *wan,
 	const struct pcc_link *link, const struct pcc_observed *now)
@@ -154,8 +153,9 @@ static const char *link_trouble(struct pcc_wan_cfg *wan, const struct pcc_link *
 }
 
 /*
- * A link that goes and comes is held down for a while. One that comes with a new device is not, nor
- * is a PPP link: between two calls its device is down, or gone.
+ * Tells the health about the link. A link that goes down and up is held down for a while, but not
+ * if it comes back with a new device, and not a PPP link, whose device is down or gone between two
+ * calls.
  */
 static void tell_health(struct pcc_daemon_wan *w, const struct pcc_link *link)
 {
@@ -181,7 +181,7 @@ static void look_at_link(struct pcc_daemon_wan *w, struct pcc_wan_cfg *wan,
 		tell_health(w, link);
 }
 
-/* What is in force, as the pins say. A WAN that is new is in no use yet. */
+/* Reads the state in force from the pins. A new WAN is not used yet. */
 static void out_of_cfg(struct pcc_daemon *d, struct pcc_wan_out *out, const struct pcc_wan_cfg *wan)
 {
 	memset(out, 0, sizeof(*out));
@@ -236,7 +236,7 @@ void pcc_daemon_wans_decide(struct pcc_config *cfg, const struct pcc_observed *n
 	d->next_alarm = alarm;
 }
 
-/* The object of a route's error is the route, of a program's the interface. */
+/* The object of an error is the route for a route, and the interface for a program. */
 void pcc_daemon_wans_miss(struct pcc_daemon *d, const struct pcc_step *step, enum pcc_fate how,
 	const struct pcc_err *why)
 {
@@ -310,7 +310,7 @@ static void write_run(struct pcc_daemon *d)
 	d->noted_ms = pcc_now_ms();
 }
 
-/* How often the numbers of the probes are written anew. */
+/* How often the numbers of the probes are written to the runtime file. */
 #define NOTE_MS 2000u
 
 void pcc_daemon_wans_note(struct pcc_daemon *d)

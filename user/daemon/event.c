@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Events as text, as JSON, and back. */
 #include "daemon/event.h"
 
 #include <errno.h>
@@ -19,7 +20,7 @@ const char *pcc_event_name(enum pcc_event_kind kind)
 	return kind < PCC_EVENT_MAX ? names[kind] : "?";
 }
 
-/* RFC 3339, UTC, ms. */
+/* Writes a time as in RFC 3339, in UTC with milliseconds. */
 static void time_text(uint64_t time_us, char *buf, size_t size)
 {
 	time_t seconds = (time_t)(time_us / 1000000);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Runs the user's scripts as child processes of the event loop. */
 #include "base/clock.h"
 #include "daemon/hook_run.h"
 #include "base/array.h"
@@ -15,10 +16,10 @@
 
 struct script {
 	struct pcc_hook_runner *runner;
-	struct pcc_hook_conf conf; /* path "": the place is free */
+	struct pcc_hook_conf conf; /* path "": this entry is free */
 	struct pcc_event queue[PCC_HOOK_QUEUE];
 	uint32_t first, n;
-	pid_t pid; /* 0: none runs */
+	pid_t pid; /* 0: the script is not running */
 	bool terminated, lost;
 	sd_event_source *child, *timer;
 };
@@ -27,7 +28,7 @@ struct pcc_hook_runner {
 	sd_event *loop;
 	pcc_hook_fn fn;
 	void *arg;
-	struct script *scripts[PCC_MAX_HOOKS]; /* NULL: none */
+	struct script *scripts[PCC_MAX_HOOKS]; /* NULL: no script */
 };
 
 /* --- one script ---------------------------------------------------------------------------- */
@@ -57,7 +58,10 @@ static void make_env(const struct pcc_event *e, char text[VARS][320], char *env[
 	env[n + 1] = NULL;
 }
 
-/* In a process group of its own, with no signal blocked, and nothing to read. */
+/*
+ * Starts the script in its own process group, with no signal blocked, and with /dev/null as its
+ * input.
+ */
 static int spawn(const char *path, const struct pcc_event *e, pid_t *pid)
 {
 	char text[VARS][320], *env[VARS + 1], *argv[] = {(char *)path, NULL};
@@ -102,7 +106,7 @@ static int on_exit_of(sd_event_source *source, const siginfo_t *si, void *arg)
 	char what[64];
 
 	(void)source;
-	kill(-s->pid, SIGKILL); /* what it left behind has its process group */
+	kill(-s->pid, SIGKILL); /* processes that it left behind are in its process group */
 	s->pid = 0;
 	s->child = sd_event_source_disable_unref(s->child);
 	s->timer = sd_event_source_disable_unref(s->timer);
@@ -115,7 +119,7 @@ static int on_exit_of(sd_event_source *source, const siginfo_t *si, void *arg)
 			si->si_status);
 		tell(s, what);
 	}
-	if (!s->conf.path[0]) /* it is not in the configuration any more */
+	if (!s->conf.path[0]) /* the script is no longer in the configuration */
 		script_free(s);
 	else
 		start_next(s);
@@ -171,7 +175,7 @@ static void enqueue(struct script *s, const struct pcc_event *e)
 		if (!s->lost)
 			tell(s, "is too slow, events are given up");
 	}
-	s->lost = full; /* told once, until there is room again */
+	s->lost = full; /* reported once, until there is room again */
 	s->queue[(s->first + s->n++) % PCC_HOOK_QUEUE] = *e;
 	start_next(s);
 }
@@ -219,7 +223,7 @@ static struct script *take_script(struct script **old, const struct pcc_hook_con
 	return calloc(1, sizeof(struct script));
 }
 
-/* Of a script that is not wanted any more: one that runs may end first. */
+/* Drops a script that is no longer wanted. If it is running it may end first. */
 static void give_up(struct script *s)
 {
 	if (!s)

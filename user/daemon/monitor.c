@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* The socket that `pccbpf monitor` reads. */
 #include "daemon/monitor.h"
 
 #include <errno.h>
@@ -11,10 +12,10 @@
 
 #include "report/run.h"
 
-#define QUEUE_BYTES (128 * 1024) /* some hundred events */
+#define QUEUE_BYTES (128 * 1024) /* enough for some hundred events */
 
 struct reader {
-	int fd; /* -1: free */
+	int fd; /* -1: this entry is free */
 	sd_event_source *io;
 };
 
@@ -52,7 +53,7 @@ static void reader_send(struct reader *r, const char *text, size_t len)
 		reader_drop(r);
 }
 
-/* A reader has nothing to say: what can be read is its end. */
+/* A reader sends nothing, so when its socket becomes readable it has closed it. */
 static int on_reader(sd_event_source *source, int fd, uint32_t revents, void *arg)
 {
 	char bytes[64];
@@ -122,7 +123,7 @@ int pcc_monitor_new(struct pcc_monitor **m, sd_event *loop, const char *pin_dir,
 		new->readers[i].fd = -1;
 	new->fd = socket_at(pin_dir, &at);
 	memcpy(new->path, at.sun_path, sizeof(new->path));
-	unlink(new->path); /* of a daemon that was killed: we have the lock */
+	unlink(new->path); /* left by a daemon that was killed: we have the lock */
 	if (new->fd < 0 || bind(new->fd, (struct sockaddr *)&at, sizeof(at)) ||
 		chmod(new->path, 0600) || listen(new->fd, 8))
 		ret = -errno;

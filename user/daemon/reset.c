@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Resets the connections of a lost WAN: asks clients for sequence numbers, at a limited rate. */
 #include "daemon/reset.h"
 
 #include <arpa/inet.h>
@@ -22,8 +23,9 @@
 
 #define TICK_MS 10u
 #define PER_TICK (PCC_RESET_PER_S * TICK_MS / 1000u)
-#define ASKED_MAX 512u	  /* that have not answered yet: the filter names their ports */
-#define ASK_AGAIN_MS 600u /* a client may answer but twice a second (tcp_invalid_ratelimit) */
+/* Connections that have not answered yet: the filter lists their ports. */
+#define ASKED_MAX 512u
+#define ASK_AGAIN_MS 600u /* a client may answer only twice a second (tcp_invalid_ratelimit) */
 #define ASKS 3u
 #define READS_MAX 64
 
@@ -72,7 +74,7 @@ static void sockets_close(struct pcc_reset *r)
 	pcc_clients_close(&r->clients);
 }
 
-/* The filter of each socket names the ports that an answer is awaited from. */
+/* Sets the filter of each socket to the ports from which answers are expected. */
 static void filters_update(struct pcc_reset *r)
 {
 	struct sock_filter insns[PCC_RESET_INSNS(ASKED_MAX)];
@@ -90,7 +92,9 @@ static void filters_update(struct pcc_reset *r)
 
 static int on_packet(sd_event_source *source, int fd, uint32_t revents, void *arg);
 
-/* Takes no packet before it has a filter: bound last. */
+/*
+ * Opens the socket of a LAN. It is bound last, so that it receives nothing before it has a filter.
+ */
 static int lan_open(struct pcc_reset *r, struct lan *lan)
 {
 	struct sockaddr_ll at = {
@@ -129,7 +133,7 @@ static int sockets_open(struct pcc_reset *r, const struct pcc_config *cfg)
 static void send_to(
 	struct pcc_reset *r, const struct sockaddr_ll *to, const uint8_t *buf, size_t len)
 {
-	/* What cannot be sent now is asked again, or is not told. */
+	/* If this fails, the client is asked again, or is not told. */
 	if (sendto(r->send_fd, buf, len, MSG_DONTWAIT, (const struct sockaddr *)to, sizeof(*to)) <
 		0)
 		return;
@@ -191,7 +195,7 @@ static void finish(struct pcc_reset *r)
 	r->fn(told, silent, r->arg);
 }
 
-/* Those that have not answered in time. */
+/* Asks clients again that have not answered in time. Returns how many packets were sent. */
 static uint32_t ask_again(struct pcc_reset *r, uint64_t now)
 {
 	uint32_t sent = 0;
@@ -263,7 +267,7 @@ static int collect_one(const struct pcc_tuple *key, const struct pcc_conn *conn,
 	return 0;
 }
 
-/* The LANs as they are now; those whose sockets are open stay. */
+/* Takes over the present LANs. No socket is open at this time. */
 static void take_lans(struct pcc_reset *r, const struct pcc_config *cfg)
 {
 	r->nlans = 0;
@@ -276,7 +280,7 @@ static void take_lans(struct pcc_reset *r, const struct pcc_config *cfg)
 	}
 }
 
-/* Nothing is under way: sockets, and room for the queue. */
+/* Opens sockets and allocates the queue, unless there is one already. */
 static int begin(struct pcc_reset *r, const struct pcc_config *cfg)
 {
 	if (r->queue)

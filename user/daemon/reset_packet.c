@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Builds and parses the packets that reset a client's TCP connection. Pure. */
 #include "base/array.h"
 #include "base/checksum.h"
 #include "daemon/reset_packet.h"
@@ -11,7 +12,10 @@
 #include <netinet/tcp.h>
 #include <string.h>
 
-/* RFC 1071, over 16-bit words in network order. */
+/*
+ * Writes the IP header of a packet from the server (conn->dst) to the client (conn->src). Returns
+ * its length.
+ */
 static size_t put_ip(uint8_t *buf, const struct pcc_tuple *conn)
 {
 	if (pcc_addr_is_v4(conn->src)) {
@@ -72,7 +76,10 @@ size_t pcc_reset_rst(
 	return build(buf, conn, &tcp);
 }
 
-/* Addresses and the offset of TCP; 0: not a whole TCP packet without extension headers. */
+/*
+ * Reads the addresses. Returns the offset of the TCP header; 0 for a fragment, for another
+ * protocol, and for IPv6 extension headers.
+ */
 static size_t parse_ip(const uint8_t *packet, size_t len, struct pcc_tuple *conn)
 {
 	struct ip6_hdr ip6;
@@ -118,10 +125,13 @@ bool pcc_reset_parse(
 	return true;
 }
 
-/* What the fixed part of the filter jumps to. */
+/* The jump targets in the fixed part of the filter. */
 enum { AT_V6 = 10, AT_TCP = 13, AT_DROP = 16 };
 
-/* At this place: on where the test holds, else to the drop; and the other way round. */
+/*
+ * An instruction at index `at` that continues if the test holds and else drops the packet; and the
+ * reverse.
+ */
 #define NEED(at, code, k) BPF_JUMP(BPF_JMP | (code) | BPF_K, k, 0, AT_DROP - (at)-1)
 #define REFUSE(at, code, k) BPF_JUMP(BPF_JMP | (code) | BPF_K, k, AT_DROP - (at)-1, 0)
 

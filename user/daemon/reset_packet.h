@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The packets that end a client's TCP connection in the server's name. Pure. A reset counts only
- * with the sequence number that the client expects (RFC 5961, 3.2), which nobody has written down;
- * but a SYN has the client say it: it answers with an acknowledgement (RFC 5961, 4.2).
+ * The packets that end a client's TCP connection in the name of the server. Pure. A client accepts
+ * a reset only with the sequence number that it expects (RFC 5961, 3.2), which nobody has recorded.
+ * But it tells that number when it gets a SYN, which it answers with an acknowledgement (RFC 5961,
+ * 4.2).
  */
 #ifndef PCC_RESET_PACKET_H
 #define PCC_RESET_PACKET_H
@@ -13,26 +14,28 @@
 
 #include "pccbpf.h"
 
-#define PCC_RESET_BYTES 64u /* room for any packet: IPv6 and TCP headers */
+#define PCC_RESET_BYTES 64u /* enough for any packet: IPv6 and TCP headers */
 
 /*
- * From the server (conn->dst) to the client (conn->src), starting at the IP header. seq, ack in
- * host order. Return the length.
+ * Write a packet from the server (conn->dst) to the client (conn->src), starting with the IP
+ * header. seq and ack are in host byte order. Return the length.
  */
 size_t pcc_reset_syn(uint8_t buf[PCC_RESET_BYTES], const struct pcc_tuple *conn, uint32_t seq);
 size_t pcc_reset_rst(
 	uint8_t buf[PCC_RESET_BYTES], const struct pcc_tuple *conn, uint32_t seq, uint32_t ack);
 
 /*
- * Is it a bare acknowledgement? Then its tuple, as the client sends it, and its numbers in host
- * order. The packet starts at the IP header and may be cut behind the TCP header.
+ * Is the packet a bare acknowledgement? Then *conn is its tuple as the client sends it, and seq and
+ * ack are its numbers in host byte order. The packet starts with the IP header and may be cut after
+ * the TCP header.
  */
 bool pcc_reset_parse(
 	const uint8_t *packet, size_t len, struct pcc_tuple *conn, uint32_t *seq, uint32_t *ack);
 
 /*
- * A filter for a packet socket without link-layer header (classic BPF): acknowledgements from these
- * TCP ports (network order). insns has room for PCC_RESET_INSNS(n); returns their number.
+ * Writes a classic BPF filter for a packet socket without link-layer header to insns. It accepts
+ * acknowledgements from these TCP ports (network byte order). insns has room for
+ * PCC_RESET_INSNS(n). Returns the number of instructions.
  */
 struct sock_filter;
 #define PCC_RESET_INSNS(n) (24u + 2u * (n))

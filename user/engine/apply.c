@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Applies a configuration: settles, observes, loads, plans and carries out. */
 #include "engine/apply.h"
 
 #include <errno.h>
@@ -18,8 +19,8 @@
 #include "engine/warn_wans.h"
 
 /*
- * Is another instance at work in this network namespace, from another pin directory? Rules, tables
- * and the nft table would be shared.
+ * Is another instance, with another pin directory, attached in this network namespace? Both would
+ * use the same rules, tables and nft table.
  */
 static int check_alone(struct pcc_session *s, const struct pcc_observed *now, struct pcc_err *err)
 {
@@ -37,8 +38,8 @@ static int check_alone(struct pcc_session *s, const struct pcc_observed *now, st
 }
 
 /*
- * A fresh attach that failed leaves nothing; one that was interrupted before is cleared away
- * first.
+ * Gets the pin directory ready. What an interrupted attach left is removed first, so that an attach
+ * that fails leaves nothing behind.
  */
 static int prepare(struct pcc_session *s, const struct pcc_apply_opts *opts, struct pcc_err *err)
 {
@@ -56,7 +57,7 @@ static int prepare(struct pcc_session *s, const struct pcc_apply_opts *opts, str
 			return ret;
 		s->state = PCC_DP_ABSENT;
 		s->dp.dir_made = made;
-		/* The directory may be gone, and a lock of our own would bar us. */
+		/* The directory may have been removed, and our own lock would block us. */
 		close(s->dp.lock_fd);
 		s->dp.lock_fd = -1;
 		ret = pcc_dp_lock(&s->dp, true, 1, err);
@@ -126,7 +127,10 @@ out:
 	return ret;
 }
 
-/* Settles what is open; the daemon's way takes what is missing as it is. */
+/*
+ * Settles what the configuration leaves open. For the daemon a missing interface or gateway is no
+ * error.
+ */
 static int settle(struct pcc_session *s, struct pcc_config *cfg, struct pcc_observed *now,
 	const struct pcc_apply_opts *opts, struct pcc_err *err)
 {
@@ -144,8 +148,8 @@ static int settle(struct pcc_session *s, struct pcc_config *cfg, struct pcc_obse
 }
 
 /*
- * What the kernel can do, before anything is decided by it. Where conntrack is a module, its
- * parameters, and its functions for BPF, are there once it is loaded.
+ * Finds out what the kernel can do, before anything is decided. If conntrack is a module, its
+ * sysctls and its functions for BPF exist only once it is loaded.
  */
 static void see_features(struct pcc_session *s, const struct pcc_apply_opts *opts)
 {
@@ -191,12 +195,15 @@ int pcc_apply(struct pcc_session *s, struct pcc_config *cfg, const struct pcc_ap
 	int ret = apply_once(s, cfg, opts, err);
 	struct pcc_err why = {};
 
-	/* The NAT table has conntrack loaded, too: also where it could not be asked for alone. */
+	/* The NAT table makes the kernel load conntrack, even if loading it by a request failed. */
 	if (ret || opts->dry_run || !pcc_dp_gained_ct(&s->dp))
 		return ret;
 	s->cfg = *cfg;
 	s->state = PCC_DP_ATTACHED;
-	/* What was asked for is done, and stays: only the fast path would come on top. */
+	/*
+	 * The configuration is in force and stays so even if this fails: only the fast path would
+	 * be added.
+	 */
 	if (apply_once(s, cfg, opts, &why) && opts->warn) {
 		pcc_err_hint(&why, 0, "there is no fast path until the same command succeeds");
 		opts->warn(&why);

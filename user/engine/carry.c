@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Carries a plan out step by step, and undoes it if a step fails. */
 #include "engine/carry.h"
 
 #include <errno.h>
@@ -7,7 +8,7 @@
 
 #include "engine/step_table.h"
 
-/* Takes the hooks off that are on interfaces which the old configuration does not have. */
+/* Removes hooks from interfaces that the old configuration does not have. */
 static void undo_new_hooks(struct pcc_work *w)
 {
 	for (uint32_t i = 0; w->old && i < w->cfg->nwans + w->cfg->nlans; i++) {
@@ -34,7 +35,7 @@ static bool is_of_use(const struct pcc_work *w, const struct pcc_wan_cfg *wan)
 	return false;
 }
 
-/* The WAN misses it; how much that is. */
+/* Notes that the WAN lacks what this step provides. Returns whether it is still of use. */
 static enum pcc_fate wan_misses(struct pcc_work *w, const struct pcc_step *step)
 {
 	const struct pcc_wan_cfg *wan = pcc_config_find_wan_id(w->cfg, step->wan_id);
@@ -50,7 +51,7 @@ static void lan_misses(struct pcc_work *w, const struct pcc_step *step)
 			w->lan_missed[i] = true;
 }
 
-/* Is there a LAN and a WAN left? The daemon goes on without: it tries again. */
+/* Is at least one LAN and one WAN left? The daemon goes on without, as it will try again. */
 static bool others_left(const struct pcc_work *w)
 {
 	bool wan = false, lan = false;
@@ -62,13 +63,16 @@ static bool others_left(const struct pcc_work *w)
 	return (wan && lan) || w->opts->settled;
 }
 
-/* Without NAT the table is only to write marks into conntrack's entries, where there are any. */
+/*
+ * Is it the NAT table of a configuration without NAT? It then only writes marks into conntrack's
+ * entries, if there are any.
+ */
 static bool is_only_marks(const struct pcc_work *w, const struct pcc_step *step)
 {
 	return pcc_step_types[step->kind].about == PCC_ABOUT_NAT && !w->cfg->nat4 && !w->cfg->nat6;
 }
 
-/* A step failed: is it passed over, as only one interface needs it? */
+/* A step failed. May the plan go on, because only one interface needs the step? */
 static bool pass_over(struct pcc_work *w, struct pcc_step *step, const struct pcc_err *why)
 {
 	enum pcc_fate how = PCC_FATE_MISSED;
@@ -89,7 +93,7 @@ static bool pass_over(struct pcc_work *w, struct pcc_step *step, const struct pc
 	return true;
 }
 
-/* Does the step come after one that its interface has missed? */
+/* Does the step depend on one that failed for the same interface? */
 static bool comes_too_late(const struct pcc_work *w, const struct pcc_step *step)
 {
 	uint8_t families = step->families;
@@ -104,9 +108,7 @@ static bool comes_too_late(const struct pcc_work *w, const struct pcc_step *step
 
 /* --- doing it ------------------------------------------------------------------------------ */
 
-/*
- * Test aid: PCCBPF_FAIL_AT=N makes step N fail, so that undoing is tested for every step.
- */
+/* For tests: PCCBPF_FAIL_AT=N makes step N fail, so that undoing is tested for every step. */
 static bool fails_at(size_t step)
 {
 	const char *at = getenv("PCCBPF_FAIL_AT");
@@ -120,7 +122,7 @@ static void tell_step(struct pcc_work *w, const struct pcc_step *step, enum pcc_
 		w->opts->step(w->s, step, how, NULL, w->opts->arg);
 }
 
-/* One step. 0 also where it is passed over. */
+/* Takes one step. Also returns 0 if the step failed and the plan may go on. */
 static int take_step(struct pcc_work *w, struct pcc_step *step, struct pcc_err *why)
 {
 	int ret;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Applies a configuration file, and keeps its text in a pinned map. */
 #include "engine/conf_apply.h"
 
 #include <bpf/bpf.h>
@@ -13,7 +14,10 @@
 #include "config/policy.h"
 #include "pins/policy_maps.h"
 
-/* The text in pieces, the last one filled up with zeroes. Longer texts have more entries. */
+/*
+ * The text is stored in pieces of this size, the last one filled up with zeroes. A longer text has
+ * more entries.
+ */
 #define PIECE_BYTES 4096u
 #define MAX_PIECES 1024u
 
@@ -23,7 +27,7 @@ static int store_failed(int ret, struct pcc_err *err)
 		err, ret, PCC_CONF_PIN, "the configuration cannot be kept: %s", strerror(-ret));
 }
 
-/* A map that has the text, not pinned yet. Returns its descriptor or a negative errno. */
+/* Creates a map with the text, not pinned yet. Returns its descriptor or a negative errno. */
 static int store_make(const struct pcc_conf_kept *kept, struct pcc_err *err)
 {
 	uint32_t n = (uint32_t)(kept->len / PIECE_BYTES) + 1;
@@ -49,7 +53,7 @@ static int store_make(const struct pcc_conf_kept *kept, struct pcc_err *err)
 	return store_failed(ret, err);
 }
 
-/* Puts the map in the place of the one that is pinned: readers see the one or the other. */
+/* Replaces the pinned map by this one in one step: readers see either the old or the new one. */
 static int store_pin(const char *dir, int fd, struct pcc_err *err)
 {
 	char path[320], fresh[320];
@@ -148,7 +152,7 @@ int pcc_conf_running(
 	return ret;
 }
 
-/* Is that what is kept already? */
+/* Is this the text that is kept already? */
 static bool is_kept(const char *dir, const struct pcc_conf_kept *kept)
 {
 	struct pcc_conf_kept now;
@@ -161,7 +165,10 @@ static bool is_kept(const char *dir, const struct pcc_conf_kept *kept)
 	return same;
 }
 
-/* A change in what the data plane does not know shows in no plan: does the text say what runs? */
+/*
+ * For --dry-run: a plan does not show changes that the data plane does not know of. Returns a line
+ * that says whether the kept text changes.
+ */
 static const char *also_changes(struct pcc_session *s, const struct pcc_conf_kept *kept)
 {
 	struct pcc_conf *now = calloc(1, sizeof(*now));

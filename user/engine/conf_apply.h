@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A configuration file at work. What the data plane does not know of it (names, health, groups,
- * policies, hooks) is kept as text in a map that is pinned beside the others, as pcc_conf: it is
- * there as long as they are, for every instance by itself, and detach takes it away with them.
+ * Applying a configuration file. What the data plane does not know of the file (names, health,
+ * groups, policies, hooks) is kept as text in the pinned map pcc_conf. It exists as long as the
+ * other pins, each instance has its own, and detach removes it with them.
  */
 #ifndef PCC_CONF_APPLY_H
 #define PCC_CONF_APPLY_H
@@ -10,33 +10,36 @@
 #include "engine/apply.h"
 #include "config/conf.h"
 
-/* The text that was applied last. None: NULL. */
+/* The text that was applied last; NULL: there is none. */
 struct pcc_conf_kept {
 	char *text;
 	size_t len;
 };
 
 /*
- * Makes the file what the router does: pcc_apply() with its base (which is settled in place), then
- * keeps its text. WANs that are attached keep the state they have now. Attaches where nothing is
- * attached. All or nothing. 0 or a negative errno with err filled.
+ * Applies a file: calls pcc_apply() with its base (which is settled in place), then keeps its text.
+ * WANs that are attached keep their present state. Attaches if nothing is attached. All or nothing.
+ * Returns 0 or a negative errno with err filled.
  */
 int pcc_conf_apply(struct pcc_session *s, struct pcc_conf *conf, const struct pcc_apply_opts *opts,
 	struct pcc_err *err);
 
-/* The same with another text to keep, or with none: for going back to what was before. */
+/* The same, but keeps another text, or none. For going back to an earlier configuration. */
 int pcc_conf_restore(struct pcc_session *s, struct pcc_conf *conf, const struct pcc_conf_kept *kept,
 	const struct pcc_apply_opts *opts, struct pcc_err *err);
 
-/* Reads what is kept; nothing kept is no error. To be freed. */
+/*
+ * Reads the kept text, which the caller frees. It is no error if there is none. Returns 0 or a
+ * negative errno with err filled.
+ */
 int pcc_conf_load_kept(const char *dir, struct pcc_conf_kept *kept, struct pcc_err *err);
 void pcc_conf_kept_free(struct pcc_conf_kept *kept);
 
 /*
- * What runs, as a configuration: what the data plane does, with what the kept text says beyond
- * that. Changes that were made by hand since are in it. What refers to a WAN or LAN that is gone is
- * left out, and warn (may be NULL) is told. conf->base is as the file would have it (gateways that
- * were found are PCC_GW_AUTO, and so on). To be freed.
+ * Returns the running configuration: what the data plane does, together with what only the kept
+ * text says. Changes made by hand since then are included. Parts that refer to a WAN or LAN that is
+ * gone are left out, and reported to warn (may be NULL). conf->base is as in a file (gateways that
+ * were found are PCC_GW_AUTO, and so on). The caller frees conf.
  */
 int pcc_conf_running(
 	struct pcc_session *s, struct pcc_conf *conf, pcc_warn_fn warn, struct pcc_err *err);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Takes a change back unless it is confirmed in time; confirm.h describes how. */
 #include "engine/confirm.h"
 #include "base/clock.h"
 
@@ -19,12 +20,18 @@
 #define TRIES 10
 #define PAUSE_S 3u
 
-/* What goes through the socket: the child is ready; then the change is done, or is not to be. */
+/*
+ * The messages through the socket: the child is ready; then that the change is done, or was
+ * cancelled.
+ */
 #define READY 'r'
 #define GO 'g'
 #define CANCEL 'c'
 
-/* When the process started, in ticks: field 22 of /proc/PID/stat (proc(5)). 0: there is none. */
+/*
+ * Returns when the process started, in ticks: field 22 of /proc/PID/stat (proc(5)). 0: there is no
+ * such process.
+ */
 static uint64_t started(uint32_t pid)
 {
 	char path[32], line[512];
@@ -40,7 +47,7 @@ static uint64_t started(uint32_t pid)
 	len = fread(line, 1, sizeof(line) - 1, f);
 	line[len] = '\0';
 	fclose(f);
-	rest = strrchr(line, ')'); /* the name before it may hold anything */
+	rest = strrchr(line, ')'); /* the name before the last ')' may contain anything */
 	if (!rest || sscanf(rest + 1, " %c", &state) != 1 || state == 'Z' || state == 'X')
 		return 0;
 	for (int field = 2; rest && field < 22; field++)
@@ -123,7 +130,7 @@ enum pcc_confirm_state pcc_confirm_keep(const char *dir)
 		return state;
 	pin_read(dir, &c);
 	pin_remove(dir);
-	/* The pin decides; the signal only spares it the rest of the wait. */
+	/* The pin has decided; the signal only ends the wait early. */
 	pidfd = state == PCC_CONFIRM_WAITING ? (int)syscall(SYS_pidfd_open, c.pid, 0) : -1;
 	if (pidfd < 0)
 		return state;
@@ -168,7 +175,10 @@ static void tell(const struct pcc_err *w)
 	syslog(LOG_WARNING, "%s: %s", w->object, w->cause);
 }
 
-/* One attempt. ours: only if the pin is still there. 0: there is nothing more to do. */
+/*
+ * Tries once to go back. ours: only if our pin is still there. Returns 0 if nothing more has to be
+ * done.
+ */
 static int go_back(const struct pcc_rollback *back, bool ours, struct pcc_err *err)
 {
 	const struct pcc_apply_opts opts = {.warn = tell};
@@ -178,7 +188,7 @@ static int go_back(const struct pcc_rollback *back, bool ours, struct pcc_err *e
 
 	ret = pcc_session_open(&s, back->dir, PCC_SESSION_CHANGE, LOCK_WAIT_S, err);
 	if (!ret && ours && (pin_read(back->dir, &c) || c.pid != (uint32_t)getpid())) {
-		pcc_session_close(&s); /* confirmed, or detached */
+		pcc_session_close(&s); /* confirmed or detached in the meantime */
 		return 0;
 	}
 	if (!ret && back->attached)
@@ -209,7 +219,10 @@ static void go_back_surely(const struct pcc_rollback *back, bool ours)
 
 /* --- the process that waits ----------------------------------------------------------------- */
 
-/* Nothing of the terminal, nothing that is open, no signal but those that say it is time. */
+/*
+ * Detaches the process from the terminal, closes its files, and blocks all signals except those
+ * that end the wait.
+ */
 static void leave_terminal(int fd, sigset_t *wake)
 {
 	int null = open("/dev/null", O_RDWR);
@@ -229,7 +242,7 @@ static void leave_terminal(int fd, sigset_t *wake)
 	openlog("pccbpf", LOG_PID, LOG_DAEMON);
 }
 
-/* Until the deadline, or until somebody ends us: then the pin says what that means. */
+/* Waits until the deadline, or until a signal ends the wait; the pin then says what to do. */
 static void wait_until(uint64_t deadline_ms, const sigset_t *wake)
 {
 	for (uint64_t now = pcc_clock_ns(CLOCK_BOOTTIME) / 1000000; now < deadline_ms;
@@ -255,7 +268,7 @@ __attribute__((noreturn)) static void wait_and_go_back(int fd, const struct pcc_
 	if (read(3, &word, 1) == 1 && word == CANCEL)
 		_exit(0);
 	if (word != GO || read(3, &deadline_ms, sizeof(deadline_ms)) != sizeof(deadline_ms)) {
-		/* the command was killed amid its change */
+		/* the command was killed during its change */
 		go_back_surely(back, false);
 		_exit(0);
 	}

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Taking everything back, also what an interrupted command left. */
+/* Undoes everything that pccbpf did, also what an interrupted command left. */
 #include <errno.h>
 #include <net/if.h>
 #include <stdlib.h>
@@ -15,7 +15,7 @@
 #include "engine/step_table.h"
 #include "pins/xdp.h"
 
-/* What is to be taken back; in the order in which it is done. */
+/* What is to be undone, in the order in which it is done. */
 struct remains {
 	struct pcc_link_list links;
 	struct pcc_route_list routes;
@@ -30,7 +30,7 @@ static void remains_free(struct remains *r)
 	pcc_rule_list_free(&r->rules);
 }
 
-/* All routes and rules with our protocol number, in every table, both families. */
+/* Finds all routes and rules with our protocol number, in every table and both families. */
 static int remains_find(struct pcc_session *s, struct remains *r, struct pcc_err *err)
 {
 	int ret;
@@ -63,7 +63,7 @@ static void print_step(const struct pcc_step *step)
 	pcc_step_types[step->kind].print(step, stdout);
 }
 
-/* A program at a hook, or in XDP. */
+/* Prints the removal of a program at a hook or in XDP. */
 static void print_off(enum pcc_step_kind kind, const struct pcc_link *link, enum pcc_hook_dir dir)
 {
 	struct pcc_step step = {.kind = kind, .hook.dir = dir};
@@ -96,8 +96,7 @@ static void print_remains(struct pcc_session *s, const struct remains *r)
 		printf("bpf: remove the pins in %s\n", s->dp.dir);
 }
 
-/* Is one of ours attached somewhere from a directory that is not this one? Then its rules are not
- * ours. */
+/* Is a pccbpf with another pin directory attached somewhere? Then the rules found are its rules. */
 static bool is_other_instance(struct pcc_session *s, const struct pcc_link_list *links)
 {
 	for (size_t i = 0; i < links->n; i++)
@@ -124,7 +123,7 @@ static void restore_sysctls(struct pcc_session *s, pcc_warn_fn warn)
 	}
 }
 
-/* Keeps the first error and goes on: the more is taken back the better. */
+/* Keeps the first error and continues, so that as much as possible is undone. */
 static void note(int ret, const struct pcc_err *w, int *first, struct pcc_err *err)
 {
 	if (!ret || ret == -ENOENT || ret == -ESRCH || ret == -ENODEV || *first)
@@ -152,7 +151,10 @@ static int take_back(
 	struct pcc_err w = {};
 	int first = 0;
 
-	/* Empty first: the programs stop marking, and an interruption from here on can be told. */
+	/*
+	 * Clear the magic first: the programs stop marking, and if this is interrupted, later
+	 * commands can tell.
+	 */
 	if (s->dp.meta)
 		__atomic_store_n(&s->dp.meta->magic, 0, __ATOMIC_RELEASE);
 	for (size_t i = 0; i < r->links.n; i++) {
@@ -167,9 +169,11 @@ static int take_back(
 		note(pcc_rule_del(&s->nl, &r->rules.v[i], &w), &w, &first, err);
 	for (size_t i = 0; i < r->routes.n; i++)
 		note(pcc_route_del(&s->nl, &r->routes.v[i], &w), &w, &first, err);
-	/* Another set of WANs may get these ids: what they stand for now must not outlive us.
-	 * Before the sysctls: connections that the fast path had need its leniency until they have
-	 * their own. */
+	/*
+	 * Clear the marks of connections, as their WAN ids may mean other WANs after the next
+	 * attach. Do this before the sysctls: connections of the fast path need the liberal sysctl
+	 * until each entry is liberal itself.
+	 */
 	if (mask)
 		clear_marks(mask, warn, &first, err);
 	restore_sysctls(s, warn);

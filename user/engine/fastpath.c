@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Finds out where the fast path of an interface runs, and warns of what it bypasses. */
 #include "engine/fastpath.h"
 
 #include <stdio.h>
@@ -15,7 +16,7 @@ static bool is_kept_away(const struct pcc_config *cfg, uint32_t ifindex)
 	return false;
 }
 
-/* Has the interface XDP, or all ports of the bridge that it is? */
+/* Does the interface run XDP? For a bridge: do all of its ports? */
 static bool in_xdp(const struct pcc_config *cfg, uint32_t ifindex)
 {
 	bool bridge = false;
@@ -30,7 +31,7 @@ static bool in_xdp(const struct pcc_config *cfg, uint32_t ifindex)
 	return bridge || pcc_xdp_present(pcc_config_carrier(cfg, ifindex));
 }
 
-/* Does XDP send to it, or to all ports of the bridge that it is? */
+/* Does XDP send to the interface? For a bridge: to all of its ports? */
 static bool sent_to(struct pcc_dp *dp, const struct pcc_config *cfg, uint32_t ifindex)
 {
 	bool bridge = false;

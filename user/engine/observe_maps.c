@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Compares the maps with a configuration, and reads the addresses for them. */
 #include "engine/observe.h"
 
 #include <bpf/bpf.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* The observed state of the router as data: look-ups, freeing. */
 #include "engine/observed.h"
 
 #include <string.h>

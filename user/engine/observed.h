@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What is there, as plain data: read by observe.c, compared with what is wanted by the plan. */
+/*
+ * The present state of the router as plain data. observe.c reads it; the plan compares it with what
+ * is wanted.
+ */
 #ifndef PCC_OBSERVED_H
 #define PCC_OBSERVED_H
 
@@ -14,12 +17,12 @@
 #include "kernel/sysctl.h"
 #include "pins/hooks.h"
 
-/* A sysctl as it is now. */
+/* The present value of a sysctl. */
 struct pcc_sysctl_now {
 	char path[PCC_SYSCTL_KEY_BYTES];
 	char value[32];
-	char now[32];		      /* of a remembered one: what it is now */
-	uint32_t wan_id, lan_ifindex; /* of a wanted one: as in struct pcc_step */
+	char now[32];		      /* of a remembered sysctl: its present value */
+	uint32_t wan_id, lan_ifindex; /* of a wanted sysctl: as in struct pcc_step */
 	uint8_t families;
 };
 
@@ -28,11 +31,11 @@ struct pcc_sysctl_list {
 	size_t n, room;
 };
 
-/* A hook as it is now. */
+/* The present program at a hook. */
 struct pcc_hook_now {
 	uint32_t ifindex;
 	enum pcc_hook_dir dir;
-	bool current; /* the program that is to be there is there */
+	bool current; /* it is the program that should be there */
 };
 
 struct pcc_hook_list {
@@ -40,10 +43,10 @@ struct pcc_hook_list {
 	size_t n, room;
 };
 
-/* An interface that has our XDP program. */
+/* An interface that runs our XDP program. */
 struct pcc_xdp_now {
 	uint32_t ifindex;
-	bool current; /* of this build */
+	bool current; /* the program is of this build */
 	bool sends_right;
 };
 
@@ -52,25 +55,26 @@ struct pcc_xdp_list {
 	size_t n, room;
 };
 
-/* What is there. */
+/* The present state. */
 struct pcc_observed {
 	struct pcc_link_list links;
 	struct pcc_ifaddr_list addrs;
 	struct pcc_route_list routes; /* ours, both families */
 	struct pcc_rule_list rules;   /* ours, both families */
 	struct pcc_sysctl_list sysctls;
-	struct pcc_sysctl_list remembered; /* paths and the values before attach */
+	struct pcc_sysctl_list remembered; /* paths, and the values before attach */
 	struct pcc_hook_list hooks;
 	struct pcc_xdp_list xdps;
-	bool own, own_current; /* the programs at connect(); of this build */
+	bool own, own_current; /* programs at connect() are attached; they are of this build */
 	bool nat_matches;
-	bool nexthops_possible; /* the kernel can tell of next hops that change their MAC */
-	bool nexthops_watched;	/* and our programs listen */
-	bool maps_match;	/* the maps hold the new configuration already */
+	/* The kernel can report next hops that get another MAC ... */
+	bool nexthops_possible;
+	bool nexthops_watched; /* ... and our programs are attached there. */
+	bool maps_match;       /* the maps already contain the new configuration */
 	bool has_v6;
 };
 
-/* The link of that number, or of that name; NULL: there is none. */
+/* Find the link with this number or name; NULL if there is none. */
 const struct pcc_link *pcc_observed_link(const struct pcc_observed *now, uint32_t ifindex);
 const struct pcc_link *pcc_observed_link_named(const struct pcc_observed *now, const char *name);
 

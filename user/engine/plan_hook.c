@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* The plan's steps for programs at tc hooks and in XDP. Pure. */
 #include "engine/plan_parts.h"
 
 #include <errno.h>
@@ -13,7 +14,7 @@ static bool hook_is_current(const struct pcc_observed *now, uint32_t ifindex, en
 	return false;
 }
 
-/* wan_id: of a WAN's; what is a LAN's or of its ports has none. */
+/* Adds a step that attaches a program. wan_id is 0 for a LAN and its ports. */
 static int plan_hook_on(struct pcc_plan *plan, const struct pcc_observed *now, uint32_t ifindex,
 	const char *name, enum pcc_hook_dir dir, enum pcc_prog prog, uint32_t wan_id)
 {
@@ -34,7 +35,10 @@ static int plan_hook_on(struct pcc_plan *plan, const struct pcc_observed *now, u
 	return 0;
 }
 
-/* Before its routes: a WAN that cannot have the programs gets none, so nobody is sent there. */
+/*
+ * Planned before the routes: a WAN that cannot have the programs then gets no routes either, so no
+ * connections are sent there.
+ */
 int pcc_plan_add_wan_hooks(
 	struct pcc_plan *plan, const struct pcc_config *cfg, const struct pcc_observed *now)
 {
@@ -52,7 +56,10 @@ int pcc_plan_add_wan_hooks(
 	return ret;
 }
 
-/* The LAN's ingress comes last: when it starts to mark, everything behind it stands. */
+/*
+ * The ingress of LANs is last: when it begins to mark, everything that a marked packet needs is in
+ * place.
+ */
 int pcc_plan_add_lan_hooks(
 	struct pcc_plan *plan, const struct pcc_config *cfg, const struct pcc_observed *now)
 {
@@ -70,7 +77,10 @@ int pcc_plan_add_lan_hooks(
 	return ret;
 }
 
-/* pcc_wan_out costs every packet, and without a fast path there is little for it to do. */
+/*
+ * Should the hook have a program? Not at a WAN's egress without a fast path: pcc_wan_out costs time
+ * for every packet and would have little to do.
+ */
 static bool hook_wanted(const struct pcc_config *cfg, uint32_t ifindex, enum pcc_hook_dir dir)
 {
 	for (uint32_t i = 0; i < cfg->nlans; i++)
@@ -85,7 +95,7 @@ static bool hook_wanted(const struct pcc_config *cfg, uint32_t ifindex, enum pcc
 	return false;
 }
 
-/* The program that an interface of the configuration has at a hook. */
+/* Returns the program that an interface of the configuration has at a hook. */
 static enum pcc_prog hook_prog(
 	const struct pcc_config *cfg, uint32_t ifindex, enum pcc_hook_dir dir)
 {
@@ -98,7 +108,7 @@ static enum pcc_prog hook_prog(
 	return dir == PCC_HOOK_IN ? PCC_PROG_WAN_IN : PCC_PROG_WAN_OUT;
 }
 
-/* The step that brings the interface to where it is to be. False: it is there. */
+/* Returns the kind of step that an interface needs for XDP. False: it needs none. */
 static bool xdp_needs(const struct pcc_observed *now, uint32_t ifindex, enum pcc_step_kind *kind)
 {
 	*kind = PCC_STEP_XDP_ON;
@@ -113,8 +123,9 @@ static bool xdp_needs(const struct pcc_observed *now, uint32_t ifindex, enum pcc
 }
 
 /*
- * The interfaces that are to run XDP, one after another; a bridge's ports instead of the bridge,
- * and the device below in the place of one that has its frames from there.
+ * Enumerates the interfaces that should run XDP: for a bridge its ports, and for an interface on
+ * top of another device that device. *ifindex is 0 for one that should not; false: there is no n-th
+ * one.
  */
 static bool xdp_nth(const struct pcc_config *cfg, uint32_t n, uint32_t *ifindex)
 {
@@ -143,7 +154,7 @@ static bool xdp_nth(const struct pcc_config *cfg, uint32_t n, uint32_t *ifindex)
 	return true;
 }
 
-/* Several VLANs may have one device below them. */
+/* Is there a step for this device already? Several VLANs may be on top of one device. */
 static bool xdp_planned(const struct pcc_plan *plan, uint32_t ifindex)
 {
 	for (size_t i = 0; i < plan->n; i++)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The parts of a plan, for plan.c, which has their order. Each is 0 or -ENOMEM. */
+/* The parts of a plan, for plan.c, which has their order. Each function returns 0 or -ENOMEM. */
 #ifndef PCC_PLAN_PARTS_H
 #define PCC_PLAN_PARTS_H
 
 #include "engine/plan.h"
 
-/* Sysctls that are not yet what they are to be; those that are not wanted any more. */
+/* Sysctls that do not have the wanted value yet; and those that are no longer wanted. */
 int pcc_plan_add_sysctls(
 	struct pcc_plan *plan, const struct pcc_config *cfg, const struct pcc_observed *now);
 int pcc_plan_add_sysctls_back(
@@ -23,16 +23,17 @@ int pcc_wanted_make(
 	struct pcc_wanted *w, const struct pcc_config *cfg, const struct pcc_observed *now);
 void pcc_wanted_free(struct pcc_wanted *w);
 
-/* Those that are missing; those of ours that are too many. */
+/* Routes and rules that are missing; and those of ours that are no longer wanted. */
 int pcc_plan_add_routes(struct pcc_plan *plan, const struct pcc_wanted *w,
 	const struct pcc_config *cfg, const struct pcc_observed *now);
 int pcc_plan_del_routes(
 	struct pcc_plan *plan, const struct pcc_wanted *w, const struct pcc_observed *now);
 
 /*
- * Programs at tc hooks that are missing. WANs first, before their routes: a WAN that cannot have
- * the programs gets none, so that nobody is sent there. LANs come when everything stands that a
- * marked packet needs. Then those that are too many; old (may be NULL) is what is in force.
+ * Programs at tc hooks that are missing. Those of WANs come first, before the routes: a WAN that
+ * cannot have the programs then gets no routes, so no connections are sent there. Those of LANs
+ * come when everything that a marked packet needs is in place. The last function removes programs
+ * that are no longer wanted; old (may be NULL) is the configuration in force.
  */
 int pcc_plan_add_wan_hooks(
 	struct pcc_plan *plan, const struct pcc_config *cfg, const struct pcc_observed *now);
@@ -41,7 +42,7 @@ int pcc_plan_add_lan_hooks(
 int pcc_plan_del_hooks(struct pcc_plan *plan, const struct pcc_config *cfg,
 	const struct pcc_config *old, const struct pcc_observed *now);
 
-/* XDP programs that are missing, not this build's, or too many. */
+/* XDP programs that are missing, of another build, or no longer wanted. */
 int pcc_plan_xdp(
 	struct pcc_plan *plan, const struct pcc_config *cfg, const struct pcc_observed *now);
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* The plan's steps for routes and rules. Pure. */
 #include "engine/plan_parts.h"
 
 #include <arpa/inet.h>
@@ -32,9 +33,10 @@ static bool is_connected(
 }
 
 /*
- * Without carrier, and with ignore_routes_with_linkdown, the kernel finds no way to an IPv6 gateway
- * and refuses the route (net/ipv6/route.c, ip6_route_check_nh()), unless it is told that it is
- * there. It is told: when the carrier comes the route works without any command.
+ * Does the kernel consider the gateway unreachable? On a link without carrier and with
+ * ignore_routes_with_linkdown it finds no way to an IPv6 gateway and refuses the route
+ * (net/ipv6/route.c, ip6_route_check_nh()), unless the route says that the gateway is on the link
+ * ("onlink"). Such a route is added with that flag, so that it works as soon as the carrier comes.
  */
 static bool looks_unreachable(const struct pcc_link *link, enum pcc_family f)
 {
@@ -55,7 +57,7 @@ static void want_routes(struct pcc_wanted *w, const struct pcc_config *cfg,
 	};
 
 	w->routes[w->nroutes++] = r;
-	/* The kernel takes no route over a device that is down: it comes with the next command. */
+	/* The kernel accepts no route over a device that is down. The next command adds it. */
 	if (!pcc_wan_serves(wan, f) || wan->waits[f] || !link || !(link->flags & IFF_UP))
 		return;
 	r.type = RTN_UNICAST;
@@ -103,7 +105,10 @@ static void want_rules(struct pcc_wanted *w, const struct pcc_config *cfg,
 	}
 }
 
-/* The data plane's probe for routes that are more than a default (bpf/route.bpf.h): a rule ... */
+/*
+ * By these the data plane finds routes that are more specific than a default (bpf/route.bpf.h): a
+ * rule, ...
+ */
 static struct pcc_rule probe_rule(const struct pcc_config *cfg)
 {
 	struct pcc_rule r = {
@@ -120,7 +125,7 @@ static struct pcc_rule probe_rule(const struct pcc_config *cfg)
 	return r;
 }
 
-/* ... and all that there is in its table. */
+/* ... and the only route in its table. */
 static struct pcc_route probe_route(const struct pcc_config *cfg)
 {
 	struct pcc_route r = {
@@ -150,7 +155,7 @@ int pcc_wanted_make(
 			.protocol = PCC_RTPROT,
 			.table = RT_TABLE_MAIN,
 			.suppress_prefixlen = 0,
-			/* Answers go by their WAN, wherever main leads. */
+			/* Answers leave by the WAN of their mark, wherever the main table leads. */
 			.fwmark = pcc_answer_mark(cfg),
 			.fwmask = pcc_answer_mark(cfg),
 			.invert = pcc_answer_mark(cfg) != 0,
@@ -171,7 +176,7 @@ int pcc_wanted_make(
 	return 0;
 }
 
-/* The route of ours that has the place (family, table, metric, type) of another one. */
+/* Returns our route with the same family, table, metric and type as another one. */
 static const struct pcc_route *same_place(
 	const struct pcc_route_list *list, const struct pcc_route *r)
 {
@@ -185,7 +190,10 @@ static const struct pcc_route *same_place(
 	return NULL;
 }
 
-/* "onlink" counts when a route is added only: one that stands works alike with it and without. */
+/*
+ * Is the route in v? "onlink" matters only when a route is added: an existing one works the same
+ * with and without it.
+ */
 static bool route_in(const struct pcc_route *r, const struct pcc_route *v, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -198,7 +206,7 @@ static bool route_in(const struct pcc_route *r, const struct pcc_route *v, size_
 	return false;
 }
 
-/* The WAN whose way out the route is; what only rejects, all need. */
+/* Returns the WAN that uses the route; 0 for routes that reject packets, which all need. */
 static uint32_t wan_of_route(const struct pcc_config *cfg, const struct pcc_route *r)
 {
 	return r->type == RTN_UNICAST ? r->table - cfg->table_base : 0;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* The plan's steps for sysctls. Pure. */
 #include "engine/plan_parts.h"
 
 #include <errno.h>
@@ -10,37 +11,42 @@
 #include "base/list.h"
 
 /*
- * Stays set until detach, even when the fast path goes: conntrack would take the connections that
- * it had for invalid.
+ * Stays set until detach, even if the fast path is switched off; otherwise conntrack would regard
+ * the connections that the fast path had as invalid.
  */
 static const char liberal_sysctl[] = "net/netfilter/nf_conntrack_tcp_be_liberal";
 
-/* One per network namespace. */
+/* Sysctls of the network namespace. */
 static const struct {
 	const char *path, *value;
-	bool fastpath; /* only where there is one */
+	bool fastpath; /* only if there is a fast path */
 } global_sysctls[] = {
-	/* A socket accepted from a marked SYN answers with the mark: by the WAN that it came in on.
+	/*
+	 * A socket accepted from a marked SYN answers with that mark, so by the WAN of the request.
 	 */
 	{"net/ipv4/tcp_fwmark_accept", "1", false},
-	/* So do echo replies, RSTs and errors of the router. */
+	/* The same for echo replies, RSTs and ICMP errors of the router. */
 	{"net/ipv4/fwmark_reflect", "1", false},
 	{"net/ipv6/fwmark_reflect", "1", false},
-	/* A reset with an old sequence number, as after its WAN went down, is translated, too. */
+	/*
+	 * NAT also translates a reset with an old sequence number, as sent after its WAN went down.
+	 */
 	{"net/netfilter/nf_conntrack_tcp_ignore_invalid_rst", "1", false},
-	/* conntrack sees one packet in two seconds of an offloaded connection: windows mean
-	   nothing. */
+	/*
+	 * Of an offloaded connection conntrack sees one packet in two seconds, so it cannot check
+	 * windows.
+	 */
 	{liberal_sysctl, "1", true},
 };
 
-/* One per WAN. */
+/* Sysctls of each WAN. */
 static const struct {
 	int family;
 	const char *name, *value;
 } wan_sysctls[] = {
-	/* Reverse path filtering looks into the table of the mark: strict filtering can stay on. */
+	/* Reverse path filtering uses the table of the mark, so strict filtering can stay on. */
 	{AF_INET, "src_valid_mark", "1"},
-	/* A WAN without carrier has no route: new connections go elsewhere at once. */
+	/* A WAN without carrier has no route, so new connections use another WAN at once. */
 	{AF_INET, "ignore_routes_with_linkdown", "1"},
 	{AF_INET6, "ignore_routes_with_linkdown", "1"},
 };
@@ -54,7 +60,7 @@ static int want_global(struct pcc_sysctl_list *list, const char *path, const cha
 	return PCC_LIST_APPEND(list, &want);
 }
 
-/* Of an interface; want has who needs it. */
+/* Adds a sysctl of an interface; want says who needs it. */
 static int want_iface(struct pcc_sysctl_list *list, int family, const char *ifname,
 	const char *name, const char *value, struct pcc_sysctl_now want)
 {
@@ -65,8 +71,9 @@ static int want_iface(struct pcc_sysctl_list *list, int family, const char *ifna
 }
 
 /*
- * "accept_local" of an interface where nothing else validates sources. It only spares every packet
- * a look-up of its source, so a WAN that cannot have it is as good as before: no families.
+ * Adds accept_local of an interface where nothing else validates sources. It only saves a look-up
+ * of the source of every packet. A WAN that cannot have it is not worse off, so the step has no
+ * families.
  */
 static int want_accept_local(
 	struct pcc_sysctl_list *list, const char *ifname, struct pcc_sysctl_now want)
@@ -113,7 +120,7 @@ static const struct pcc_sysctl_now *find_sysctl(
 	return NULL;
 }
 
-/* A step with path, the value to write, and what it is now. */
+/* Adds a step with the path, the value to write, and the present value. */
 static struct pcc_step *step_sysctl(struct pcc_plan *plan, enum pcc_step_kind kind,
 	const struct pcc_sysctl_now *to, const char *is)
 {
@@ -152,7 +159,7 @@ int pcc_plan_add_sysctls(
 	return ret;
 }
 
-/* Sysctls that were changed once and are not wanted any more. */
+/* Sysctls that were changed before and are no longer wanted. */
 int pcc_plan_add_sysctls_back(
 	struct pcc_plan *plan, const struct pcc_config *cfg, const struct pcc_observed *now)
 {

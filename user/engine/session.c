@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Opens and closes a session. */
 #include "engine/session.h"
 
 #include <errno.h>
@@ -12,6 +13,11 @@ int pcc_session_open(struct pcc_session *s, const char *dir, enum pcc_session_mo
 	int ret;
 
 	memset(s, 0, sizeof(*s));
+	if (dir && strlen(dir) >= sizeof(s->dp.dir)) {
+		pcc_err_set(err, -ENAMETOOLONG, "--bpffs", "'%.40s...' is too long", dir);
+		return pcc_err_hint(
+			err, -ENAMETOOLONG, "at most %zu characters", sizeof(s->dp.dir) - 1);
+	}
 	pcc_dp_init(&s->dp, dir);
 	if (geteuid()) {
 		pcc_err_set(err, -EPERM, "permission", "pccbpf must run as root");
@@ -26,7 +32,10 @@ int pcc_session_open(struct pcc_session *s, const char *dir, enum pcc_session_mo
 			return ret;
 	}
 	s->state = pcc_dp_open(&s->dp, &s->why);
-	/* Seen by a reader while a command is at work: not interrupted, but not done. */
+	/*
+	 * A reader may see this state while a command is running, and then it is not interrupted,
+	 * only not done.
+	 */
 	if (s->state == PCC_DP_INCOMPLETE && mode == PCC_SESSION_READ &&
 		pcc_dp_lock(&s->dp, false, 0, NULL) == -EBUSY) {
 		pcc_err_set(&s->why, -EBUSY, s->dp.dir, "pccbpf attach or detach is at work here");

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* A command at work: the pin directory with its lock, a netlink socket, and what is attached. */
+/*
+ * A session is what a command works with: the pin directory with its lock, a netlink socket, and
+ * the attached configuration.
+ */
 #ifndef PCC_SESSION_H
 #define PCC_SESSION_H
 
@@ -12,19 +15,20 @@ struct pcc_session {
 	struct pcc_dp dp;
 	struct pcc_nl nl;
 	enum pcc_dp_state state;
-	struct pcc_config cfg; /* what is attached, where state is PCC_DP_ATTACHED */
-	struct pcc_err why;    /* what is wrong with the pins, where state says so */
+	struct pcc_config cfg; /* what is attached, if state is PCC_DP_ATTACHED */
+	struct pcc_err why;    /* what is wrong with the pins, if state says so */
 };
 
 enum pcc_session_mode {
 	PCC_SESSION_READ,   /* no lock */
-	PCC_SESSION_CHANGE, /* lock, if there is something to lock */
-	PCC_SESSION_CREATE, /* lock, make the pin directory */
+	PCC_SESSION_CHANGE, /* lock, if the pin directory exists */
+	PCC_SESSION_CREATE, /* lock, and make the pin directory */
 };
 
 /*
- * Opens the session; wait_s is for the lock. 0 also where nothing is attached or the pins are
- * damaged: look at state. pcc_session_close() accepts what a failed open left, and all zeroes.
+ * Opens the session; wait_s is how many seconds to wait for the lock. Also returns 0 if nothing is
+ * attached or the pins are damaged, which state says. Returns a negative errno with err filled
+ * otherwise. pcc_session_close() accepts a session that failed to open, and all zeroes.
  */
 int pcc_session_open(struct pcc_session *s, const char *dir, enum pcc_session_mode mode,
 	unsigned int wait_s, struct pcc_err *err);

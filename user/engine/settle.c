@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Settles what a configuration leaves open: numbers, interfaces, gateways, fast path. */
 #include "engine/settle.h"
 
 #include <errno.h>
@@ -13,8 +14,7 @@
 
 #define DEFAULT_MAX_CONNS 262144u
 
-/* What stands in the numbering of tables, rules and marks cannot change under a running data plane.
- */
+/* Refuses changes to the numbering of tables, rules and marks while attached. */
 static int check_fixed(
 	const struct pcc_config *cfg, const struct pcc_config *old, struct pcc_err *err)
 {
@@ -32,7 +32,7 @@ static int check_fixed(
 	return pcc_err_hint(err, -EINVAL, "pccbpf detach, then attach");
 }
 
-/* conntrack's timeout of established TCP; 0 where it does not say. */
+/* Returns conntrack's timeout for established TCP connections; 0 if it is not known. */
 static uint32_t tcp_timeout_ms(void)
 {
 	long seconds;
@@ -65,7 +65,7 @@ static int settle_numbers(struct pcc_config *cfg, const struct pcc_config *old, 
 	return old ? check_fixed(cfg, old, err) : 0;
 }
 
-/* The ports of a LAN bridge, which run XDP in its stead. */
+/* Lists the ports of a LAN bridge. They run XDP in place of the bridge. */
 static void settle_ports(
 	struct pcc_config *cfg, uint32_t bridge_ifindex, const struct pcc_observed *now)
 {
@@ -87,8 +87,9 @@ static void settle_ports(
 }
 
 /*
- * Where the fast path of an interface runs. With auto it takes nothing from where somebody else's
- * program or filter would then not see it: a shaper of downloads (ifb), a policer.
+ * Decides where the fast path of an interface runs. With `auto` it takes no packets on an interface
+ * where somebody else's program or filter would then not see them: a shaper of downloads (ifb), a
+ * policer.
  */
 static void settle_fast_iface(struct pcc_session *s, struct pcc_config *cfg,
 	const struct pcc_observed *now, uint32_t ifindex, bool *xdp, bool *no_fast)
@@ -106,7 +107,10 @@ static void settle_fast_iface(struct pcc_session *s, struct pcc_config *cfg,
 		pcc_config_wire_add(cfg, ifindex, &wire);
 }
 
-/* With br_netfilter conntrack sees the packets of such a link before our programs do. */
+/*
+ * Is the link a bridge, or on top of one? With br_netfilter, conntrack sees the packets of such a
+ * link before our programs do.
+ */
 static bool is_bridged(const struct pcc_observed *now, const struct pcc_link *link)
 {
 	const struct pcc_link *below =
@@ -138,7 +142,10 @@ static void settle_fastpath(
 	}
 }
 
-/* A WAN that cannot be settled: no interface, no gateway, or a wrong one. */
+/*
+ * Leaves a WAN without gateways that cannot be settled: its interface or gateway is missing or
+ * wrong.
+ */
 static void leave_open(struct pcc_wan_cfg *wan)
 {
 	for (int f = 0; f < PCC_FAMILIES; f++)
@@ -153,29 +160,29 @@ static int settle_lans(const struct pcc_config *old, struct pcc_config *cfg,
 
 	for (uint32_t i = 0; !ret && i < cfg->nlans; i++) {
 		ret = pcc_settle_lan(old, &cfg->lans[i], now, err);
-		/* What is missing may come; what runs goes on. */
+		/* A missing WAN may still appear, and what runs goes on. */
 		if (ret && may_be_missing && (old || ret != -EOPNOTSUPP))
 			ret = 0;
 	}
 	return ret;
 }
 
-/* For the daemon: whatever is wrong with a WAN is its own trouble. */
+/* For the daemon: an error of one WAN does not affect the others. */
 static void settle_wans_that_can(struct pcc_session *s, const struct pcc_config *old,
 	struct pcc_config *cfg, const struct pcc_observed *now, struct pcc_err *trouble)
 {
 	for (uint32_t i = 0; i < cfg->nwans; i++) {
 		if (pcc_settle_wan(s, old, &cfg->wans[i], now, &trouble[i]))
 			leave_open(&cfg->wans[i]);
-		else /* no IPv6 is fine, but somebody may have said so */
+		else /* a missing IPv6 gateway is no error, but it may have a message */
 			memset(&trouble[i], 0, sizeof(trouble[i]));
 	}
 }
 
 /*
- * For a command: a gateway that is not known yet is no mistake. The WAN does without connections,
- * as long as there are others; one that the command is about must have its gateway. waits has room
- * for what is to be said of each.
+ * For a command: a gateway that is not known yet is only a warning as long as other WANs have one;
+ * this WAN gets no connections. A WAN that the command is about must have its gateway. waits has
+ * room for the warning of each WAN.
  */
 static int settle_wans(struct pcc_session *s, const struct pcc_config *old, struct pcc_config *cfg,
 	const struct pcc_observed *now, const struct pcc_apply_opts *opts, struct pcc_err *waits,

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Settles one interface: its number, its kind of link, its gateways. */
 #include "engine/settle_iface.h"
 
 #include <arpa/inet.h>
@@ -15,7 +16,7 @@ static int unknown_interface(const char *name, struct pcc_err *err)
 	return pcc_err_hint(err, -ENODEV, "`ip link` lists the interfaces");
 }
 
-/* An IPv4 sysctl of an interface; 0 where there is none. */
+/* Returns an IPv4 sysctl of an interface; 0 if it does not exist. */
 static long sysctl_of(const char *ifname, const char *name)
 {
 	char path[PCC_SYSCTL_KEY_BYTES];
@@ -27,7 +28,10 @@ static long sysctl_of(const char *ifname, const char *name)
 	return value;
 }
 
-/* Does the kernel look up the sources of what arrives there only to find the router's own? */
+/*
+ * Does the kernel look up source addresses of what arrives on the interface only to find the
+ * router's own addresses?
+ */
 static bool nobody_validates(const char *ifname)
 {
 	return !sysctl_of("all", "rp_filter") && !sysctl_of(ifname, "rp_filter") &&
@@ -35,8 +39,8 @@ static bool nobody_validates(const char *ifname)
 }
 
 /*
- * The kernel's rule for VRFs (1000: from all lookup [l3mdev-table]) stands before the rules of the
- * marks, so there the mark of a WAN would choose nothing.
+ * Refuses VRFs and their members: the kernel's rule for VRFs (1000: from all lookup [l3mdev-table])
+ * comes before our rules, so the mark of a WAN would have no effect.
  */
 static int check_vrf(
 	const struct pcc_link *link, const struct pcc_observed *now, struct pcc_err *err)
@@ -75,7 +79,10 @@ int pcc_settle_lan(const struct pcc_config *old, struct pcc_lan_cfg *lan,
 	return link ? check_vrf(link, now, err) : 0;
 }
 
-/* A gateway that was given: is it somebody else, and on the WAN's network? */
+/*
+ * Checks a gateway that the user gave: it must not be the router itself, and must be on the WAN's
+ * network.
+ */
 static int check_given(const struct pcc_wan_cfg *wan, enum pcc_family f,
 	const struct pcc_observed *now, struct pcc_err *err)
 {
@@ -122,7 +129,7 @@ static int settle_gateway(struct pcc_session *s, const struct pcc_link *link,
 	ret = pcc_gateway_find(&s->nl, link, pcc_af[f], "", &found, err);
 	if (!ret || ret == -ENOENT)
 		wan->gw[f] = found;
-	/* A default route that went away with its link does not make us forget the gateway. */
+	/* A gateway that was found is kept when its default route disappears with the link. */
 	if (wan->gw[f].source == PCC_GW_NONE && was && pcc_wan_serves(was, f)) {
 		wan->gw[f] = was->gw[f];
 		return 0;
@@ -148,7 +155,7 @@ int pcc_settle_wan(struct pcc_session *s, const struct pcc_config *old, struct p
 	wan->accept_local = nobody_validates(wan->name);
 	if (link)
 		memcpy(wan->mac, link->mac, sizeof(wan->mac));
-	if (!link) { /* unplugged: everything but the link stays as it was */
+	if (!link) { /* the interface is gone; everything but the link stays as it was */
 		for (int f = 0; f < PCC_FAMILIES; f++)
 			if (wan->gw[f].source == PCC_GW_AUTO)
 				wan->gw[f] = was->gw[f];
@@ -164,7 +171,7 @@ int pcc_settle_wan(struct pcc_session *s, const struct pcc_config *old, struct p
 			ret = check_given(wan, f, now, err);
 		else if (f == PCC_V4 && wan->gw[PCC_V6].source == PCC_GW_GIVEN &&
 			 settle_gateway(s, link, wan, f, was, NULL))
-			wan->gw[f].source = PCC_GW_NONE; /* an IPv6-only WAN, as the user said */
+			wan->gw[f].source = PCC_GW_NONE; /* an IPv6-only WAN, as the user wants */
 		else
 			ret = settle_gateway(s, link, wan, f, was, err);
 	}

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* The list of steps that is a plan. */
 #include "engine/step.h"
 
 #include "base/list.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The one table of all kinds of steps: who has to know the kinds asks it. */
+/* The table of all kinds of steps. Code that depends on the kind uses this table. */
 #ifndef PCC_STEP_TABLE_H
 #define PCC_STEP_TABLE_H
 
@@ -10,7 +10,7 @@
 
 struct pcc_work;
 
-/* What a step is about. */
+/* The part of the system that a step changes. */
 enum pcc_step_about {
 	PCC_ABOUT_RULES,
 	PCC_ABOUT_ROUTES,
@@ -23,19 +23,19 @@ enum pcc_step_about {
 };
 
 struct pcc_step_type {
-	const char *name; /* for who looks for a mistake in a plan */
+	const char *name; /* for messages about a plan that are meant for developers */
 	enum pcc_step_about about;
-	/* Takes the step: 0 or a negative errno with err (may be NULL) filled. */
+	/* Takes the step. Returns 0 or a negative errno with err (may be NULL) filled. */
 	int (*act)(struct pcc_work *w, const struct pcc_step *step, struct pcc_err *err);
-	/* The reverse of one that was taken. NULL: there is none. */
+	/* Undoes a step that was taken. NULL: it cannot be undone. */
 	void (*undo)(struct pcc_work *w, const struct pcc_step *step);
-	/* A line in the words of ip, sysctl, tc and nft. */
+	/* Prints the step as a command of ip, sysctl, tc or nft. */
 	void (*print)(const struct pcc_step *step, FILE *out);
 };
 
 extern const struct pcc_step_type pcc_step_types[PCC_STEP_MAX];
 
-/* --dry-run: a line for each step. */
+/* Prints a line for each step, for --dry-run. */
 void pcc_plan_print(const struct pcc_plan *plan, FILE *out);
 
 #endif

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Warnings about WANs that a command has put in force. */
 #include "engine/warn_wans.h"
 
 #include <arpa/inet.h>
@@ -12,7 +13,7 @@
 
 #define PROBE_MS 1000
 
-/* Is the WAN of no use as it has no link? Then that is told. */
+/* Warns if the WAN cannot be used because it has no link. Returns true if it did. */
 static bool warn_link(
 	const struct pcc_wan_cfg *wan, const struct pcc_observed *now, pcc_warn_fn warn)
 {

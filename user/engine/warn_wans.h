@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What a command says of the WANs that it has put in force. */
+/* Warnings about the WANs that a command has put in force. */
 #ifndef PCC_WARN_WANS_H
 #define PCC_WARN_WANS_H
 
@@ -7,8 +7,8 @@
 #include "engine/session.h"
 
 /*
- * Warns of WANs without link that old (may be NULL) has not, and of gateways that do not answer: of
- * every WAN that old has not with that gateway.
+ * Warns of WANs without a link, and of gateways that do not answer. WANs that old (may be NULL) has
+ * in the same way, or with the same gateway, are not reported again.
  */
 void pcc_warn_wans(struct pcc_session *s, const struct pcc_config *cfg,
 	const struct pcc_config *old, const struct pcc_observed *now, pcc_warn_fn warn);

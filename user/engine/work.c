@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Forgetting the connections of a WAN, and waiting for packets under way. */
 #include "engine/work.h"
 
 #include <errno.h>
@@ -11,9 +12,9 @@
 #include "pins/offload.h"
 
 /*
- * The kernel holds rcu_read_lock() from a packet's ingress program to its egress, and the system
- * call waits for all who do (kernel/sched/membarrier.c: synchronize_rcu()). It refuses on kernels
- * with nohz_full.
+ * From a packet's ingress program to its egress the kernel holds rcu_read_lock(), and this system
+ * call waits for all who do (kernel/sched/membarrier.c: synchronize_rcu()). Kernels with nohz_full
+ * refuse it.
  */
 void pcc_work_packets_through(struct pcc_work *w)
 {
@@ -22,19 +23,22 @@ void pcc_work_packets_through(struct pcc_work *w)
 	w->committed = false;
 }
 
-/* Conntrack has forgotten what nobody answered for so long (nf_conntrack_tcp_timeout_syn_sent). */
+/*
+ * After this time conntrack has no entry of a connection that was never answered
+ * (nf_conntrack_tcp_timeout_syn_sent).
+ */
 #define UNANSWERED_NS (600ull * 1000 * 1000 * 1000)
 
-/* Forgetting the connections of a WAN. */
+/* The state of forgetting the connections of a WAN. */
 struct release {
 	uint32_t wan_id;
-	bool unmarked; /* conntrack entries are marked later than they are made */
+	bool unmarked; /* conntrack entries may not have their mark yet */
 	uint64_t now_ns;
 	struct pcc_ct_deleter deleter;
-	struct pcc_err why; /* of a deletion that failed */
+	struct pcc_err why; /* the error of a deletion */
 };
 
-/* Has the connection perhaps a conntrack entry that has no mark? */
+/* May the connection have a conntrack entry without a mark? */
 static bool is_unmarked(const struct release *r, const struct pcc_conn *conn)
 {
 	if (!r->unmarked || conn->flags & PCC_CONN_CT_DONE)
@@ -62,7 +66,7 @@ int pcc_work_release(struct pcc_work *w, uint32_t wan_id, struct pcc_err *err)
 	uint32_t mark = wan_id << meta->mark_shift;
 	int ret;
 
-	/* The marks of inbound connections have one bit more. */
+	/* The marks of inbound connections have one more bit. */
 	if (meta->flags & PCC_META_ANSWERS && !(mark & top))
 		mask &= ~top;
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* The state of a WAN and the reason for it, from link, gateways, traffic and probes. Pure. */
 #include "health/health.h"
 
 #include <string.h>
@@ -6,7 +7,10 @@
 #include "health/health_parts.h"
 #include "health/target.h"
 
-/* Replies that go on for so long after the targets failed: the targets are to blame. */
+/*
+ * If replies to other traffic go on for this long after the targets failed, the targets are at
+ * fault and not the link.
+ */
 #define VOUCH_MS 10000u
 
 void pcc_health_defaults(struct pcc_health_cfg *cfg)
@@ -18,7 +22,10 @@ void pcc_health_defaults(struct pcc_health_cfg *cfg)
 	};
 }
 
-/* A configuration that can be worked with. */
+/*
+ * Stores a configuration that makes sense: each number at least its minimum, the quorum at most the
+ * number of targets.
+ */
 static void cfg_set(struct pcc_health *h, const struct pcc_health_cfg *cfg)
 {
 	struct pcc_health_cfg *c = &h->cfg;
@@ -75,9 +82,10 @@ void pcc_health_link(struct pcc_health *h, bool up, uint64_t now_ms)
 }
 
 /*
- * Too few targets answer. Is it the link or the targets? Whoever gets replies at the same time
- * says: the targets. If that goes on for a while it stays so until something is sent and nothing
- * comes back: a WAN without traffic is not taken away because its only target has moved.
+ * Too few targets answer: is the link at fault or the targets? The targets, if other traffic gets
+ * replies at the same time. If replies go on for VOUCH_MS, the targets stay to blame until packets
+ * are sent and none comes back: so a WAN without traffic is not given up just because its only
+ * target has moved.
  */
 static enum pcc_health_reason blame(struct pcc_health *h)
 {
@@ -95,7 +103,7 @@ static enum pcc_health_reason blame(struct pcc_health *h)
 	return PCC_HEALTH_R_TARGETS;
 }
 
-/* What is wrong at this moment, without a look at the past of the WAN. */
+/* Returns what is wrong at this moment, regardless of the WAN's past. */
 static enum pcc_health_reason fault(struct pcc_health *h)
 {
 	uint32_t gone = pcc_health_gateways_gone(h);
@@ -111,7 +119,7 @@ static enum pcc_health_reason fault(struct pcc_health *h)
 	return PCC_HEALTH_R_OK;
 }
 
-/* A WAN that works: does it work well? */
+/* Returns whether a WAN that works also works well: why it is degraded, or OK. */
 static enum pcc_health_reason quality(struct pcc_health *h, enum pcc_health_reason cause)
 {
 	pcc_health_judge_windows(h);
@@ -151,7 +159,7 @@ static bool is_held(const struct pcc_health *h)
 	return h->works && h->now_ms < h->hold_until_ms;
 }
 
-/* The hold of the next fall is halved for every quiet time of twice its length. */
+/* Halves the hold of the next fall each time the WAN has worked for twice as long as that hold. */
 static void decay(struct pcc_health *h)
 {
 	if (!h->works || is_held(h))
@@ -164,14 +172,14 @@ static void decay(struct pcc_health *h)
 	}
 }
 
-/* Is a WAN that has fallen to rise? */
+/* Do enough targets answer again for a WAN that has fallen to rise? */
 static bool is_back(const struct pcc_health *h)
 {
 	return !h->cfg.ntargets ||
 	       pcc_health_targets_where(h, pcc_health_target_good) >= h->cfg.quorum;
 }
 
-/* State and reason of this moment. */
+/* Computes the state and the reason of this moment. */
 static enum pcc_health_reason judge(struct pcc_health *h, enum pcc_health_state *state)
 {
 	enum pcc_health_reason cause = fault(h);

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The gateways of a WAN: what the kernel's neighbour entries say, and when to have it ask. */
+/*
+ * The gateways of a WAN: what the kernel's neighbour entries say, and when the kernel is to check
+ * them.
+ */
 #include <linux/neighbour.h>
 
 #include "health/health_parts.h"
 
-/* Between two questions. */
+/* The least time between two checks. */
 #define ASK_MS 1000u
 
 bool pcc_neigh_of_nud(uint16_t nud, enum pcc_neigh *neigh)
@@ -45,7 +48,10 @@ void pcc_health_gateway(
 	h->gateway_ms[family] = h->now_ms;
 }
 
-/* An answer came through the gateway, so it works, whatever was said of it before. */
+/*
+ * An answer came through the gateway, so the gateway works, even if the neighbour table said
+ * otherwise before.
+ */
 void pcc_health_gateway_answers(struct pcc_health *h, const struct pcc_probe_result *r)
 {
 	enum pcc_family f = h->cfg.targets[r->target].family == AF_INET6 ? PCC_V6 : PCC_V4;
@@ -55,8 +61,8 @@ void pcc_health_gateway_answers(struct pcc_health *h, const struct pcc_probe_res
 }
 
 /*
- * Without targets the gateway is all that can be asked; one that has failed is asked in any case:
- * who is back need not say so by himself.
+ * Is the gateway to be checked regularly? Without targets it is all that can be asked. A gateway
+ * that has failed is checked in any case, as it need not send anything when it is back.
  */
 static bool is_watched(const struct pcc_health *h)
 {

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What the probes of each target tell: whether it has failed, or is good again. */
+/* What the probes of each target tell: whether the target has failed, or is good again. */
 #include "health/health_parts.h"
 
-/* A loss that is noticed this much too late was no loss: the process did not run. */
+/* A loss that is noticed this late does not count: our process was not running in the meantime. */
 #define STALL_MS 500u
-/* Tries lost before the answer: such a probe is no step towards rising. */
+/* A probe that lost so many tries before its answer does not count towards rising. */
 #define LOST_TO_DOUBT 2u
 
-/* Whole probes that were lost before an answer: the link loses, it is not dead. */
+/*
+ * Counts probes that were lost as a whole before a probe with an answer: the link loses packets,
+ * but it is not dead.
+ */
 static void count_pending(struct pcc_health *h, struct pcc_health_target *t)
 {
 	for (; t->pending; t->pending--)
@@ -15,8 +18,9 @@ static void count_pending(struct pcc_health *h, struct pcc_health_target *t)
 }
 
 /*
- * Losses count once the target answers again: one that has failed says nothing about how much a
- * working link loses, and a dead link is not a lossy one.
+ * Counts the tries of a probe in the window of losses. The tries of lost probes wait until the
+ * target answers again. If it fails instead they are dropped, as they say nothing about how many
+ * packets a working link loses, and a dead link is not a lossy one.
  */
 static void count_tries(
 	struct pcc_health *h, struct pcc_health_target *t, const struct pcc_probe_result *r)
@@ -57,7 +61,9 @@ void pcc_health_probe(struct pcc_health *h, const struct pcc_probe_result *r)
 	t->last = r->outcome;
 	if (r->outcome == PCC_PROBE_OK) {
 		t->fails = 0;
-		/* Back for good is what is answered without delay; a flapping link is not. */
+		/*
+		 * Only prompt answers count towards rising, so that a flapping link does not rise.
+		 */
 		t->passes = h->works || r->lost < LOST_TO_DOUBT ? t->passes + 1 : 0;
 		t->rtt_us = r->rtt_us;
 		pcc_health_push_latency(h, r->rtt_us);

@@ -17,7 +17,7 @@ static const char *reason_text(enum pcc_health_reason reason)
 	return reason < PCC_HEALTH_R_MAX ? texts[reason] : "?";
 }
 
-/* Appends to a text that may be full already. */
+/* Appends before and word to a text. What does not fit is cut. */
 static void add(char *text, size_t size, const char *before, const char *word)
 {
 	size_t len = strlen(text);

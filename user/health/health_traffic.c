@@ -1,17 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What the WAN's counters tell: whether others get answers, or nobody does. */
+/*
+ * What the WAN's counters tell: whether other traffic gets answers, or whether nothing comes back.
+ */
 #include "health/health_parts.h"
 
-/* Samples further apart than this say nothing about what came in between. */
+/* Two samples further apart than this are not compared. */
 #define SAMPLE_GAP_MS (4 * PCC_HEALTH_SAMPLE_MS)
-/* Silence: so many packets sent and none received. */
+/* A WAN is silent if so many packets were sent and none was received. */
 #define QUIET_PACKETS 4u
-/* Without a target, degraded: so many requests for connections without any packet in so long. */
+/*
+ * A WAN without targets is degraded if so many connection requests were sent and no packet came
+ * back for so long.
+ */
 #define SILENT_SYNS 8u
 #define SILENT_MS 3000u
-/* Of so many requests in a second less than half answered: worth a probe. */
+/*
+ * If of at least so many connection requests in a second less than half are answered, the targets
+ * are probed.
+ */
 #define SYNS_TO_JUDGE 5u
-/* Between two probes for the same suspicion. */
+/* The least time between two probes for the same suspicion. */
 #define SUSPICION_MS 2000u
 
 static void suspect(struct pcc_health *h)
@@ -23,7 +31,7 @@ static void suspect(struct pcc_health *h)
 	pcc_health_ask_gateway(h);
 }
 
-/* Requests for connections, second by second. */
+/* Judges connection requests and their answers, second by second. */
 static void judge_syns(struct pcc_health *h, uint64_t sent, uint64_t answered)
 {
 	struct pcc_health_flow *f = &h->flow;
@@ -67,7 +75,7 @@ void pcc_health_traffic(struct pcc_health *h, const struct pcc_health_traffic *c
 	f->at = *c;
 	f->sampled_ms = now_ms;
 	f->known = true;
-	/* After a pause, or when the counters began anew, this sample is the first. */
+	/* After a pause, or when the counters were reset, this sample is the first. */
 	if (!known || c->tx_packets < was.tx_packets || c->rx_packets < was.rx_packets ||
 		c->syn_sent < was.syn_sent || c->syn_answered < was.syn_answered) {
 		pcc_health_silence_ends(f);
@@ -82,7 +90,6 @@ void pcc_health_traffic(struct pcc_health *h, const struct pcc_health_traffic *c
 	judge_silence(h, c->tx_packets - was.tx_packets, c->syn_sent - was.syn_sent);
 }
 
-/* How long a packet is a sign of life. */
 uint32_t pcc_health_live_window_ms(const struct pcc_health *h)
 {
 	return pcc_max_u32(h->cfg.timeout_ms, 1000);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The windows of losses and latencies, of all targets of a WAN together. */
+/* The windows of the last losses and latencies, each over all targets of a WAN. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -62,8 +62,9 @@ bool pcc_health_loss(const struct pcc_health *h, uint32_t *percent)
 }
 
 /*
- * The windows against their limits. The losses are held against the whole window, however few have
- * been counted: a handful says nothing yet. Both go back only well below the limit.
+ * Compares the windows with their limits. Losses are compared with the size of the whole window
+ * even while it is not full, as a few losses say nothing yet. Once a limit is exceeded, the value
+ * must fall well below it for the state to end: below 3/5 for losses, 3/4 for latency.
  */
 void pcc_health_judge_windows(struct pcc_health *h)
 {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* The table of the kinds of probes. */
 #include "health/kind.h"
 
 const struct pcc_kind *pcc_kind(enum pcc_target_kind kind)

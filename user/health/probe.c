@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* The course of a probe in the event loop: when a probe begins and when it asks again. */
 #include "health/probe.h"
 
 #include <errno.h>
@@ -12,14 +13,14 @@
 #include "health/probe_parts.h"
 #include "health/probe_socket.h"
 
-/* How late a timer may be: lets the event loop do several things at one waking. */
+/* How late a timer may be, so that the event loop can do several things when it wakes up. */
 #define ACCURACY_US 5000u
-/* Of interval and timeout, whatever is asked for. */
+/* Shorter intervals and timeouts are raised to this. */
 #define SHORTEST_MS 20u
 
 /*
- * The next try, or the end: a fifth of the timeout after the last try. A process that was late, for
- * whatever reason, has the probe last longer and not ask less often.
+ * Sets the timer for the next try, or for the end of the probe: a fifth of the timeout after the
+ * last try. If our process is late, the probe therefore takes longer, but does not ask less often.
  */
 static void arm_running(struct pcc_slot *slot)
 {
@@ -45,7 +46,10 @@ static void begin(struct pcc_slot *slot)
 	slot->ntries = 0;
 	if (pcc_probe_lasts(slot))
 		return;
-	/* A new socket: its numbers are not to be guessed from those of the last one. */
+	/*
+	 * Each probe has a new socket. Its numbers start at a random value, so that they cannot be
+	 * guessed from those of the last probe.
+	 */
 	pcc_probe_forget_sent(slot);
 	slot->number = (uint16_t)pcc_probe_random();
 }
@@ -94,7 +98,7 @@ static uint32_t at_least(uint32_t value, uint32_t least)
 	return value > least ? value : least;
 }
 
-/* May this process do what the probes need? */
+/* Checks that this process may open the sockets that probes need. */
 static int check_rights(const struct pcc_probe_wan *wan, struct pcc_err *err)
 {
 	int fd = pcc_probe_socket(AF_INET, SOCK_RAW, IPPROTO_ICMP, wan);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The end of a probe, and the time until the next. */
+/* How a probe ends, and when the next one begins. */
 #include <string.h>
 #include <sys/random.h>
 
@@ -7,14 +7,20 @@
 #include "health/probe_parts.h"
 #include "health/probe_socket.h"
 
-/* Of the interval, either way: many routers started at once do not stay in step. */
+/*
+ * The interval varies by so much in both directions, so that routers that were started together do
+ * not stay in step.
+ */
 #define JITTER_PERCENT 10u
 
 uint32_t pcc_probe_random(void)
 {
 	uint32_t r;
 
-	/* Early at boot there may be no entropy; the time will do, nothing depends on secrecy. */
+	/*
+	 * Early at boot there may be no entropy yet. Then the time is used, as nothing here has to
+	 * be secret.
+	 */
 	if (getrandom(&r, sizeof(r), GRND_NONBLOCK) != sizeof(r))
 		r = (uint32_t)pcc_now_us() * 2654435761u;
 	return r;
@@ -34,7 +40,10 @@ static void arm_next(struct pcc_slot *slot, uint64_t now_us)
 	pcc_probe_arm(slot, at > now_us ? at : now_us);
 }
 
-/* No answer is expected any more. After a loss it is: a late one is a sign of life. */
+/*
+ * Forgets all questions, so that no answer is expected. After a lost probe they are kept: a late
+ * answer is a sign of life.
+ */
 void pcc_probe_forget_sent(struct pcc_slot *slot)
 {
 	memset(slot->sent, 0, sizeof(slot->sent));

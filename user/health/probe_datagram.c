@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Questions and answers of a datagram each, over a raw or a connected socket. */
+/*
+ * Probes with datagrams, over a raw or a connected socket: a question and an answer are a datagram
+ * each.
+ */
 #include <errno.h>
 #include <sys/epoll.h>
 
@@ -22,7 +25,7 @@ static int on_datagram(sd_event_source *s, int fd, uint32_t events, void *arg)
 	(void)s;
 	(void)events;
 	if (len < 0) {
-		/* The port is closed: an answer, of a kind. Other errors may pass. */
+		/* The port is closed, which is also an answer. Other errors may be temporary. */
 		if (errno == ECONNREFUSED && slot->running)
 			pcc_probe_conclude(slot, PCC_PROBE_REFUSED, slot->ntries - 1, 0);
 		return 0;
@@ -34,7 +37,8 @@ static int on_datagram(sd_event_source *s, int fd, uint32_t events, void *arg)
 		return 0;
 	rtt_us = (uint32_t)(pcc_now_us() - sent->us);
 	sent->us = 0;
-	ago = (uint16_t)(slot->number - 1 - answer.number); /* tries since this one */
+	ago = (uint16_t)(slot->number - 1 -
+			 answer.number); /* tries after the one that is answered */
 	if (slot->running && ago < slot->ntries)
 		pcc_probe_conclude(slot, answer.outcome, slot->ntries - 1 - ago, rtt_us);
 	else
@@ -42,7 +46,10 @@ static int on_datagram(sd_event_source *s, int fd, uint32_t events, void *arg)
 	return 0;
 }
 
-/* The socket for datagrams. A connected one hears nobody else. */
+/*
+ * Opens the slot's socket for datagrams, if it is not open. A connected socket receives from its
+ * target only.
+ */
 static int open_datagram(struct pcc_slot *slot)
 {
 	const struct pcc_target *target = &slot->who.target;

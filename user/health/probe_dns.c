@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * "dns://1.1.1.1/example.com": the name has an address (RFC 1035). The messages are written and
- * read by libresolv.
+ * Probe "dns://1.1.1.1/example.com": the name must have an address (RFC 1035). libresolv writes and
+ * reads the messages.
  */
 #include <arpa/nameser.h>
 #include <errno.h>
@@ -12,7 +12,10 @@
 
 #include "health/kind.h"
 
-/* Labels of 1 to 63 characters (RFC 1035, 2.3.4). An escape would be one of libresolv's. */
+/*
+ * Reads the name: labels of 1 to 63 characters (RFC 1035, 2.3.4). Backslashes are refused, as
+ * libresolv would take them for escapes.
+ */
 static const char *dns_parse(const char *rest, struct pcc_target *t)
 {
 	const char *name = *rest == '/' ? rest + 1 : rest;
@@ -38,7 +41,7 @@ static const char *dns_parse(const char *rest, struct pcc_target *t)
 	return NULL;
 }
 
-/* A query for the IPv4 address of the name. Nothing for what is no name. */
+/* Writes a query for the IPv4 address of the name. Returns 0 if it is not a valid name. */
 static size_t dns_send(const struct pcc_asker *who, uint16_t number, uint8_t out[PCC_PROBE_BYTES])
 {
 	HEADER header = {.id = htons(number), .rd = 1, .qdcount = htons(1)};
@@ -56,8 +59,10 @@ static size_t dns_send(const struct pcc_asker *who, uint16_t number, uint8_t out
 	return (size_t)(at - out);
 }
 
-/* Is it the question of the query? Names without regard to case; the lengths of labels are no
- * letters. */
+/*
+ * Is the question of the response that of the query? Names are compared without regard to case; the
+ * bytes with lengths of labels are no letters, so this does not change them.
+ */
 static bool same_question(const uint8_t *in, const uint8_t *query, size_t len)
 {
 	size_t name = len - NS_HFIXEDSZ - NS_QFIXEDSZ;
@@ -68,7 +73,7 @@ static bool same_question(const uint8_t *in, const uint8_t *query, size_t len)
 	       !memcmp(in + name, query + name, NS_QFIXEDSZ);
 }
 
-/* Does the whole message hold together, and is an address among its answers? */
+/* Is the whole message well-formed, and does it contain an address as an answer? */
 static bool has_address(const uint8_t *in, size_t len)
 {
 	ns_msg msg;
@@ -86,9 +91,9 @@ static bool has_address(const uint8_t *in, size_t len)
 }
 
 /*
- * An answer is a response to a standard query with our question (RFC 1035, 4.1.1), whatever else it
- * says. Some servers leave the question out of an error. One that was cut off has too many
- * addresses for a datagram.
+ * An answer is any response to a standard query with our question (RFC 1035, 4.1.1), also one with
+ * an error; some servers leave the question out of an error. A truncated response counts as
+ * success, as it has too many addresses for a datagram.
  */
 static bool dns_read(
 	const struct pcc_asker *who, const uint8_t *in, size_t len, struct pcc_answer *answer)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* "http://192.0.2.80/generate_204": the status of the page is the expected one (RFC 9112). */
+/* Probe "http://192.0.2.80/generate_204": the page must have the expected status (RFC 9112). */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
@@ -18,7 +18,10 @@ static bool ends_in(const char *text, const char *end)
 	return n >= m && !strcmp(text + n - m, end);
 }
 
-/* What a path stands for by itself: the pages that tell a captive portal have no content. */
+/*
+ * Returns the expected status if the target names none: 204 for the pages by which captive portals
+ * are detected, as those have no content.
+ */
 static uint16_t usual_status(const char *path)
 {
 	return ends_in(path, "/generate_204") || ends_in(path, "/gen_204") ? 204 : 0;
@@ -69,7 +72,9 @@ static size_t http_send(const struct pcc_asker *who, uint16_t number, uint8_t ou
 	return len > 0 ? (size_t)len : 0;
 }
 
-/* The status of a response, 0 while there is too little of it, -EINVAL if it is none. */
+/*
+ * Returns the status of a response; 0 if too little of it has arrived; -EINVAL if it is not HTTP.
+ */
 static int status_of(const char *in, size_t len)
 {
 	static const char shape[] = "HTTP/1.# ###";
@@ -89,7 +94,7 @@ static int status_of(const char *in, size_t len)
 	return status >= 100 ? status : -EINVAL;
 }
 
-/* Anything but the expected status may be a captive portal, even what is no HTTP at all. */
+/* Anything but the expected status may come from a captive portal, even what is not HTTP. */
 static bool http_read(
 	const struct pcc_asker *who, const uint8_t *in, size_t len, struct pcc_answer *answer)
 {

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* "9.9.9.9", "icmp://9.9.9.9": an echo is answered (RFC 792; ICMPv6: RFC 4443). */
+/*
+ * Probes "9.9.9.9" and "icmp://9.9.9.9": an echo request must be answered (RFC 792; ICMPv6: RFC
+ * 4443).
+ */
 #include <errno.h>
 #include <linux/filter.h>
 #include <netinet/icmp6.h>
@@ -31,8 +34,8 @@ static uint8_t reply_type(const struct pcc_asker *who)
 }
 
 /*
- * Only the answers to our own echoes wake us: echo replies with this id. A raw socket shows a
- * filter the IP header of IPv4, but not that of IPv6.
+ * Attaches a filter to the socket, so that only echo replies with our id wake the process. On a raw
+ * socket the filter sees the IP header for IPv4, but not for IPv6.
  */
 static int icmp_prepare(const struct pcc_asker *who, int fd)
 {
@@ -62,7 +65,7 @@ static size_t icmp_send(const struct pcc_asker *who, uint16_t number, uint8_t ou
 	put16(out + 6, number);
 	memcpy(out + HEADER_BYTES, who->nonce, PCC_PROBE_NONCE);
 	memcpy(out + HEADER_BYTES + PCC_PROBE_NONCE, "pccbpf", 6);
-	/* That of ICMPv6 is the kernel's to fill in. */
+	/* The kernel fills in the checksum of ICMPv6. */
 	if (v4)
 		put16(out + 2, ntohs(pcc_checksum_end(pcc_checksum_add(0, out, ECHO_BYTES))));
 	return ECHO_BYTES;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Sockets of probes, and watching them in the event loop. */
 #include "health/probe_socket.h"
 
 #include <errno.h>
@@ -9,7 +10,7 @@
 #define SO_BINDTOIFINDEX 62
 #endif
 
-/* Answers are read before timers say that there are none. */
+/* Answers are read before timers say that there is none. */
 #define IO_PRIORITY (SD_EVENT_PRIORITY_NORMAL - 10)
 
 socklen_t pcc_probe_address(const struct pcc_target *t, struct sockaddr_storage *ss)

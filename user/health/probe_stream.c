@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Connections: that one is accepted is the answer, or the question goes through it. */
+/*
+ * Probes over TCP connections: the answer is that the connection is accepted, or it is sent over
+ * the connection.
+ */
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
@@ -8,7 +11,10 @@
 #include "health/probe_parts.h"
 #include "health/probe_socket.h"
 
-/* Of the handshake: by the kernel's clock, which does not wait for us. */
+/*
+ * Returns the round-trip time of the handshake as the kernel measured it, which does not include
+ * the delay until our process runs.
+ */
 static uint32_t handshake_us(int fd, uint64_t sent_us)
 {
 	uint64_t now_us = pcc_now_us();
@@ -21,7 +27,7 @@ static uint32_t handshake_us(int fd, uint64_t sent_us)
 	return (uint32_t)(now_us - sent_us);
 }
 
-/* The connection stands. That is the answer, or now the question can be asked. */
+/* The connection was accepted. Either this is the answer, or the question can be sent now. */
 static void stream_connected(struct pcc_attempt *try, uint32_t n)
 {
 	struct pcc_slot *slot = try->slot;
@@ -49,7 +55,7 @@ static void stream_read(struct pcc_attempt *try, uint32_t n)
 
 	if (len < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
-	/* Its end, before there was an answer; or it is too long for one. */
+	/* The connection ended before an answer was complete, or the answer is too long. */
 	if (len <= 0) {
 		pcc_probe_conclude(slot, PCC_PROBE_REFUSED, n, 0);
 		return;
@@ -78,13 +84,12 @@ static int on_stream(sd_event_source *s, int fd, uint32_t events, void *arg)
 	if (err == ECONNREFUSED)
 		pcc_probe_conclude(slot, PCC_PROBE_REFUSED, n, 0);
 	else if (err)
-		pcc_probe_close(&try->fd, &try->io); /* unreachable, for now: the next try */
+		pcc_probe_close(&try->fd, &try->io); /* unreachable: the next try asks again */
 	else
 		stream_connected(try, n);
 	return 0;
 }
 
-/* A connection request. It is answered in on_stream(), even if that is within this call. */
 void pcc_probe_connect(struct pcc_slot *slot, struct pcc_attempt *try)
 {
 	struct linger reset = {.l_onoff = 1, .l_linger = 0};
@@ -96,7 +101,7 @@ void pcc_probe_connect(struct pcc_slot *slot, struct pcc_attempt *try)
 		try->fd = -1;
 		return;
 	}
-	/* Nothing of a probe stays behind at the server: it is closed with a reset. */
+	/* Close with a reset, so that no connection of a probe remains on the server. */
 	setsockopt(try->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
 	if ((connect(try->fd, (struct sockaddr *)&ss, len) && errno != EINPROGRESS) ||
 		pcc_probe_watch(slot->prober->event, try->fd, EPOLLOUT, on_stream, try, &try->io))

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* "tcp://1.1.1.1:443": a connection is accepted. */
+/* Probe "tcp://1.1.1.1:443": a connection must be accepted. */
 #include <sys/socket.h>
 
 #include "health/kind.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* The text of a health target, and back. */
 #include "health/target.h"
 
 #include <arpa/inet.h>
@@ -9,10 +10,13 @@
 #include "health/kind.h"
 #include "text/parse.h"
 
-/* The kind of an address alone. */
+/* The kind of a target that is only an address. */
 #define PLAIN ((enum pcc_target_kind)0)
 
-/* "icmp, tcp, dns and http", or their examples; last stands before the last one. */
+/*
+ * Writes a list of all kinds, or of their examples, as "icmp, tcp, dns and http"; last is the word
+ * before the last one.
+ */
 static const char *list_kinds(char *text, size_t size, bool examples, const char *last)
 {
 	size_t len = 0;
@@ -45,7 +49,10 @@ static int address(const char *text, struct pcc_target *t)
 	return inet_pton(AF_INET6, text, &t->addr.v6) == 1 ? 0 : -EINVAL;
 }
 
-/* An address that one machine may have and that is not reached over one link only. */
+/*
+ * Is the address a possible target: one that a single host can have, and that is not tied to one
+ * link?
+ */
 static bool address_is_askable(const struct pcc_target *t)
 {
 	const struct in6_addr *a = &t->addr.v6;
@@ -57,7 +64,7 @@ static bool address_is_askable(const struct pcc_target *t)
 	       !IN6_IS_ADDR_MULTICAST(a) && !IN6_IS_ADDR_LINKLOCAL(a) && !IN6_IS_ADDR_V4MAPPED(a);
 }
 
-/* A[:PORT], [A]:PORT; no address has more than 45 characters. */
+/* Reads A[:PORT] or [A]:PORT. An address has at most 45 characters. */
 static int authority(
 	const char *word, const char *text, size_t len, struct pcc_target *t, struct pcc_err *err)
 {
@@ -118,7 +125,7 @@ static int parse_scheme(
 	return cause ? bad(err, word, cause) : 0;
 }
 
-/* A word with "SCHEME://". -ENOENT: there is no such kind. */
+/* Reads a target with "SCHEME://". Returns -ENOENT if there is no such kind. */
 static int parse_kind(const char *word, struct pcc_target *t, struct pcc_err *err)
 {
 	const char *rest = strstr(word, "://");

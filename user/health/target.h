@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The text of a health target, and back. Pure: no kernel, no resolver. */
+/* Health targets as text, and back. Pure: no kernel, no resolver. */
 #ifndef PCC_TARGET_H
 #define PCC_TARGET_H
 
@@ -11,8 +11,9 @@
 #include "base/err.h"
 
 /*
- * The kinds, by what they ask: X(symbol, name). Each is the struct pcc_kind_NAME of probe_NAME.c;
- * kind.h says what belongs into it. An address alone is of the first kind.
+ * The kinds of probes, named after what they send: X(symbol, name). Each is the struct
+ * pcc_kind_NAME of probe_NAME.c; kind.h describes its members. A target that is only an address is
+ * of the first kind.
  */
 #define PCC_TARGET_KINDS(X)                                                                        \
 	X(ICMP, icmp)                                                                              \
@@ -31,12 +32,12 @@ enum pcc_target_kind {
 enum pcc_probe_outcome {
 	PCC_PROBE_OK,
 	PCC_PROBE_LOST,	   /* no answer in time, or nothing could be sent */
-	PCC_PROBE_REFUSED, /* reset, unreachable, a DNS error: an answer, but not the wanted one */
+	PCC_PROBE_REFUSED, /* an answer, but not the wanted one: reset, unreachable, a DNS error */
 	PCC_PROBE_PORTAL,  /* HTTP: another status than expected */
-	PCC_PROBE_LATE,	   /* an answer to a probe that had been given up: a sign of life */
+	PCC_PROBE_LATE,	   /* an answer to a probe that was given up: a sign of life */
 };
 
-/* One thing to ask. Addresses are numbers: a probe must not depend on a resolver. */
+/* A target. Its address is a number, because a probe must not depend on a resolver. */
 struct pcc_target {
 	enum pcc_target_kind kind;
 	int family; /* AF_INET, AF_INET6 */
@@ -44,9 +45,9 @@ struct pcc_target {
 		struct in_addr v4;
 		struct in6_addr v6;
 	} addr;
-	uint16_t port;	 /* host order; 0 for ICMP */
-	uint16_t status; /* HTTP: expected status; 0: any 2xx */
-	char path[128];	 /* HTTP: path; DNS: name */
+	uint16_t port;	 /* host byte order; 0 for ICMP */
+	uint16_t status; /* HTTP: the expected status; 0: any 2xx */
+	char path[128];	 /* HTTP: the path; DNS: the name */
 	char text[160];	 /* as the user wrote it */
 };
 
@@ -65,7 +66,7 @@ struct pcc_target {
  */
 int pcc_target_parse(const char *word, struct pcc_target *target, struct pcc_err *err);
 
-/* Do they ask the same? However the user wrote them. */
+/* Do both ask the same thing, even if the user wrote them differently? */
 bool pcc_target_same(const struct pcc_target *a, const struct pcc_target *b);
 
 #endif

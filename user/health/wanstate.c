@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* The state of each WAN from its fitness and tier; debouncing of events. Pure. */
 #include "health/wanstate.h"
 
 #include <stdio.h>
@@ -9,7 +10,7 @@ static bool is_candidate(const struct pcc_wan_in *in)
 	return in->asked == PCC_WAN_UP && in->fitness != PCC_UNFIT;
 }
 
-/* The lowest tier with a WAN that can be used; 0: none. */
+/* Returns the lowest tier with a usable WAN; 0 if there is none. */
 static uint32_t best_tier(const struct pcc_wan_in *in, uint32_t n)
 {
 	uint32_t best = 0;
@@ -20,7 +21,10 @@ static uint32_t best_tier(const struct pcc_wan_in *in, uint32_t n)
 	return best;
 }
 
-/* What the WANs of the tier that is used ask of those that stand by: the sternest wins. */
+/*
+ * Returns the failback policy for standby WANs: the strictest of those of the usable WANs in the
+ * tier in use.
+ */
 static enum pcc_failback failback_of(const struct pcc_wan_in *in, uint32_t n, uint32_t tier)
 {
 	enum pcc_failback most = PCC_FAILBACK_STAY;
@@ -73,7 +77,7 @@ static void set_one(const struct pcc_wan_in *in, struct pcc_wan_out *out, uint32
 	}
 }
 
-/* Nothing is fit: what was used goes on being used. */
+/* No WAN is fit: those that were in use stay in use. */
 static void keep_last(const struct pcc_wan_in *in, struct pcc_wan_out *out, uint32_t n)
 {
 	bool any = false;
@@ -135,7 +139,7 @@ uint64_t pcc_debounce_heard(struct pcc_debounce *d, uint64_t now_ms, uint32_t qu
 		due = d->first_ms + PCC_PATIENCE_MS;
 	if (quiet_ms < PCC_QUIET_MS)
 		d->urgent = true;
-	/* What is urgent comes sooner, and what is not does not put it off. */
+	/* An urgent event brings the look forward; one that is not urgent does not postpone it. */
 	if (!d->urgent || due < d->due_ms)
 		d->due_ms = due;
 	return d->due_ms;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Reading the addresses of interfaces by rtnetlink. */
 #include "kernel/address.h"
 
 #include <linux/if_addr.h>
@@ -21,7 +22,8 @@ void pcc_ifaddr_list_free(struct pcc_ifaddr_list *list)
 static void ifaddr_attr(const struct nlattr *attr, struct pcc_ifaddr *a, bool *has_local)
 {
 	switch (mnl_attr_get_type(attr)) {
-	case IFA_ADDRESS: /* the peer's on a point-to-point link, else the address itself */
+	/* On a point-to-point link this is the peer's address, else the same as IFA_LOCAL. */
+	case IFA_ADDRESS:
 		a->has_peer = pcc_attr_ip(attr, a->family, &a->peer);
 		break;
 	case IFA_LOCAL:

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The addresses of interfaces of the caller's network namespace, through rtnetlink. Functions
- * return 0 or -errno and fill err (which may be NULL). A list must be empty (all zeroes) or filled
- * by an earlier call, whose contents it loses.
+ * The addresses of interfaces in the caller's network namespace, read by rtnetlink. Functions
+ * return 0, or -errno with err (which may be NULL) filled. A list passed in must be empty (all
+ * zeroes) or filled by an earlier call; its old contents are lost.
  */
 #ifndef PCC_KERNEL_ADDRESS_H
 #define PCC_KERNEL_ADDRESS_H
@@ -15,7 +15,10 @@
 #include "base/err.h"
 #include "kernel/netlink.h"
 
-/* One address of an interface (RTM_NEWADDR). addr is the local one, on point-to-point links too. */
+/*
+ * One address of an interface (RTM_NEWADDR). addr is the local address, also on point-to-point
+ * links.
+ */
 struct pcc_ifaddr {
 	int family;
 	uint32_t ifindex;
@@ -32,10 +35,10 @@ struct pcc_ifaddr_list {
 	size_t n, room;
 };
 
-/* Frees the list and leaves the empty value. */
+/* Frees the list and leaves an empty one. */
 void pcc_ifaddr_list_free(struct pcc_ifaddr_list *list);
 
-/* Addresses; family AF_UNSPEC for both, ifindex 0 for all interfaces. */
+/* Reads addresses into list; family AF_UNSPEC for both families, ifindex 0 for all interfaces. */
 int pcc_ifaddr_dump(struct pcc_nl *nl, int family, uint32_t ifindex, struct pcc_ifaddr_list *list,
 	struct pcc_err *err);
 

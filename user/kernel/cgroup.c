@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* A control group whose sockets all get a mark, and the BPF program that sets it. */
 #include "kernel/cgroup.h"
 #include "base/array.h"
 
@@ -18,7 +19,7 @@
 
 #define PREFIX "pccbpf-use-"
 
-/* One instruction. */
+/* One BPF instruction. */
 #define INSN(c, d, s, o, i)                                                                        \
 	(struct bpf_insn)                                                                          \
 	{                                                                                          \
@@ -30,7 +31,10 @@ int pcc_cgroup_mount_point(const char *mounts, char *path, size_t size)
 	char where[512], type[32];
 
 	for (const char *line = mounts; *line; line += strcspn(line, "\n"), line += *line == '\n') {
-		/* Blanks in a path are written \040: no cgroup is mounted at such a place. */
+		/*
+		 * A blank in a path is written as \040. Such a path is not recognised; no control
+		 * groups are mounted at one.
+		 */
 		if (sscanf(line, "%*s %511s %31s", where, type) != 2 ||
 			strcmp(type, "cgroup2") != 0)
 			continue;
@@ -42,7 +46,7 @@ int pcc_cgroup_mount_point(const char *mounts, char *path, size_t size)
 	return -ENOENT;
 }
 
-/* A whole file of /proc, which fits or is cut at the end of a line. */
+/* Reads a file of /proc. A file that does not fit is cut at the end of a line. */
 static int read_proc(const char *path, char *buf, size_t size)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -81,7 +85,7 @@ int pcc_cgroup_root(char *path, size_t size, struct pcc_err *err)
 	return ret ? no_cgroup(ret, err) : 0;
 }
 
-/* The directory of the caller's own group. */
+/* Finds the directory of the caller's own control group. */
 static int own_group(char *path, size_t size, struct pcc_err *err)
 {
 	char text[4096], *line;
@@ -106,7 +110,10 @@ static int own_group(char *path, size_t size, struct pcc_err *err)
 	return 0;
 }
 
-/* Groups of commands that were killed: empty, and their process is gone. */
+/*
+ * Removes groups left behind by commands that were killed: groups that are empty and whose process
+ * is gone.
+ */
 static void sweep(const char *parent)
 {
 	DIR *dir = opendir(parent);
@@ -121,13 +128,13 @@ static void sweep(const char *parent)
 		if (pid <= 0 || !kill((pid_t)pid, 0) || errno != ESRCH)
 			continue;
 		snprintf(path, sizeof(path), "%s/%s", parent, entry->d_name);
-		rmdir(path); /* fails where somebody is left in it */
+		rmdir(path); /* fails while a process is left in the group */
 	}
 	if (dir)
 		closedir(dir);
 }
 
-/* The program: the mark of a socket that is made. */
+/* Loads the program that sets the mark of a new socket. Returns its file descriptor or -errno. */
 static int mark_program(uint32_t mark, uint32_t mask)
 {
 	const int at = offsetof(struct bpf_sock, mark);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The door to control groups (version 2): a group of processes whose sockets all carry a mark. The
- * program that sets it is attached to the group and goes with it.
+ * Control groups (version 2): makes a group of processes whose sockets all get a mark. The program
+ * that sets the mark is attached to the group and is gone when the group is removed.
  */
 #ifndef PCC_CGROUP_H
 #define PCC_CGROUP_H
@@ -16,25 +16,31 @@ struct pcc_cgroup {
 };
 
 /*
- * Makes a group below that of the caller, in which every new socket has the bits `mark` under
- * `mask`. Groups that killed commands have left there empty are removed on the way. 0 or a negative
- * errno with err filled.
+ * Makes a group below that of the caller. Every socket created in it gets the bits `mark` under
+ * `mask`. Empty groups that killed commands have left there are removed first. Returns 0 or a
+ * negative errno with err filled.
  */
 int pcc_cgroup_make(struct pcc_cgroup *cg, uint32_t mark, uint32_t mask, struct pcc_err *err);
 
-/* Moves the calling process into the group: what it starts is in it, too. 0 or a negative errno. */
+/*
+ * Moves the calling process, and so everything that it will start, into the group. Returns 0 or a
+ * negative errno.
+ */
 int pcc_cgroup_enter(const struct pcc_cgroup *cg);
 
 /*
- * Removes the group. Where processes are left in it, a process in the background waits for their
- * end and removes it then.
+ * Removes the group. If processes are left in it, a background process waits for their end and
+ * removes the group then.
  */
 void pcc_cgroup_remove(const struct pcc_cgroup *cg);
 
-/* Where the control groups are mounted. 0 or a negative errno with err filled. */
+/*
+ * Writes to path where the control groups are mounted. Returns 0 or a negative errno with err
+ * filled.
+ */
 int pcc_cgroup_root(char *path, size_t size, struct pcc_err *err);
 
-/* Where /proc/self/mounts (text) has cgroup2 mounted; -ENOENT. Pure. */
+/* Finds the mount point of cgroup2 in the text of /proc/self/mounts. Returns 0 or -ENOENT. Pure. */
 int pcc_cgroup_mount_point(const char *mounts, char *path, size_t size);
 
 #endif

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Reads, changes and deletes entries of the connection tracking table, through ctnetlink. */
 #include "kernel/conntrack.h"
 
 #include <arpa/inet.h>
@@ -17,19 +18,19 @@
 #define OBJECT "connection tracking"
 #define MAX_KEY "net/netfilter/nf_conntrack_max"
 #define BATCH_BYTES (32 * 1024)
-#define ENTRY_BYTES 1024 /* more than one request about one entry needs */
+#define ENTRY_BYTES 1024 /* more than a request about one entry needs */
 
-/* A walk over the table that sends one request for each entry it is about. */
+/* A walk over the table that sends a request for each entry concerned. */
 struct walk {
-	struct pcc_nl nl;  /* the dump */
-	struct pcc_nl out; /* the requests */
-	uint32_t mask;	   /* it is about m & mask */
-	size_t used;	   /* bytes of batch */
+	struct pcc_nl nl;  /* the socket of the dump */
+	struct pcc_nl out; /* the socket of the requests */
+	uint32_t mask;	   /* entries whose mark has one of these bits are concerned */
+	size_t used;	   /* bytes used of batch */
 	struct nlmsghdr *last;
 	char *batch;
 };
 
-/* Its parameters say so. */
+/* Conntrack is there if its sysctls are. */
 bool pcc_ct_present(void)
 {
 	char text[PCC_SYSCTL_VALUE_BYTES];
@@ -68,8 +69,8 @@ int pcc_ct_max(uint32_t *max, struct pcc_err *err)
 }
 
 /*
- * The socket has the kernel load nfnetlink, the message what stands behind it
- * (net/netfilter/nfnetlink.c, nfnetlink_rcv_msg()).
+ * Opening the socket makes the kernel load nfnetlink, and the message makes it load the subsystem
+ * that the message is for (net/netfilter/nfnetlink.c, nfnetlink_rcv_msg()).
  */
 void pcc_ct_load(void)
 {
@@ -83,7 +84,10 @@ void pcc_ct_load(void)
 
 /* ---- entry by entry ---- */
 
-/* Sends what has been collected and waits; entries that ended meanwhile are no failure. */
+/*
+ * Sends the requests collected so far and waits for the result. Entries that have ended meanwhile
+ * are not a failure.
+ */
 static int walk_flush(struct walk *w)
 {
 	int code;
@@ -96,7 +100,10 @@ static int walk_flush(struct walk *w)
 	return code;
 }
 
-/* One request about the entry of nlh: its tuple names it, its id guards against a successor. */
+/*
+ * Adds a request about the entry of nlh, identified by its tuple and its id; the id protects a
+ * later entry with the same tuple.
+ */
 static int walk_add(struct walk *w, const struct nlmsghdr *nlh)
 {
 	const struct nfgenmsg *nfg = mnl_nlmsg_get_payload(nlh);
@@ -137,7 +144,7 @@ static int on_walk(const struct nlmsghdr *nlh, void *arg)
 									       : 0;
 }
 
-/* Dumps the table and sends the requests meanwhile. */
+/* Dumps the table and sends the requests while the dump goes on. */
 static int walk(struct walk *w)
 {
 	char buf[PCC_NL_REQUEST_BYTES] = {0};
@@ -160,9 +167,9 @@ static int walk(struct walk *w)
 /* ---- flush ---- */
 
 /*
- * One pass in the kernel: the flush request carries the mark and its mask. Built here: the flush
- * filter of libnetfilter_conntrack 1.0.9 leaves the mark out, and then the kernel deletes
- * everything.
+ * Deletes entries in one pass of the kernel: the flush request contains the mark and its mask. The
+ * message is built here, because the flush filter of libnetfilter_conntrack 1.0.9 leaves the mark
+ * out, and then the kernel deletes everything.
  */
 static int flush_by_mark(struct pcc_nl *nl, uint32_t mark, uint32_t mask)
 {
@@ -264,7 +271,8 @@ int pcc_ct_dump(uint32_t status, pcc_ct_fn fn, void *arg)
 	int code = pcc_nl_open(&nl, NETLINK_NETFILTER);
 
 	mnl_attr_put_u32(nlh, CTA_STATUS, htonl(status));
-	mnl_attr_put_u32(nlh, CTA_STATUS_MASK, htonl(status)); /* old kernels send all */
+	mnl_attr_put_u32(nlh, CTA_STATUS_MASK,
+		htonl(status)); /* old kernels ignore this and send all entries */
 	if (!code)
 		code = pcc_nl_dump(&nl, nlh, on_entry, &d);
 	pcc_nl_close(&nl);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Writes and reads the messages of ctnetlink. Pure. */
 #include "kernel/conntrack_msg.h"
 
 #include <arpa/inet.h>
@@ -19,7 +20,7 @@ struct nlmsghdr *pcc_ct_request(char *buf, uint16_t message, uint8_t family)
 	nlh->nlmsg_flags = NLM_F_REQUEST;
 	nfg = mnl_nlmsg_put_extra_header(nlh, sizeof(*nfg));
 	nfg->nfgen_family = family;
-	nfg->version = NFNETLINK_V0; /* 0: a flush is for all families */
+	nfg->version = NFNETLINK_V0; /* version 0: a flush applies to all families */
 	return nlh;
 }
 
@@ -39,7 +40,7 @@ uint32_t pcc_ct_entry_mark(const struct nlmsghdr *nlh)
 			mnl_attr_validate(attr, MNL_TYPE_U32) >= 0)
 			return ntohl(mnl_attr_get_u32(attr));
 	}
-	return 0; /* old kernels leave out a mark of 0 */
+	return 0; /* old kernels leave out a mark that is 0 */
 }
 
 bool pcc_ct_is_entry(const struct nlmsghdr *nlh)
@@ -48,7 +49,7 @@ bool pcc_ct_is_entry(const struct nlmsghdr *nlh)
 	       mnl_nlmsg_get_payload_len(nlh) >= sizeof(struct nfgenmsg);
 }
 
-/* Only those have this part. */
+/* Only TCP entries have this part. */
 bool pcc_ct_is_tcp(const struct nlmsghdr *nlh)
 {
 	const struct nlattr *attr, *part;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Asks a device's driver about XDP and VLAN offload, by netlink and ethtool. */
 #include "kernel/driver.h"
 
 #include <arpa/inet.h>
@@ -26,12 +27,12 @@
 #define NETDEV_XDP_REDIRECT 0x2u
 #define NETDEV_XDP_NDO_XMIT 0x4u
 
-#define FEATURES_MAX 256u /* of `ethtool -k`; Linux 6.18 has 64 */
+#define FEATURES_MAX 256u /* the most features of `ethtool -k`; Linux 6.18 has 64 */
 
 /*
- * Drivers that can send in native XDP, and be sent to, in Linux 6.1 and 6.2, which do not tell:
- * those that call xdp_do_redirect() and have an ndo_xdp_xmit below drivers/net of 6.1. The names
- * are those of `ethtool -i`.
+ * Drivers that can send frames to other devices in native XDP and receive from them, for Linux 6.1
+ * and 6.2, where the kernel cannot be asked: those that call xdp_do_redirect() and have an
+ * ndo_xdp_xmit in drivers/net of 6.1. The names are those of `ethtool -i`.
  */
 static const char *const redirecting[] = {"atlantic", "bnxt_en", "cpsw", "cpsw-switch", "ena",
 	"fsl_dpa", "fsl_dpaa2_eth", "fsl_enetc", "funeth", "hv_netvsc", "i40e", "ice", "igb", "igc",
@@ -82,7 +83,7 @@ static struct nlmsghdr *genl_request(char *buf, uint16_t type, uint8_t cmd)
 	return nlh;
 }
 
-/* What the driver says of its XDP, where the kernel can be asked (6.3). */
+/* Asks the kernel what the driver says of its XDP (Linux 6.3 and later). */
 static void xdp_features(uint32_t ifindex, struct features *features)
 {
 	char buf[PCC_NL_REQUEST_BYTES] = {0};
@@ -104,7 +105,7 @@ static void xdp_features(uint32_t ifindex, struct features *features)
 	pcc_nl_close(&nl);
 }
 
-/* One of the ioctls of ethtool, in the network namespace that the process is in. */
+/* Calls an ioctl of ethtool, in the network namespace of the process. */
 static int ethtool(const char *ifname, void *data)
 {
 	struct ifreq ifr = {};
@@ -136,7 +137,9 @@ void pcc_driver_xdp(uint32_t ifindex, const char *ifname, struct pcc_driver_xdp 
 			xdp->redirects = xdp->takes = true;
 }
 
-/* The place of a feature among those of the kernel; -1: it has none of that name. */
+/*
+ * Returns the index of a feature in the kernel's list, or -1 if the kernel has none of that name.
+ */
 static int feature_place(const char *ifname, const char *feature)
 {
 	struct {

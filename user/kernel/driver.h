@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What a network device's driver says of itself. */
+/* What the driver of a network device can do with XDP and VLAN tags. */
 #ifndef PCC_DRIVER_H
 #define PCC_DRIVER_H
 
@@ -11,18 +11,19 @@
 
 /* What the driver can do with frames in native XDP. */
 struct pcc_driver_xdp {
-	bool told;		    /* the kernel says it (Linux 6.3); else name is all there is */
-	bool redirects;		    /* sends a frame to another device */
-	bool takes;		    /* takes frames from others, now: many do once they run XDP */
-	char name[PCC_DRIVER_NAME]; /* of the driver; "" where it has none */
+	/* The kernel could be asked (Linux 6.3); otherwise only name is known. */
+	bool told;
+	bool redirects; /* it can send a frame to another device */
+	bool takes; /* it takes frames from other devices now; many drivers do once they run XDP */
+	char name[PCC_DRIVER_NAME]; /* the driver's name; "" if it has none */
 };
 
-/* Fills xdp. Where the kernel does not tell, a list of drivers does. */
+/* Fills xdp. If the kernel cannot be asked, a list of drivers is used. */
 void pcc_driver_xdp(uint32_t ifindex, const char *ifname, struct pcc_driver_xdp *xdp);
 
 /*
- * Does the card take the tags of VLANs of that protocol (802.1Q, 802.1ad) out of frames before XDP
- * sees them? Returns the word of `ethtool -K` that has it, or NULL.
+ * Does the card remove VLAN tags of this protocol (802.1Q, 802.1ad) from frames before XDP sees
+ * them? Returns the name of the feature for `ethtool -K`, or NULL.
  */
 const char *pcc_driver_strips_vlan(const char *ifname, __be16 proto);
 

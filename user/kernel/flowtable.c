@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Reads the user's flowtables, and says which of our interfaces' packets they take. */
 #include "kernel/flowtable.h"
 
 #include <arpa/inet.h>
@@ -16,7 +17,7 @@
 
 #define PPPOE_SESSIONS "/proc/net/pppoe"
 #define DEVICE_PREFIX 2 /* NFTA_DEVICE_PREFIX, Linux 6.16: `devices = { eth* }` */
-#define DEPTH_MAX 8	/* devices above each other */
+#define DEPTH_MAX 8	/* the most devices on top of each other */
 
 /* ---- what the kernel has ---- */
 
@@ -132,7 +133,7 @@ int pcc_flowtable_dump(struct pcc_flowtable_list *list)
 	if (!code)
 		return 0;
 	pcc_flowtable_list_free(list);
-	/* Without nf_tables in the kernel there is none. */
+	/* A kernel without nf_tables has no flowtables. */
 	return code == -EINVAL || code == -EOPNOTSUPP || code == -EPROTONOSUPPORT ? 0 : code;
 }
 
@@ -144,7 +145,7 @@ void pcc_flowtable_list_free(struct pcc_flowtable_list *list)
 
 /* ---- what that means for an interface ---- */
 
-/* Does a PPPoE session run on the device? Which of the ppp devices is its own is not told. */
+/* Does a PPPoE session run on the device? /proc does not say which ppp device belongs to it. */
 static bool has_pppoe(const char *device)
 {
 	char line[128], name[32];
@@ -159,9 +160,9 @@ static bool has_pppoe(const char *device)
 }
 
 /*
- * Is device what packets of the link arrive on, before they come to it? The kernel follows a
- * connection's path down to there, and takes its packets there if the flowtable has that device
- * (nft_flow_offload.c, nft_dev_forward_path()).
+ * Do packets of the link arrive on `device` before they reach the link? The kernel follows the path
+ * of a connection down to such a device, and takes the connection's packets there if the device is
+ * in the flowtable (nft_flow_offload.c, nft_dev_forward_path()).
  */
 static bool is_below(const struct pcc_link_list *links, const struct pcc_link *link,
 	const struct pcc_link *device, int depth)
@@ -191,7 +192,10 @@ static bool is_meant(const struct pcc_flowtable *t, const char *name)
 	return t->prefix ? !strncmp(t->device, name, strlen(t->device)) : !strcmp(t->device, name);
 }
 
-/* The use that a flowtable makes of the device `at`, which is the interface or another. */
+/*
+ * Sets *use if the flowtable takes packets of `link` at the device `at`, which is the link itself
+ * or one below it. Unseen packets take precedence over those that we see.
+ */
 static bool use_at(const struct pcc_flowtable *t, const struct pcc_link_list *links,
 	const struct pcc_link *link, const struct pcc_link *at, struct pcc_flowtable_use *use)
 {
@@ -252,7 +256,7 @@ void pcc_flowtable_text(const struct pcc_flowtable_use *use, const char *ifname,
 
 typedef void (*use_fn)(const struct pcc_flowtable_use *use, const char *ifname, void *arg);
 
-/* Calls fn for each interface of cfg that a flowtable takes packets of. */
+/* Calls fn for each interface of cfg whose packets a flowtable takes. */
 static void for_each_use(struct pcc_nl *nl, const struct pcc_config *cfg, use_fn fn, void *arg)
 {
 	struct pcc_flowtable_list list;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Flowtables of nftables (`flow add @ft`), the user's own: the kernel's fast path for established
- * connections. Its hook stands behind tc's at ingress (kernel net/core/dev.c, sch_handle_ingress()
- * before nf_ingress()), so that pccbpf sees what arrives on a device that is in a flowtable. It
- * does not where the device below is in it: the port of a bridge, what a VLAN or a PPPoE session
- * runs on.
+ * The user's own flowtables of nftables (`flow add @ft`): the kernel's fast path for established
+ * connections. At ingress tc's hook comes before that of a flowtable (kernel net/core/dev.c,
+ * sch_handle_ingress() before nf_ingress()), so pccbpf sees what arrives on a device that is in a
+ * flowtable. It does not see the packets if the device below is in the flowtable: the port of a
+ * bridge, or the device that a VLAN or a PPPoE session runs on.
  */
 #ifndef PCC_FLOWTABLE_H
 #define PCC_FLOWTABLE_H
@@ -18,46 +18,54 @@
 
 /* One device of a flowtable. */
 struct pcc_flowtable {
-	char name[PCC_FLOWTABLE_NAME]; /* family, table and name, as nft has them */
+	char name[PCC_FLOWTABLE_NAME]; /* family, table and name, as nft prints them */
 	char device[PCC_IFNAMSIZ];
-	bool prefix;   /* device is the beginning of names */
-	bool hardware; /* `flags offload`: the driver forwards where it can */
-	bool counts;   /* `counter`: conntrack counts what it forwards */
+	bool prefix;   /* device is a prefix of device names */
+	bool hardware; /* `flags offload`: the hardware forwards if it can */
+	bool counts;   /* `counter`: conntrack counts the packets it forwards */
 };
 
-/* All of them. The empty value is all zeroes. */
+/* A list of flowtable devices. The empty value is all zeroes. */
 struct pcc_flowtable_list {
 	struct pcc_flowtable *v;
 	size_t n;
 };
 
-/* Reads the flowtables of this network namespace; none where the kernel has none. 0 or -errno. */
+/*
+ * Reads the flowtables of this network namespace. A kernel without flowtables has none, which is no
+ * error. Returns 0 or -errno.
+ */
 int pcc_flowtable_dump(struct pcc_flowtable_list *list);
 void pcc_flowtable_list_free(struct pcc_flowtable_list *list);
 
 /* What a flowtable means for an interface of ours. */
 struct pcc_flowtable_use {
-	const struct pcc_flowtable *table; /* NULL: none */
-	char device[PCC_IFNAMSIZ];	   /* where it takes packets: the interface, or one below */
-	bool unseen;			   /* what it takes there never comes to our programs */
+	const struct pcc_flowtable *table; /* NULL: no flowtable takes its packets */
+	/* The device where the flowtable takes packets: the interface, or one below. */
+	char device[PCC_IFNAMSIZ];
+	bool unseen; /* our programs do not see the packets that it takes there */
 };
 
 /*
- * The flowtable that takes packets of the interface; one that takes them unseen before others.
- * Pure, but for PPPoE, where the device below is looked up in /proc.
+ * Finds the flowtable that takes packets of the interface; one that takes packets unseen has
+ * precedence. Pure, except that for PPPoE the device below is looked up in /proc.
  */
 void pcc_flowtable_use_of(const struct pcc_flowtable_list *list, const struct pcc_link_list *links,
 	uint32_t ifindex, struct pcc_flowtable_use *use);
 
-/* What to say of it, in a sentence without its end, and what helps ("": nothing has to be done). */
+/*
+ * Writes a sentence about the use (without a full stop) to text, and what helps to hint ("":
+ * nothing has to be done).
+ */
 void pcc_flowtable_text(const struct pcc_flowtable_use *use, const char *ifname,
 	char text[PCC_FLOWTABLE_TEXT], char hint[PCC_FLOWTABLE_TEXT]);
 
-/* Warns of each interface of cfg where a flowtable takes packets that pccbpf does not see. */
+/* Warns of each interface of cfg of which a flowtable takes packets that pccbpf does not see. */
 void pcc_flowtable_warn(struct pcc_nl *nl, const struct pcc_config *cfg, pcc_warn_fn warn);
 
 /*
- * The same in one text, for the daemon: "" where there is nothing to say. Cut to the buffer.
+ * Writes the same warnings as one text for the daemon; "" if there is none. Cut to the size of the
+ * buffer.
  */
 void pcc_flowtable_summary(
 	struct pcc_nl *nl, const struct pcc_config *cfg, char *text, size_t size);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Finding the next hop of a WAN; gateway.h has the order in which sources are tried. */
 #include "kernel/gateway.h"
 
 #include <arpa/inet.h>
@@ -11,7 +12,10 @@
 #include "kernel/lease.h"
 #include "kernel/route.h"
 
-/* A default route that pcc_gateway can hold: IPv4 via an IPv6 next hop it cannot. */
+/*
+ * Is it a default route that struct pcc_gateway can hold? An IPv4 route via an IPv6 next hop is
+ * not.
+ */
 static bool is_default(const struct pcc_route *r)
 {
 	return r->prefixlen == 0 && r->type == RTN_UNICAST &&
@@ -25,7 +29,7 @@ static bool better(const struct pcc_route *a, const struct pcc_route *b)
 	return a->table == RT_TABLE_MAIN && b->table != RT_TABLE_MAIN;
 }
 
-/* The best default route, ours or other people's; NULL if there is none. */
+/* Returns the best default route among ours, or among those of others; NULL if there is none. */
 static const struct pcc_route *best_default(const struct pcc_route_list *routes, bool ours)
 {
 	const struct pcc_route *best = NULL;
@@ -53,8 +57,8 @@ static void take_route(struct pcc_gateway *gw, const struct pcc_route *r)
 }
 
 /*
- * Drops addresses that say nothing about an uplink: link-local, loopback, and IPv6 ones that failed
- * duplicate address detection.
+ * Drops addresses that do not indicate an uplink: link-local, loopback, and IPv6 addresses that
+ * failed duplicate address detection.
  */
 static void keep_uplink_addresses(struct pcc_ifaddr_list *list)
 {
@@ -74,7 +78,7 @@ static void keep_uplink_addresses(struct pcc_ifaddr_list *list)
 	list->n = n;
 }
 
-/* Is there an address that an ISP gave, not only unique local ones (RFC 4193)? */
+/* Is there an address that an ISP gave, that is, not only unique local addresses (RFC 4193)? */
 static bool has_public(const struct pcc_ifaddr_list *list)
 {
 	size_t i;
@@ -100,7 +104,7 @@ static int not_found(const struct pcc_link *link, int family, struct pcc_err *er
 				  : "fe80::1 with your provider's gateway for fe80::1");
 }
 
-/* Decides from what was read. */
+/* Decides on the next hop, given everything that was read. */
 static int decide(const struct pcc_link *link, int family, const char *lease_root,
 	const struct pcc_route_list *routes, const struct pcc_ifaddr_list *addrs,
 	struct pcc_gateway *gateway, struct pcc_err *err)

@@ -9,15 +9,16 @@
 #include "model/model.h"
 
 /*
- * Finds the next hop of link in one family. In this order: the best default route of that interface
- * in any table (lowest metric; not our own); point-to-point; for IPv4 the DHCP lease of one of its
- * addresses (systemd-networkd, dhclient, dhcpcd); a default route of ours. lease_root stands before
- * the paths of the leases: "" but for tests.
+ * Finds the next hop of link in one family. The sources in their order: the best default route of
+ * that interface in any table (lowest metric; not our own); a point-to-point link needs no next
+ * hop; for IPv4 the DHCP lease of one of its addresses (systemd-networkd, dhclient, dhcpcd); a
+ * default route of ours. lease_root is put before the paths of leases; it is "" except in tests.
  *
- * 0: gateway->source is PCC_GW_FOUND (addr is set), PCC_GW_ONLINK, or PCC_GW_NONE: the interface
- * does not serve this family, having neither an address nor a default route in it. -ENOENT: it has
- * an address but no next hop could be found; err says what to write, source is PCC_GW_NONE. For
- * IPv6 that may be no more than a warning. Other -errno: the kernel did not answer.
+ * Returns 0, and gateway->source is PCC_GW_FOUND (addr is set), PCC_GW_ONLINK, or PCC_GW_NONE: the
+ * interface does not serve this family, as it has neither an address nor a default route in it.
+ * -ENOENT: it has an address but no next hop was found; err says what to write, source is
+ * PCC_GW_NONE. For IPv6 callers may treat this as a warning. Other -errno: the kernel could not be
+ * asked.
  */
 int pcc_gateway_find(struct pcc_nl *nl, const struct pcc_link *link, int family,
 	const char *lease_root, struct pcc_gateway *gateway, struct pcc_err *err);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Reading the lease files of DHCP clients. */
 #include "kernel/lease.h"
 
 #include <arpa/inet.h>
@@ -22,7 +23,10 @@ enum { DHCP_PAD = 0, DHCP_ROUTER = 3, DHCP_END = 255 };
 
 /* ---- what a client wrote: pure ---- */
 
-/* A router or client address that can be one: unicast, not this-network, not loopback. */
+/*
+ * Can this be the address of a router or a client: unicast, not "this network" (0.0.0.0/8), not
+ * loopback?
+ */
 static bool address_ok(struct in_addr a)
 {
 	uint32_t host = ntohl(a.s_addr);
@@ -30,7 +34,10 @@ static bool address_ok(struct in_addr a)
 	return host >> 24 != 0 && host >> 24 != 127 && host >> 28 < 0xe;
 }
 
-/* Reads the first address of a list that ends at end. *a is left alone if there is no good one. */
+/*
+ * Reads the first address of a list that ends at end. Returns false and leaves *a alone if it is
+ * not a valid address.
+ */
 static bool address_parse(const char *p, const char *end, struct in_addr *a)
 {
 	char word[INET_ADDRSTRLEN];
@@ -51,7 +58,7 @@ static bool address_parse(const char *p, const char *end, struct in_addr *a)
 	return true;
 }
 
-/* The text after key if the line starts with it. */
+/* Returns the text after key if the line starts with key, else NULL. */
 static const char *after(const char *line, const char *end, const char *key)
 {
 	size_t n = strlen(key);
@@ -66,7 +73,7 @@ int pcc_lease_networkd(const char *text, size_t len, struct pcc_lease *lease)
 	memset(lease, 0, sizeof(*lease));
 	for (; line < end; line = stop + 1) {
 		stop = memchr(line, '\n', (size_t)(end - line));
-		if (!stop) /* a cut line may hold a cut address */
+		if (!stop) /* an incomplete line may contain an incomplete address */
 			break;
 		value = after(line, stop, "ADDRESS=");
 		if (value)
@@ -84,7 +91,7 @@ struct block {
 	struct pcc_lease lease;
 };
 
-/* One line of a dhclient lease file, without its leading white space. */
+/* Reads one line of a dhclient lease file, without its leading white space. */
 static void dhclient_line(struct block *b, const char *line, const char *end, const char *ifname)
 {
 	const char *value = after(line, end, "interface \"");
@@ -151,7 +158,7 @@ int pcc_lease_dhcpcd(const void *data, size_t len, struct pcc_lease *lease)
 			continue;
 		}
 		if (at + 2 > len || at + 2 + p[at + 1] > len)
-			break; /* cut */
+			break; /* the message is incomplete */
 		if (p[at] == DHCP_ROUTER && p[at + 1] >= sizeof(lease->router)) {
 			memcpy(&lease->router, p + at + 2, sizeof(lease->router));
 			break;
@@ -165,7 +172,10 @@ int pcc_lease_dhcpcd(const void *data, size_t len, struct pcc_lease *lease)
 
 /* ---- lease files ---- */
 
-/* Reads a whole regular file. NULL if there is none, or it is no lease by its size. */
+/*
+ * Reads a whole regular file. Returns NULL if there is none, or if its size cannot be that of a
+ * lease.
+ */
 static char *read_lease(const char *path, size_t *len)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -182,7 +192,10 @@ static char *read_lease(const char *path, size_t *len)
 	return NULL;
 }
 
-/* A lease counts for the address that it gave; networkd before 249 did not write it down. */
+/*
+ * A lease is valid for the address that it gave. systemd-networkd before version 249 did not write
+ * the address down.
+ */
 static bool lease_fits(const struct pcc_lease *lease, struct in_addr address)
 {
 	return !lease->address.s_addr || lease->address.s_addr == address.s_addr;
@@ -227,7 +240,7 @@ static int lease_from_dhclient(const char *root, const struct pcc_link *link,
 	return -ENOENT;
 }
 
-/* <if>.lease, and <if>-<ssid>.lease of wireless interfaces. */
+/* Reads <if>.lease, and <if>-<ssid>.lease of wireless interfaces. */
 static int lease_from_dhcpcd(const char *root, const struct pcc_link *link, struct in_addr address,
 	struct pcc_lease *lease)
 {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Reading interfaces by rtnetlink. */
 #include "kernel/link.h"
 
 #include <errno.h>
@@ -12,7 +13,8 @@
 #include "base/list.h"
 
 #ifndef ARPHRD_RAWIP
-#define ARPHRD_RAWIP 519 /* linux/if_arp.h, which does not go with net/if.h */
+/* From linux/if_arp.h, which cannot be included together with net/if.h. */
+#define ARPHRD_RAWIP 519
 #endif
 
 void pcc_link_list_free(struct pcc_link_list *list)
@@ -20,7 +22,7 @@ void pcc_link_list_free(struct pcc_link_list *list)
 	PCC_LIST_FREE(list);
 }
 
-/* What a VLAN device says of itself (IFLA_INFO_DATA). */
+/* Reads the attributes of a VLAN device (IFLA_INFO_DATA). */
 static void vlan_attrs(const struct nlattr *data, struct pcc_link *link)
 {
 	const struct nlattr *attr;

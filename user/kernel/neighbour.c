@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Having the kernel resolve a neighbour, and reading the result, by rtnetlink. */
 #include "kernel/neighbour.h"
 
 #include <errno.h>
@@ -11,7 +12,7 @@
 
 #define POLL_MS 20
 
-/* What RTM_GETNEIGH says of one neighbour; state 0 (NUD_NONE) stands for "no entry" too. */
+/* What RTM_GETNEIGH says of one neighbour. State 0 (NUD_NONE) also means "no entry". */
 struct neigh_seen {
 	uint16_t state;
 };
@@ -26,7 +27,7 @@ static int on_neigh(const struct nlmsghdr *nlh, void *arg)
 	return 0;
 }
 
-/* One request about one neighbour, in a buffer of PCC_NL_REQUEST_BYTES. */
+/* Builds a request about one neighbour in a buffer of PCC_NL_REQUEST_BYTES. */
 static struct nlmsghdr *neigh_request(
 	char *buf, uint16_t type, uint32_t ifindex, int family, const union pcc_ip *ip)
 {
@@ -56,8 +57,9 @@ static int neigh_state(
 }
 
 /*
- * Makes the kernel ask now. An entry with a known address is put into NUD_PROBE, which asks at once
- * (NUD_STALE and NUD_DELAY would wait for 5 s); without one NTF_USE starts a resolution.
+ * Makes the kernel ask the neighbour now. An entry with a known address is set to NUD_PROBE, with
+ * which the kernel asks at once (with NUD_STALE and NUD_DELAY it would wait for 5 s); without such
+ * an entry NTF_USE starts the resolution.
  */
 static int neigh_ask(
 	struct pcc_nl *nl, uint32_t ifindex, int family, const union pcc_ip *ip, uint16_t state)
@@ -81,7 +83,8 @@ int pcc_neigh_ask(struct pcc_nl *nl, uint32_t ifindex, int family, const union p
 	uint16_t state;
 
 	neigh_state(nl, ifindex, family, ip, &state);
-	if (state & (NUD_PERMANENT | NUD_NOARP)) /* what somebody has set stays */
+	if (state &
+		(NUD_PERMANENT | NUD_NOARP)) /* entries that somebody has set stay as they are */
 		return 0;
 	return neigh_ask(nl, ifindex, family, ip, state);
 }

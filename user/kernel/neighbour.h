@@ -9,17 +9,18 @@
 #include "kernel/netlink.h"
 
 /*
- * Has the kernel check whether a neighbour is still there: it asks for the link-layer address now
- * (ARP, neighbour solicitation) instead of when it happens to be needed, and says with RTM_NEWNEIGH
- * what came of it: with its defaults NUD_FAILED after 3 s. A permanent entry is left alone. 0 or
- * -errno.
+ * Makes the kernel check whether a neighbour is still there: the kernel asks for its link-layer
+ * address now (ARP, neighbour solicitation) instead of when it is next needed. The result is
+ * announced by RTM_NEWNEIGH; with the kernel's defaults NUD_FAILED comes after 3 s. A permanent
+ * entry is left alone. Returns 0 or -errno.
  */
 int pcc_neigh_ask(struct pcc_nl *nl, uint32_t ifindex, int family, const union pcc_ip *ip);
 
 /*
- * Does a next hop answer? Asks the kernel to resolve it and waits at most timeout_ms. 0: it does
- * (or the link needs no resolution); -EHOSTUNREACH: no answer; another -errno if it could not be
- * asked. An entry that was made here and failed is deleted again; nothing permanent is made.
+ * Does a next hop answer? Asks the kernel to resolve it and waits for at most timeout_ms. Returns 0
+ * if it answers (or if the link needs no resolution), -EHOSTUNREACH if not, another -errno if the
+ * kernel could not be asked. An entry that was created here and failed is deleted again; no
+ * permanent entry is created.
  */
 int pcc_neigh_probe(struct pcc_nl *nl, uint32_t ifindex, int family, const union pcc_ip *gateway,
 	unsigned int timeout_ms);

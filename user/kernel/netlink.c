@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Netlink conversations: requests and answers, dumps, batches, attributes. */
 #include "kernel/netlink.h"
 
 #include <errno.h>
@@ -10,17 +11,17 @@
 #include <sys/socket.h>
 #include <time.h>
 
-#define RECEIVE_BYTES (256 * 1024) /* conntrack and link dumps use messages beyond 32 KiB */
+#define RECEIVE_BYTES (256 * 1024) /* messages of conntrack and link dumps can exceed 32 KiB */
 #define SOCKET_BYTES (1024 * 1024)
 #define DUMP_TRIES 10
 
-/* What one conversation is about. */
+/* The state of one conversation. */
 struct talk {
 	pcc_nl_cb cb;
 	void *arg;
-	uint32_t first_seq; /* answers from first_seq .. nl->seq are ours, older ones are stale */
-	int ignore;	    /* an errno (negative) that is not a failure; 0: none */
-	int failed;	    /* first failure of a batch */
+	uint32_t first_seq; /* answers first_seq .. nl->seq are ours, those before are stale */
+	int ignore;	    /* a negative errno that is not a failure; 0: none */
+	int failed;	    /* the first failure in a batch */
 	bool interrupted;   /* NLM_F_DUMP_INTR was seen */
 	bool done;
 };
@@ -47,7 +48,10 @@ int pcc_nl_open(struct pcc_nl *nl, int bus)
 	nl->portid = mnl_socket_get_portid(nl->sock);
 	nl->seq = (uint32_t)time(NULL);
 	fd = mnl_socket_get_fd(nl->sock);
-	/* All of these are improvements only: kernels that lack one work without it. */
+	/*
+	 * These options are improvements only. On a kernel that lacks one everything works without
+	 * it.
+	 */
 	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes)) < 0)
 		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
 	mnl_socket_setsockopt(nl->sock, NETLINK_EXT_ACK, &on, sizeof(on));
@@ -67,7 +71,7 @@ void pcc_nl_close(struct pcc_nl *nl)
 	memset(nl, 0, sizeof(*nl));
 }
 
-/* Keeps the text of an extended acknowledgement (include/uapi/linux/netlink.h, nlmsgerr_attrs). */
+/* Stores the text of an extended acknowledgement (include/uapi/linux/netlink.h, nlmsgerr_attrs). */
 static void keep_extack(struct pcc_nl *nl, const struct nlmsghdr *nlh)
 {
 	const struct nlmsgerr *e = mnl_nlmsg_get_payload(nlh);
@@ -89,7 +93,7 @@ static void keep_extack(struct pcc_nl *nl, const struct nlmsghdr *nlh)
 	}
 }
 
-/* An error or acknowledgement. The one of the last request ends the conversation. */
+/* Handles an error or an acknowledgement. That of the last request ends the conversation. */
 static int on_error(struct pcc_nl *nl, const struct nlmsghdr *nlh, struct talk *t)
 {
 	const struct nlmsgerr *e = mnl_nlmsg_get_payload(nlh);
@@ -116,7 +120,9 @@ static int on_message(struct pcc_nl *nl, const struct nlmsghdr *nlh, struct talk
 		return on_error(nl, nlh, t);
 	case NLMSG_DONE:
 		t->done = true;
-		/* A dump that fails half way says so here (kernel af_netlink.c, netlink_dump_done)
+		/*
+		 * A dump that fails half way reports that here (kernel af_netlink.c,
+		 * netlink_dump_done).
 		 */
 		if (mnl_nlmsg_get_payload_len(nlh) >= sizeof(int)) {
 			int code = *(int *)mnl_nlmsg_get_payload(nlh);
@@ -133,7 +139,7 @@ static int on_message(struct pcc_nl *nl, const struct nlmsghdr *nlh, struct talk
 	}
 }
 
-/* Reads until the conversation is over. */
+/* Reads messages until the conversation is over. */
 static int receive(struct pcc_nl *nl, struct talk *t)
 {
 	int cb_err = 0;
@@ -151,7 +157,9 @@ static int receive(struct pcc_nl *nl, struct talk *t)
 		for (nlh = (const void *)nl->buf; mnl_nlmsg_ok(nlh, left);
 			nlh = mnl_nlmsg_next(nlh, &left)) {
 			err = on_message(nl, nlh, t);
-			/* Read on after a failure, or the rest would be taken for a later answer.
+			/*
+			 * After a failure, read on; otherwise the rest of this answer would be
+			 * taken for part of a later one.
 			 */
 			if (err < 0 && !cb_err) {
 				cb_err = err;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* The network namespace of the caller. */
 #include "kernel/netns.h"
 
 #include <errno.h>

@@ -5,7 +5,10 @@
 
 #include <stdint.h>
 
-/* SO_NETNS_COOKIE of the caller's network namespace. -ENOPROTOOPT before Linux 5.14. */
+/*
+ * Reads SO_NETNS_COOKIE of the caller's network namespace. Returns 0 or -errno; -ENOPROTOOPT before
+ * Linux 5.14.
+ */
 int pcc_netns_cookie(uint64_t *cookie);
 
 #endif

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Reading, adding and deleting routes by rtnetlink; asking the kernel for a route. */
 #include "kernel/route.h"
 
 #include <errno.h>
@@ -12,7 +13,7 @@
 #include "kernel/route_text.h"
 #include "pccbpf_hash.h"
 
-/* One dump: where its routes go and what is wanted of it. */
+/* One dump: which routes are wanted, and where they go. */
 struct dump {
 	struct pcc_route_list *list;
 	int family;
@@ -77,7 +78,7 @@ static int route_append(struct dump *dump, const struct pcc_route *r)
 	return PCC_LIST_APPEND(list, r);
 }
 
-/* One item for each next hop of a multipath route. */
+/* Appends one route for each next hop of a multipath route. */
 static int route_expand(
 	struct dump *dump, const struct pcc_route *route, const struct nlattr *multipath)
 {
@@ -148,7 +149,9 @@ static int route_dump(struct pcc_nl *nl, struct dump *dump, struct pcc_err *err)
 		mnl_attr_put_u32(nlh, RTA_OIF, dump->oif);
 	dump->list->n = 0;
 	code = pcc_nl_dump(nl, nlh, on_route, dump);
-	/* A table is made with its first route: -ENOENT and, for an interface, -ENODEV say "none".
+	/*
+	 * A table exists once it has a route: -ENOENT and, for an interface, -ENODEV mean "no
+	 * routes".
 	 */
 	if (code == -ENOENT || code == -ENODEV)
 		return 0;
@@ -210,7 +213,7 @@ static void route_put(struct nlmsghdr *nlh, const struct pcc_route *r, bool dele
 	rtm->rtm_type = r->type;
 	rtm->rtm_scope = RT_SCOPE_UNIVERSE;
 	if (deleting)
-		rtm->rtm_scope = RT_SCOPE_NOWHERE; /* any scope: fib_table_delete() */
+		rtm->rtm_scope = RT_SCOPE_NOWHERE; /* matches any scope: fib_table_delete() */
 	else if (r->family == AF_INET && r->type == RTN_UNICAST && !r->has_gateway)
 		rtm->rtm_scope = RT_SCOPE_LINK;
 	if (r->prefixlen)
@@ -232,7 +235,7 @@ static void route_put(struct nlmsghdr *nlh, const struct pcc_route *r, bool dele
 		put_via(nlh, r);
 }
 
-/* What to do about a route that the kernel refuses. */
+/* Sets a hint for a route that the kernel refuses. */
 static void route_hint(struct pcc_err *err, int code, const struct pcc_route *r)
 {
 	char name[IF_NAMESIZE] = "the interface";
@@ -323,8 +326,10 @@ int pcc_route_get(struct pcc_nl *nl, const struct pcc_tuple *tuple, uint32_t iif
 	mnl_attr_put(nlh, RTA_DST, len, tuple->dst + skip);
 	mnl_attr_put_u32(nlh, RTA_IIF, iif);
 	mnl_attr_put_u32(nlh, RTA_MARK, mark);
-	/* The kernel takes no other protocols here (net/ipv4/ip_input.c,
-	 * rtm_getroute_parse_ip_proto()). */
+	/*
+	 * The kernel accepts no other protocols here (net/ipv4/ip_input.c,
+	 * rtm_getroute_parse_ip_proto()).
+	 */
 	if (tuple->proto == IPPROTO_TCP || tuple->proto == IPPROTO_UDP) {
 		mnl_attr_put_u8(nlh, RTA_IP_PROTO, tuple->proto);
 		mnl_attr_put(nlh, RTA_SPORT, sizeof(tuple->sport), &tuple->sport);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The routes of the caller's network namespace, through rtnetlink. Functions return 0 or
- * -errno and fill err (which may be NULL). A list must be empty (all zeroes) or filled by an
- * earlier call, whose contents it loses.
+ * The routes of the caller's network namespace, by rtnetlink. Functions return 0, or -errno with
+ * err (which may be NULL) filled. A list passed in must be empty (all zeroes) or filled by an
+ * earlier call; its old contents are lost.
  */
 #ifndef PCC_ROUTE_H
 #define PCC_ROUTE_H
@@ -17,8 +17,9 @@
 #include "pccbpf.h"
 
 /*
- * One route, or one next hop of a multipath route. add, replace and del use: family, type, table,
- * dst, prefixlen, gateway, oif, metric, protocol, onlink. The rest is for reading.
+ * One route, or one next hop of a multipath route. To add, replace and delete a route these members
+ * are used: family, type, table, dst, prefixlen, gateway, oif, metric, protocol, onlink. The others
+ * are filled when routes are read.
  */
 struct pcc_route {
 	int family;
@@ -27,12 +28,12 @@ struct pcc_route {
 	uint8_t prefixlen;
 	union pcc_ip dst;
 	uint32_t table;
-	uint32_t metric; /* IPv6: 0 is what the kernel makes of it, 1024 */
-	uint32_t oif;	 /* ifindex; 0: none, or not said */
+	uint32_t metric; /* IPv6: the kernel turns 0 into 1024 */
+	uint32_t oif;	 /* ifindex; 0: none or unknown */
 	bool has_gateway;
-	int gateway_family; /* as family, but for an IPv4 route via an IPv6 next hop */
+	int gateway_family; /* as family, except for an IPv4 route via an IPv6 next hop */
 	union pcc_ip gateway;
-	bool onlink;	/* RTNH_F_ONLINK: the gateway need not be inside a connected prefix */
+	bool onlink;	/* RTNH_F_ONLINK: the gateway need not be in a connected prefix */
 	bool multipath; /* one of several next hops: cannot be deleted on its own */
 };
 
@@ -41,13 +42,13 @@ struct pcc_route_list {
 	size_t n, room;
 };
 
-/* Frees the list and leaves the empty value. */
+/* Frees the list and leaves an empty one. */
 void pcc_route_list_free(struct pcc_route_list *list);
 
 /*
- * Routes of one family; table 0 and oif 0 for all. A family that the kernel does not have and a
- * table that does not exist are empty. Entries of the route cache are left out. The kernel filters,
- * so that one table of a router with a full BGP feed stays cheap.
+ * Reads the routes of one family; table 0 and oif 0 mean all. A family that the kernel does not
+ * have, or a table that does not exist, has no routes. Entries of the route cache are left out. The
+ * kernel does the filtering, so that reading one table is cheap on a router with a full BGP feed.
  */
 int pcc_route_dump(struct pcc_nl *nl, int family, uint32_t table, struct pcc_route_list *list,
 	struct pcc_err *err);
@@ -55,32 +56,38 @@ int pcc_route_dump_oif(struct pcc_nl *nl, int family, uint32_t oif, struct pcc_r
 	struct pcc_err *err);
 
 /*
- * The same route: what add and del name (family, type, table, destination, metric, protocol, next
- * hop). Interface and gateway count for unicast only, the on-link flag only with a gateway.
+ * Are both the same route, by what adding and deleting specify (family, type, table, destination,
+ * metric, protocol, next hop)? Interface and gateway count for unicast routes only, the on-link
+ * flag only with a gateway.
  */
 bool pcc_route_equal(const struct pcc_route *a, const struct pcc_route *b);
 
-/* Adds a route. -EEXIST if that destination, table and metric is taken, by whatever next hop. */
+/*
+ * Adds a route. Returns -EEXIST if there is a route with this destination, table and metric,
+ * whatever its next hop.
+ */
 int pcc_route_add(struct pcc_nl *nl, const struct pcc_route *route, struct pcc_err *err);
 
-/* Adds a route or, in one step, takes the place of the one with the same table, dst and metric. */
+/* Adds a route, or replaces the one with the same table, destination and metric in one step. */
 int pcc_route_replace(struct pcc_nl *nl, const struct pcc_route *route, struct pcc_err *err);
 
-/* Deletes exactly that route. -ESRCH or -ENOENT if it (or its table) is not there. */
+/*
+ * Deletes exactly this route. Returns -ESRCH or -ENOENT if the route or its table does not exist.
+ */
 int pcc_route_del(struct pcc_nl *nl, const struct pcc_route *route, struct pcc_err *err);
 
-/* The metric that the kernel has for it: net/ipv6/route.c, IP6_RT_PRIO_USER in place of 0. */
+/* The metric that the kernel stores: IP6_RT_PRIO_USER in place of 0 for IPv6 (net/ipv6/route.c). */
 static inline uint32_t pcc_route_metric(const struct pcc_route *r)
 {
 	return r->family == AF_INET6 && r->metric == 0 ? 1024 : r->metric;
 }
 
 /*
- * The device by which the kernel would forward a packet with this tuple and mark that comes in by
- * iif (RTM_GETROUTE, net/ipv4/route.c, net/ipv6/route.c). Returns 0 with *oif; -EACCES or -EINVAL
- * where a route or rule forbids it (prohibit, blackhole), -EHOSTUNREACH or -ENETUNREACH where there
- * is no way, -EXDEV where the source is not valid on that interface, another -errno of the
- * conversation.
+ * Asks the kernel by which device it would forward a packet with this tuple and mark that arrives
+ * on iif (RTM_GETROUTE, net/ipv4/route.c, net/ipv6/route.c). Returns 0 with *oif; -EACCES or
+ * -EINVAL if a route or rule forbids it (prohibit, blackhole), -EHOSTUNREACH or -ENETUNREACH if
+ * there is no route, -EXDEV if the source is not valid on that interface, another -errno if the
+ * kernel could not be asked.
  */
 int pcc_route_get(struct pcc_nl *nl, const struct pcc_tuple *tuple, uint32_t iif, uint32_t mark,
 	uint32_t *oif);

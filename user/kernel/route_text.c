@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Printing routes and rules in the syntax of `ip`. */
 #include "kernel/route_text.h"
 
 #include <arpa/inet.h>
@@ -10,7 +11,7 @@
 
 #include "base/array.h"
 
-/* A text that grows in a buffer and is cut where the buffer ends. */
+/* A text that grows in a buffer. What does not fit is cut. */
 struct text {
 	char *buf;
 	size_t len, used;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Reading, adding and deleting policy rules by rtnetlink. */
 #include "kernel/rule.h"
 
 #include <errno.h>
@@ -51,11 +52,11 @@ static void rule_attr(const struct nlattr *attr, struct pcc_rule *r)
 	case FRA_SUPPRESS_IFGROUP:
 		r->other |= pcc_attr_u32(attr, &value) && value != UINT32_MAX;
 		break;
-	case FRA_FLOW: /* realms: not a selector */
+	case FRA_FLOW: /* realms, which do not select packets */
 	case FRA_UNSPEC:
 	case FRA_PAD:
 		break;
-	default: /* interfaces, ports, user ids, l3mdev, tunnel ids, and what is yet to come */
+	default: /* interfaces, ports, user ids, l3mdev, tunnel ids, and future selectors */
 		r->other = true;
 	}
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The policy rules of the caller's network namespace, through rtnetlink. Functions return 0 or
- * -errno and fill err (which may be NULL). A list must be empty (all zeroes) or filled by an
- * earlier call, whose contents it loses.
+ * The policy rules of the caller's network namespace, by rtnetlink. Functions return 0, or -errno
+ * with err (which may be NULL) filled. A list passed in must be empty (all zeroes) or filled by an
+ * earlier call; its old contents are lost.
  */
 #ifndef PCC_RULE_H
 #define PCC_RULE_H
@@ -22,12 +22,12 @@ struct pcc_rule {
 	uint8_t action;	  /* FR_ACT_TO_TBL, ... */
 	uint8_t protocol; /* RTPROT_*; PCC_RTPROT is ours */
 	uint32_t table;
-	uint32_t fwmark, fwmask; /* fwmask 0: does not look at the mark */
+	uint32_t fwmark, fwmask; /* fwmask 0: the rule does not look at the mark */
 	union pcc_ip src;
 	uint8_t src_prefixlen;	    /* 0: from all */
 	int32_t suppress_prefixlen; /* -1: none */
-	bool invert;		    /* for packets that the selectors do not match */
-	bool other;		    /* has selectors that this struct does not hold: not ours */
+	bool invert; /* the rule applies to packets that the selectors do not match */
+	bool other;  /* has selectors that this struct lacks, so it is not ours */
 };
 
 struct pcc_rule_list {
@@ -35,19 +35,19 @@ struct pcc_rule_list {
 	size_t n, room;
 };
 
-/* Frees the list and leaves the empty value. */
+/* Frees the list and leaves an empty one. */
 void pcc_rule_list_free(struct pcc_rule_list *list);
 
-/* Rules of one family, in the order in which the kernel asks them. */
+/* Reads the rules of one family, in the order in which the kernel evaluates them. */
 int pcc_rule_dump(struct pcc_nl *nl, int family, struct pcc_rule_list *list, struct pcc_err *err);
 
-/* The same rule in every selector, action, preference and protocol. */
+/* Are both rules the same in every selector, action, preference and protocol? */
 bool pcc_rule_equal(const struct pcc_rule *a, const struct pcc_rule *b);
 
-/* Adds a rule. -EEXIST if the kernel has the same one. */
+/* Adds a rule. Returns -EEXIST if the kernel has the same one. */
 int pcc_rule_add(struct pcc_nl *nl, const struct pcc_rule *rule, struct pcc_err *err);
 
-/* Deletes that rule. -ENOENT if it is not there. */
+/* Deletes this rule. Returns -ENOENT if it does not exist. */
 int pcc_rule_del(struct pcc_nl *nl, const struct pcc_rule *rule, struct pcc_err *err);
 
 #endif

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Reading and writing kernel parameters under /proc/sys/net. */
 #include "kernel/sysctl.h"
 
 #include <errno.h>
@@ -11,7 +12,7 @@
 
 #define PATH_BYTES (PCC_SYSCTL_KEY_BYTES + sizeof("/proc/sys/"))
 
-/* A plain path below net/: every part is non-empty and none is "." or "..". */
+/* Is the key a plain path below net/, without parts that are empty, "." or ".."? */
 static int key_ok(const char *key)
 {
 	const char *part = key;
@@ -131,7 +132,7 @@ int pcc_sysctl_write(const char *key, const char *value, struct pcc_err *err)
 	if (sent < 0)
 		saved = -errno;
 	else if ((size_t)sent != len)
-		saved = -EIO; /* the kernel took a part of the text for the value */
+		saved = -EIO; /* the kernel accepted only a part of the text */
 	close(fd);
 	return saved ? fail(err, saved, key, "write") : 0;
 }

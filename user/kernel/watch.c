@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Receiving the kernel's messages about changes, and filtering out those that do not concern us. */
 #include "kernel/watch.h"
 
 #include <errno.h>
@@ -14,14 +15,14 @@
 
 #define BUF_BYTES (64 * 1024)
 #define SOCKET_BYTES (4 * 1024 * 1024)
-#define READS_MAX 64 /* messages of the kernel in one go; each holds one or a few */
+#define READS_MAX 64 /* messages read in one go; each contains one or a few changes */
 
 static const int route_groups[] = {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR,
 	RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE, RTNLGRP_NEIGH,
 	RTNLGRP_TC};
 static const int nft_groups[] = {NFNLGRP_NFTABLES};
 
-/* A 32-bit attribute of a message; fallback where it has none. */
+/* Returns a 32-bit attribute of a message, or fallback if the message does not have it. */
 static uint32_t attr_u32(
 	const struct nlmsghdr *nlh, size_t header, uint16_t type, uint32_t fallback)
 {
@@ -48,8 +49,7 @@ static uint32_t about_route(const struct nlmsghdr *nlh)
 		       : 0;
 }
 
-/* Whose rule it is does not matter: one of ours that is gone, or somebody's that we step aside for.
- */
+/* Our own rules count, and rules for which the kernel names no protocol. */
 static uint32_t about_rule(const struct nlmsghdr *nlh)
 {
 	const struct nlattr *attr;
@@ -83,7 +83,7 @@ static uint32_t about_nft(const struct nlmsghdr *nlh)
 	case NFT_MSG_DELRULE:
 		name = NFTA_RULE_TABLE;
 		break;
-	case NFT_MSG_NEWFLOWTABLE: /* anybody's: it takes packets before us, or no longer */
+	case NFT_MSG_NEWFLOWTABLE: /* anyone's may take packets before us */
 	case NFT_MSG_DELFLOWTABLE:
 		return PCC_HEARD_NFT;
 	default:
@@ -127,7 +127,7 @@ uint32_t pcc_watch_about(const struct nlmsghdr *nlh, int bus)
 	}
 }
 
-/* A socket that hears the groups; NULL with errno. */
+/* Opens a socket that is subscribed to the groups. Returns NULL with errno set on an error. */
 static struct mnl_socket *hear(int bus, const int *groups, size_t n)
 {
 	struct mnl_socket *sock = mnl_socket_open2(bus, SOCK_CLOEXEC | SOCK_NONBLOCK);

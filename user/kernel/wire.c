@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Finds out what an interface adds to its packets on the device below it: VLAN tags, PPPoE. */
 #include "kernel/wire.h"
 #include "base/array.h"
 
@@ -13,7 +14,7 @@
 
 #define SESSIONS_MAX 64
 
-/* glibc before 2.36 has no functions for these. */
+/* glibc before 2.36 has no functions for these system calls. */
 static int pidfd_open(pid_t pid)
 {
 	return (int)syscall(SYS_pidfd_open, pid, 0);
@@ -24,7 +25,7 @@ static int pidfd_getfd(int pidfd, int fd)
 	return (int)syscall(SYS_pidfd_getfd, pidfd, fd, 0);
 }
 
-/* The session id is printed as the kernel keeps it, in network byte order (pppoe_seq_show()). */
+/* /proc prints the session id as the kernel keeps it, in network byte order (pppoe_seq_show()). */
 size_t pcc_pppoe_read(FILE *in, struct pcc_pppoe *sessions, size_t max)
 {
 	char line[128];
@@ -48,8 +49,9 @@ size_t pcc_pppoe_read(FILE *in, struct pcc_pppoe *sessions, size_t max)
 }
 
 /*
- * The PPPoE socket among the files of a process. -EPERM or -EACCES where the process may not be
- * asked: that takes CAP_SYS_PTRACE, unless it has no more capabilities than we have.
+ * Finds the PPPoE socket among the open files of a process. Returns -EPERM or -EACCES if we may not
+ * look at the process: that needs CAP_SYS_PTRACE, unless the process has no more capabilities than
+ * we have.
  */
 static int session_of_process(pid_t pid, struct pcc_pppoe *session)
 {
@@ -90,7 +92,9 @@ static int session_of_process(pid_t pid, struct pcc_pppoe *session)
 	return ret;
 }
 
-/* The pppd of an interface, which says so in a file; 0: unknown. */
+/*
+ * Returns the process id of the interface's pppd, which pppd writes to a file; 0 if it is unknown.
+ */
 static pid_t pppd_of(const char *ifname)
 {
 	static const char *const dirs[] = {"/run", "/run/pppd", "/var/run"};
@@ -112,8 +116,8 @@ static pid_t pppd_of(const char *ifname)
 }
 
 /*
- * The session of a ppp interface. The kernel does not say which one it is: where there is only one
- * of both it is that one, else its pppd tells.
+ * Finds the session of a ppp interface. The kernel does not say which one it is. If there is only
+ * one session and only one ppp interface, they belong together; else the sockets of its pppd tell.
  */
 static int session_of(
 	const struct pcc_link_list *links, const struct pcc_link *ppp, struct pcc_pppoe *session)
@@ -141,8 +145,11 @@ static int session_of(
 	for (size_t i = 0; i < n; i++)
 		if (!memcmp(&sessions[i], session, sizeof(*session)))
 			return 0;
-	return -ENOENT; /* of a process that had this number later, or of another network namespace
-			 */
+	/*
+	 * The session is that of a later process with the same number, or of another network
+	 * namespace.
+	 */
+	return -ENOENT;
 }
 
 static int cannot(const char **why, const char *reason)
@@ -160,7 +167,10 @@ static const struct pcc_link *link_named(const struct pcc_link_list *links, cons
 	return NULL;
 }
 
-/* Goes down from *link, which is a VLAN; the inner tag comes first. */
+/*
+ * Collects the tags of *link, which is a VLAN, and of the VLANs below it, and sets *link to the
+ * device below them. The inner tag comes first.
+ */
 static int wire_tags(const struct pcc_link_list *links, const struct pcc_link **link,
 	struct pcc_wire_out *out, const char **why)
 {

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The keys of a configuration file that are options of `attach` too, in the order of both. Of a row
- * are made: the member of struct pcc_config and its default, the key (config/conf_keys.h: reader,
- * writer, merge), where the pins keep it, the option (cli/options.h), the paragraphs in the manual
- * pages, and completion. X(symbol, type, member, default, option, key...): the option's `def` is
- * the default in the words of people; the key's members are those of struct pcc_key.
+ * The keys of the configuration file that are also options of `attach`, in the order in which both
+ * are printed. Each row defines: the member of struct pcc_config and its default, the key
+ * (config/conf_keys.h: reader, writer, merge), where the pins keep the value, the option
+ * (cli/options.h), the paragraphs in the manual pages, and completion.
+ *
+ * X(symbol, type, member, default, option, key...): the option's `def` is the default as the help
+ * prints it; the key's members are those of struct pcc_key.
  */
 #ifndef PCC_BASE_KEYS_H
 #define PCC_BASE_KEYS_H

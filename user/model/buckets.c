@@ -25,10 +25,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FRACTION_BITS 32 /* of logarithms */
+#define FRACTION_BITS 32 /* of fixed-point logarithms */
 #define NO_EDGE INT64_MAX
 
-/* The problem: members sorted by name, costs, and the assignment so far. */
+/* The assignment problem: the members, sorted by name, the costs, and the assignment so far. */
 struct assignment {
 	const struct pcc_bucket_member *m;
 	uint32_t n;
@@ -37,12 +37,16 @@ struct assignment {
 	uint8_t *owner; /* [bucket], index of the member */
 	uint32_t count[PCC_MAX_WANS];
 	uint32_t quota[PCC_MAX_WANS];
-	/* the cheapest bucket to move from one member to another, and its cost */
+	/*
+	 * For each pair of members: the cheapest bucket to move from the first to the second, and
+	 * its cost.
+	 */
 	int64_t edge[PCC_MAX_WANS][PCC_MAX_WANS];
 	uint32_t edge_bucket[PCC_MAX_WANS][PCC_MAX_WANS];
 };
 
-/* Finalizer of splitmix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number generators").
+/*
+ * Finalizer of splitmix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number generators").
  */
 static uint64_t mix64(uint64_t x)
 {
@@ -54,13 +58,13 @@ static uint64_t mix64(uint64_t x)
 	return x;
 }
 
-/* FNV-1a, then mixed. */
+/* A 64-bit hash of the name: FNV-1a, then mixed. */
 static uint64_t name_hash(const char *name)
 {
 	return mix64(pcc_fnv1a(PCC_FNV1A_BASIS, name, strlen(name)));
 }
 
-/* log2(x) for x > 0, with FRACTION_BITS fraction bits. */
+/* log2(x) in fixed point with FRACTION_BITS fraction bits. x must be greater than 0. */
 static int64_t log2_fixed(uint64_t x)
 {
 	int whole = 63 - __builtin_clzll(x);
@@ -77,7 +81,10 @@ static int64_t log2_fixed(uint64_t x)
 	return log;
 }
 
-/* log2(-log2(1 - u)) of the rank's u, but for a constant that is the same for all. */
+/*
+ * log2(-log2(1 - u)) for the u that belongs to the rank, up to a constant that is the same for all
+ * ranks.
+ */
 static int64_t rank_cost(uint32_t rank, uint32_t nbuckets)
 {
 	int64_t whole = log2_fixed(2ull * nbuckets);
@@ -85,7 +92,7 @@ static int64_t rank_cost(uint32_t rank, uint32_t nbuckets)
 	return log2_fixed((uint64_t)(whole - log2_fixed(2ull * (nbuckets - rank) - 1)));
 }
 
-/* A number below limit. The bias of at most 2^-50 is of no account. */
+/* A pseudo-random number below limit. Its bias is at most 2^-50, which does not matter here. */
 static uint32_t draw(uint64_t *state, uint32_t limit)
 {
 	*state += 0x9e3779b97f4a7c15ull;
@@ -136,7 +143,7 @@ void pcc_bucket_quotas(
 		uint64_t share = (uint64_t)nbuckets * members[i].weight;
 
 		quotas[i] = (uint32_t)(share / sum);
-		rest[i] = share % sum + 1; /* 0 is "has got its extra bucket" */
+		rest[i] = share % sum + 1; /* 0 means "has got its extra bucket" */
 		left -= quotas[i];
 	}
 	while (left--) {
@@ -152,7 +159,10 @@ void pcc_bucket_quotas(
 	}
 }
 
-/* Costs of member i in all buckets: its ranks are a shuffle that its name seeds. */
+/*
+ * Computes the costs of member i in all buckets. Its ranks are a shuffle of the buckets, seeded
+ * with its name.
+ */
 static void fill_costs(struct assignment *a, uint32_t i, uint32_t *ranks, const int64_t *by_rank)
 {
 	uint64_t state = name_hash(a->m[i].name);
@@ -165,13 +175,13 @@ static void fill_costs(struct assignment *a, uint32_t i, uint32_t *ranks, const 
 		ranks[other] = b;
 	}
 	for (uint32_t b = 0; b < a->nbuckets; b++) {
-		/* the low bits of the costs tell equal ranks of two WANs apart */
+		/* Random low bits make two WANs with equal ranks differ in cost. */
 		state += 0x9e3779b97f4a7c15ull;
 		a->cost[b * a->n + i] = by_rank[ranks[b]] - weight + (int64_t)(mix64(state) >> 54);
 	}
 }
 
-/* Every bucket to its lowest score, quotas not looked at. */
+/* Gives every bucket to the member with the lowest score, without regard to quotas. */
 static void assign_lowest(struct assignment *a)
 {
 	for (uint32_t b = 0; b < a->nbuckets; b++) {
@@ -186,7 +196,7 @@ static void assign_lowest(struct assignment *a)
 	}
 }
 
-/* Finds the cheapest bucket to move to each other member, for the members in stale. */
+/* For each member marked in stale, finds the cheapest bucket to move to each other member. */
 static void find_edges(struct assignment *a, const bool *stale)
 {
 	for (uint32_t i = 0; i < a->n; i++)
@@ -235,7 +245,9 @@ static void shortest_paths(const struct assignment *a, int64_t *dist, uint32_t *
 	}
 }
 
-/* Moves one bucket along the cheapest path to a member below its quota. false: all quotas are met.
+/*
+ * Moves one bucket along the cheapest path to a member below its quota. Returns false when all
+ * quotas are met and nothing was moved.
  */
 static bool move_one(struct assignment *a, bool *stale)
 {

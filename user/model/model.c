@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* The configuration as data: defaults, validation, WAN ids, look-ups. */
 #include "model/model.h"
 
 #include <errno.h>
@@ -7,7 +8,7 @@
 
 #include "base/err.h"
 
-/* Routing tables that the kernel has names for (RT_TABLE_DEFAULT, _MAIN, _LOCAL). */
+/* Tables 253 to 255 are the kernel's own (RT_TABLE_DEFAULT, _MAIN, _LOCAL). */
 #define FIRST_RESERVED_TABLE 253u
 #define LAST_RESERVED_TABLE 255u
 
@@ -95,7 +96,7 @@ void pcc_config_wire_add(struct pcc_config *cfg, uint32_t ifindex, const struct 
 	cfg->nwires++;
 }
 
-/* The state that the user gave, and the daemon's together with it. */
+/* Copies a WAN's state: what the user asked for, and what the daemon made of it. */
 static void copy_state(struct pcc_wan_cfg *to, const struct pcc_wan_cfg *from)
 {
 	to->state = from->state;
@@ -179,7 +180,10 @@ static int validate_lans(const struct pcc_config *cfg, struct pcc_err *err)
 	return 0;
 }
 
-/* The id of one WAN, if it has one: alone, inside the mark mask, its table free for use. */
+/*
+ * Checks the id of one WAN, if it has one: unique, inside the mark mask, and its routing table not
+ * one of the kernel's.
+ */
 static int validate_id(
 	const struct pcc_config *cfg, const struct pcc_wan_cfg *wan, struct pcc_err *err)
 {
@@ -270,7 +274,9 @@ static int validate_numbers(const struct pcc_config *cfg, struct pcc_err *err)
 	return ret;
 }
 
-/* Cannot fail for weights in range, as PCC_MAX_BUCKETS is chosen; stands guard over both numbers.
+/*
+ * Does the modulo scheme's table fit? PCC_MAX_BUCKETS is chosen so that weights in range always
+ * fit; this check fails only if one of the two limits is changed.
  */
 static int validate_modulo(const struct pcc_config *cfg, struct pcc_err *err)
 {

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* From a configuration to the maps: WANs, interfaces, wires, addresses; then the bucket tables. */
+/*
+ * Writes a configuration to the maps: WANs, interfaces, wires and addresses, then the bucket
+ * tables.
+ */
 #include "pins/dataplane.h"
 
 #include <bpf/bpf.h>
@@ -29,7 +32,10 @@ static void gateway_write(struct pcc_wan *wan, const struct pcc_gateway *gw, enu
 		memcpy(wan->gateway6, &gw->addr.v6, 16);
 }
 
-/* What the fast path forwarded for the WAN that had the id stays in the sum over all. */
+/*
+ * Clears the counters of a WAN id that gets a new owner. The packets that the fast path forwarded
+ * for the old one are added to the overall counter.
+ */
 static void wan_stats_clear(struct pcc_dp *dp, uint32_t id)
 {
 	struct pcc_wan_stats *of_cpus = calloc(dp->ncpus, sizeof(*of_cpus));
@@ -94,7 +100,10 @@ static int iface_set(struct pcc_dp *dp, uint32_t ifindex, const struct pcc_iface
 	return pcc_dp_map_set(dp, PCC_MAP_IFACES, &ifindex, &value);
 }
 
-/* An interface that is given up; one whose qdisc is ours is forgotten with that (hooks.c). */
+/*
+ * Removes an interface that is no longer used. The entry of one whose clsact qdisc is ours stays
+ * until that qdisc is removed (hooks.c).
+ */
 static void iface_drop(struct pcc_dp *dp, uint32_t ifindex)
 {
 	struct pcc_iface iface = {.flags = PCC_IFACE_QDISC_MADE};
@@ -119,7 +128,9 @@ static bool iface_wanted(const struct pcc_config *cfg, uint32_t ifindex)
 	return false;
 }
 
-/* Did attach set accept_local, where it was off? Then the data plane must drop what it made pass.
+/*
+ * Did attach turn accept_local on? Then the data plane must drop the packets that the kernel now
+ * accepts because of it.
  */
 static bool drops_local_sources(struct pcc_dp *dp, const char *name, bool accept_local)
 {
@@ -143,7 +154,7 @@ static uint8_t wire_flag(const struct pcc_config *cfg, uint32_t ifindex)
 	return pcc_config_wire(cfg, ifindex) ? PCC_IFACE_WIRE : 0;
 }
 
-/* Entries of pcc_wire_in and pcc_wire_out that cfg does not have go. */
+/* Removes the entries of pcc_wire_in and pcc_wire_out that cfg does not have. */
 static void drop_wires(struct pcc_dp *dp, const struct pcc_config *cfg)
 {
 	uint32_t key, gone[PCC_MAX_WIRES], n = 0, ifindex, *prev = NULL;
@@ -173,7 +184,10 @@ static void drop_wires(struct pcc_dp *dp, const struct pcc_config *cfg)
 	}
 }
 
-/* What stands on the wires below our interfaces; XDP sends there where it sends already. */
+/*
+ * Writes how our interfaces' packets look on the devices below them. Where XDP sends to a device
+ * already, it also sends for the interfaces on top of that device.
+ */
 static int commit_wires(struct pcc_dp *dp, const struct pcc_config *cfg)
 {
 	uint32_t there;
@@ -220,7 +234,7 @@ static int commit_ifaces(struct pcc_dp *dp, const struct pcc_config *cfg)
 			.order = i,
 			.flags = wire_flag(cfg, cfg->lans[i].ifindex)};
 
-		if (!cfg->lans[i].ifindex) /* has not appeared yet */
+		if (!cfg->lans[i].ifindex) /* the interface does not exist yet */
 			continue;
 		if (cfg->lans[i].l3)
 			iface.flags |= PCC_IFACE_L3;

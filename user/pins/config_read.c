@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The configuration, read back from the maps. */
+/* Reads the configuration back from the maps. */
 #include "pins/dataplane.h"
 
 #include <bpf/bpf.h>
@@ -10,7 +10,7 @@
 
 #include "config/conf_keys.h"
 
-/* Next hop of a pinned WAN in one family, as the model has it. */
+/* Reads the next hop of a pinned WAN in one family into the model. */
 static void gateway_read(struct pcc_gateway *gw, const struct pcc_wan *wan, enum pcc_family family)
 {
 	static const uint32_t serves[] = {PCC_WAN_V4, PCC_WAN_V6};
@@ -115,7 +115,7 @@ static void read_wires(struct pcc_dp *dp, struct pcc_config *cfg)
 	}
 }
 
-/* What was settled when this was committed: needed to go back to it. */
+/* Reads the values that were settled at the commit; going back to this configuration needs them. */
 static void read_settled(struct pcc_dp *dp, struct pcc_config *cfg)
 {
 	uint32_t key, *prev = NULL;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The remembered connections, and the walk over a large hash map. */
+/* The remembered connections, and walking through a large hash map. */
 #include "pins/pins.h"
 
 #include <bpf/bpf.h>
@@ -41,7 +41,7 @@ struct conns_walk {
 	void *arg;
 };
 
-/* Passes each to fn and deletes what it asks for. */
+/* Calls fn with each connection and deletes those that fn returns 1 for. */
 static int conns_batch(const void *keys, const void *values, uint32_t n, void *arg)
 {
 	const struct conns_walk *walk = arg;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The pin directory: its lock, and the removal of what is ours in it. */
+/* The pin directory: locking it, and removing our pins from it. */
 #include "pins/pins.h"
 
 #include <dirent.h>
@@ -19,8 +19,8 @@
 #endif
 
 /*
- * The detach of an older build leaves the maps that it does not know. Where nothing else of ours is
- * there they are nobody's.
+ * Removes maps that the detach of an older build left behind because it did not know them. They
+ * belong to nobody if no other map of ours is there.
  */
 static void drop_orphans(const struct pcc_dp *dp)
 {
@@ -38,7 +38,7 @@ static void drop_orphans(const struct pcc_dp *dp)
 	}
 }
 
-/* Is DIR, or where it would be made, on a BPF file system? */
+/* Is DIR on a BPF file system, or would it be if it were made? */
 static int check_bpffs(const struct pcc_dp *dp, struct pcc_err *err)
 {
 	char parent[sizeof(dp->dir)], *slash;
@@ -60,10 +60,15 @@ static int check_bpffs(const struct pcc_dp *dp, struct pcc_err *err)
 		return 0;
 	pcc_err_set(
 		err, -EMEDIUMTYPE, "pin directory", "'%s' is not on a BPF file system", dp->dir);
-	return pcc_err_hint(err, -EMEDIUMTYPE, "mount -t bpf bpf %s", parent);
+	/* Never the mount of another directory: what is in it would be out of reach. */
+	return pcc_err_hint(err, -EMEDIUMTYPE,
+		"mount -t bpf bpf /sys/fs/bpf, if nothing is mounted there, and use a directory below "
+		"it");
 }
 
-/* Opens the directory and flocks it; -EAGAIN where somebody else holds it or it was just replaced.
+/*
+ * Opens the directory and locks it with flock(2). Returns -EAGAIN if somebody else holds the lock,
+ * or if the directory has just been replaced.
  */
 static int try_lock(struct pcc_dp *dp)
 {
@@ -79,7 +84,7 @@ static int try_lock(struct pcc_dp *dp)
 	}
 	if (fstat(fd, &held) || stat(dp->dir, &there) || held.st_ino != there.st_ino ||
 		held.st_dev != there.st_dev) {
-		close(fd); /* removed by a detach while we waited */
+		close(fd); /* a detach removed the directory in the meantime */
 		return -EAGAIN;
 	}
 	dp->lock_fd = fd;
@@ -113,7 +118,10 @@ int pcc_dp_lock(struct pcc_dp *dp, bool create, unsigned int wait_s, struct pcc_
 		ret = try_lock(dp);
 		if (!ret) {
 			drop_orphans(dp);
-			/* Empty: made just now, or by an attach that was interrupted at once. */
+			/*
+			 * An empty directory was made just now, or by an attach that was
+			 * interrupted at once.
+			 */
 			dp->dir_made = dp->dir_made || dir_is_empty(dp->dir);
 			return 0;
 		}
@@ -129,8 +137,10 @@ int pcc_dp_lock(struct pcc_dp *dp, bool create, unsigned int wait_s, struct pcc_
 		err, -EBUSY, "wait for it to end, or give more time with --wait SECONDS");
 }
 
-/* Is a name in the pin directory one of ours? Links are link_in_<ifindex>, link_out_<ifindex> and
- * those of nexthop.c. */
+/*
+ * Is the name in the pin directory one of ours? Links are named link_in_<ifindex>,
+ * link_out_<ifindex>, and as in nexthop.c.
+ */
 static bool is_our_pin(const char *name)
 {
 	size_t len = strlen(name);
@@ -159,7 +169,7 @@ void pcc_dp_remove(struct pcc_dp *dp)
 
 	dir = opendir(dp->dir);
 	while (dir && (entry = readdir(dir))) {
-		/* pcc_meta goes last: as long as it is there, detach knows what to do. */
+		/* pcc_meta is removed last: while it is there, detach knows what to do. */
 		if (!is_our_pin(entry->d_name) ||
 			!strcmp(entry->d_name, pcc_map_names[PCC_MAP_META]))
 			continue;
@@ -171,6 +181,6 @@ void pcc_dp_remove(struct pcc_dp *dp)
 	pcc_pin_path(dp, pcc_map_names[PCC_MAP_META], path);
 	unlink(path);
 	if (made || dp->any_instance)
-		rmdir(dp->dir); /* fails where somebody else has put something there */
+		rmdir(dp->dir); /* fails if somebody else has put something there */
 	pcc_close_objects(dp);
 }

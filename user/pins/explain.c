@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Asks the data plane what it would do with a packet. */
+/* Asks the data plane what it would do with a packet, by test-running a program. */
 #include "pins/dataplane.h"
 
 #include <arpa/inet.h>
@@ -12,7 +12,10 @@
 
 #include "base/address.h"
 
-/* A packet that has the tuple: Ethernet, IP, and as much of the next header as the parser reads. */
+/*
+ * Builds a packet with this tuple: Ethernet, IP, and as much of the next header as the parser
+ * reads.
+ */
 static size_t explain_packet(
 	const struct pcc_tuple *t, const uint8_t mac[6], uint8_t *buf, size_t len)
 {

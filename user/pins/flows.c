@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Reads what the fast path has counted of connections. */
 #include "pins/flows.h"
 
 #include <errno.h>

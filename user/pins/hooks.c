@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Attaching, finding and removing our programs at tc hooks. */
 #include "pins/hooks.h"
 
 #include <bpf/bpf.h>
@@ -23,8 +24,10 @@ static void link_path(
 	pcc_pin_path(dp, name, path);
 }
 
-/* The pinned link of a hook, if it still sits there; else -1. A device takes its links away with
- * it. */
+/*
+ * Opens the pinned link of a hook. Returns -1 if there is none, or if it is detached: the links of
+ * a device go when the device goes.
+ */
 static int link_open(struct pcc_dp *dp, uint32_t ifindex, enum pcc_hook_dir dir, uint32_t *prog_id)
 {
 	struct bpf_link_info info = {};
@@ -36,7 +39,7 @@ static int link_open(struct pcc_dp *dp, uint32_t ifindex, enum pcc_hook_dir dir,
 	fd = bpf_obj_get(path);
 	if (fd < 0)
 		return -1;
-	/* The first word of the union is the ifindex for tcx, as it is for xdp. */
+	/* The first word of the union is the ifindex, for tcx as for XDP. */
 	if (bpf_obj_get_info_by_fd(fd, &info, &len) || info.xdp.ifindex != ifindex) {
 		close(fd);
 		return -1;
@@ -59,7 +62,7 @@ static void tc_init(
 	opts->priority = PCC_TC_PRIORITY;
 }
 
-/* Our filter's program id; 0 where there is none, or somebody else's has that place. */
+/* Returns the program id of our filter; 0 if there is none, or if another filter has its place. */
 static uint32_t filter_find(struct pcc_dp *dp, uint32_t ifindex, enum pcc_hook_dir dir)
 {
 	uint32_t id = pcc_tc_filter_prog(ifindex, dir);
@@ -98,7 +101,7 @@ static int link_attach(struct pcc_dp *dp, uint32_t ifindex, enum pcc_hook_dir di
 		return ret;
 	}
 	link_path(dp, ifindex, dir, path);
-	unlink(path); /* of a device that had this number before */
+	unlink(path); /* left from a device that had this ifindex before */
 	fd = bpf_link_create(
 		prog_fd, ifindex, dir == PCC_HOOK_IN ? PCC_TCX_INGRESS : PCC_TCX_EGRESS, NULL);
 	if (fd < 0)
@@ -117,7 +120,7 @@ static int filter_attach(struct pcc_dp *dp, uint32_t ifindex, enum pcc_hook_dir 
 	uint32_t there;
 	int ret = 0;
 
-	/* It takes filters of the egress side, too, and runs them at ingress. */
+	/* An ingress qdisc also accepts filters for the egress side, but runs them at ingress. */
 	pcc_qdisc_kind(ifindex, TC_H_INGRESS, kind);
 	if (!strcmp(kind, "ingress"))
 		return -EOPNOTSUPP;
@@ -145,7 +148,7 @@ static void link_detach(struct pcc_dp *dp, uint32_t ifindex, enum pcc_hook_dir d
 
 	link_path(dp, ifindex, dir, path);
 	fd = bpf_obj_get(path);
-	if (fd >= 0) { /* at once: without its pin the kernel would take its time */
+	if (fd >= 0) { /* detach at once; without its pin the link would go some time later */
 		bpf_link_detach(fd);
 		close(fd);
 	}

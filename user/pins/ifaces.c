@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Single entries of the maps: interfaces and their flags, the wires that XDP sends on. */
+/* Writes single entries of the maps: interfaces and their flags, the wires that XDP sends on. */
 #include "pins/dataplane.h"
 
 #include <bpf/bpf.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Loads the programs, on the maps that are pinned where they fit, and pins both. */
+/* Loads the programs, with the pinned maps where they fit, and pins programs and maps. */
 #include "pins/pins.h"
 
 #include <bpf/bpf.h>
@@ -37,7 +37,7 @@ static bool btf_has_ct(const struct btf *btf)
 	return btf_has(btf, "bpf_skb_ct_lookup") && btf_has(btf, "bpf_ct_change_timeout");
 }
 
-/* What is known of a place where they may be. */
+/* Whether the conntrack functions are in a BTF. */
 enum ct_place { CT_UNKNOWN, CT_NO, CT_YES };
 
 static void read_ct(enum ct_place *builtin, enum ct_place *module)
@@ -54,9 +54,9 @@ static void read_ct(enum ct_place *builtin, enum ct_place *module)
 }
 
 /*
- * Has the kernel the conntrack kfuncs? They are in its own BTF, or in that of the module, which
- * comes and goes with it. The daemon asks often, and the kernel's BTF is large: it is read once,
- * and once more when the module appears.
+ * Does the kernel have the conntrack kfuncs? They are in the kernel's own BTF, or in that of the
+ * module, which appears and disappears with the module. As the daemon asks often and the kernel's
+ * BTF is large, that is read only once, and once more when the module appears.
  */
 static bool kernel_has_ct(void)
 {
@@ -81,9 +81,9 @@ bool pcc_dp_gained_ct(const struct pcc_dp *dp)
 }
 
 /*
- * Room for buckets per family: a power of two, never less than the default. So a larger map is at
- * least twice the old one, and what is copied from that lies in its lower half (commit.c,
- * next_base()).
+ * The room for buckets of a family: a power of two, at least the default. So a larger map has at
+ * least twice the size of the old one, and the tables copied from the old one are in its lower half
+ * (commit.c, next_base()).
  */
 static uint32_t bucket_room(const struct pcc_config *cfg)
 {
@@ -97,7 +97,7 @@ static uint32_t bucket_room(const struct pcc_config *cfg)
 	return room;
 }
 
-/* Uses the pinned maps again where they fit what cfg wants. */
+/* Has the new programs use the pinned maps that fit cfg. */
 static int reuse_maps(struct pcc_dp *dp, struct pccbpf_bpf *skel, bool reuse[PCC_MAP_MAX])
 {
 	for (int i = 0; i < PCC_MAP_MAX; i++) {
@@ -131,7 +131,10 @@ static int pin_as(const struct pcc_dp *dp, int fd, const char *name)
 	return 0;
 }
 
-/* The bucket tables in force go on at their old place until the next switch. */
+/*
+ * Copies the bucket tables in force to the same place in the new map, where they stay until the
+ * next switch.
+ */
 static void copy_buckets(int from, int to)
 {
 	uint32_t n = pcc_dp_map_entries(from), value;
@@ -153,7 +156,7 @@ static int copy_conn(const struct pcc_tuple *key, const struct pcc_conn *conn, v
 	return 0;
 }
 
-/* Pins what was loaded and takes the descriptors over. */
+/* Pins what was loaded and takes over its descriptors. */
 static int pin_loaded(struct pcc_dp *dp, struct pccbpf_bpf *skel, const bool reuse[PCC_MAP_MAX])
 {
 	for (int i = 0; i < PCC_MAP_MAX; i++) {
@@ -213,7 +216,7 @@ static const void *main_object(size_t *len)
 	return pccbpf_bpf__elf_bytes(len);
 }
 
-/* Over all BPF objects: changes with every build that changes a program. */
+/* A hash over all BPF objects. It changes with every build that changes a program. */
 static uint64_t object_hash(void)
 {
 	static const void *(*const objects[])(size_t * len) = {main_object, pcc_xdp_object,
@@ -230,12 +233,12 @@ static uint64_t object_hash(void)
 }
 
 /*
- * Do the pinned programs work on the pinned maps? Not if the command that exchanged them was killed
- * half-way: the programs in use then have the old ones.
+ * Do the pinned programs use the pinned maps? They do not if a command was killed while it replaced
+ * them: the programs in use then have the old maps.
  */
 static bool programs_use_pins(const struct pcc_dp *dp)
 {
-	/* The last one is looked into by pcc_lan_in only. */
+	/* Only pcc_lan_in uses the last one. */
 	static const enum pcc_map used[] = {PCC_MAP_META, PCC_MAP_CONNS, PCC_MAP_FLOWS,
 		PCC_MAP_STATS, PCC_MAP_WANS, PCC_MAP_IFACES, PCC_MAP_BUCKETS};
 	static const enum pcc_prog progs[] = {PCC_PROG_LAN_IN, PCC_PROG_LAN_OUT};
@@ -272,7 +275,7 @@ static void size_maps(
 {
 	uint32_t room = bucket_room(cfg), have = 0;
 
-	/* Room that is there stays, so that the counters do. */
+	/* Maps never shrink, so that the counters are kept. */
 	if (dp->map_fd[PCC_MAP_STATS] >= 0)
 		have = pcc_dp_map_entries(dp->map_fd[PCC_MAP_STATS]) / PCC_FAMILIES;
 	if (have > room)

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Which WANs get new connections, and with which weight: pure. */
+/* Selects the WANs that get new connections, and their weights. Pure. */
 #include "pins/dataplane.h"
 
 #include <string.h>
 
 /*
- * A degraded WAN counts half. The consistent table depends on ratios only, so all weights are
- * doubled there; for modulo that would give other buckets, so the half is rounded up.
+ * A degraded WAN counts half. The consistent table depends on ratios only, so there all weights are
+ * doubled and the half is exact. In the modulo scheme doubled weights would give other buckets, so
+ * there the half is rounded up.
  */
 static uint32_t weight_now(const struct pcc_config *cfg, const struct pcc_wan_cfg *wan)
 {

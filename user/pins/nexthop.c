@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Attaching the programs that watch for next hops with a new MAC. */
 #include "pins/nexthop.h"
 
 #include <bpf/bpf.h>
@@ -19,7 +20,7 @@ static const char *const pins[] = {"link_neigh", "link_neigh_done"};
 
 bool pcc_nexthop_possible(void)
 {
-	static bool known, possible; /* the kernel's BTF is large, the daemon asks often */
+	static bool known, possible; /* the kernel's BTF is large, and the daemon asks often */
 	struct btf *vmlinux;
 
 	if (known)
@@ -47,7 +48,7 @@ bool pcc_nexthop_watched(struct pcc_dp *dp)
 
 		pcc_pin_path(dp, pins[i], path);
 		fd = bpf_obj_get(path);
-		/* Only the first has to do with our maps by itself; both come from one object. */
+		/* Only the first program uses our maps itself; both come from one object. */
 		all = fd >= 0 && !bpf_obj_get_info_by_fd(fd, &info, &len) &&
 		      pcc_prog_is_ours(dp, info.prog_id);
 		if (fd >= 0)

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Finds the connections that flowtables forward, by dumping conntrack's offloaded entries. */
 #include "pins/offload.h"
 
 #include <bpf/bpf.h>
@@ -15,7 +16,10 @@ static int dump(pcc_ct_fn fn, void *arg)
 	return pcc_ct_dump(IPS_OFFLOAD, fn, arg);
 }
 
-/* Without a flowtable there is no need to ask conntrack. counts: all of them count. */
+/*
+ * Is there any flowtable? If not, conntrack need not be asked. *counts stays true only if all
+ * flowtables count.
+ */
 static bool any_flowtable(bool *counts)
 {
 	struct pcc_flowtable_list list;
@@ -35,7 +39,7 @@ static bool any_flowtable(bool *counts)
 struct counting {
 	struct pcc_dp *dp;
 	struct pcc_offloaded *by_wan;
-	bool counts; /* all flowtables do */
+	bool counts; /* all flowtables count */
 };
 
 static uint32_t wan_of_address(struct pcc_dp *dp, const struct pcc_tuple *reply)
@@ -52,7 +56,8 @@ static uint32_t wan_of(struct pcc_dp *dp, const struct pcc_ct_entry *o, const st
 	uint32_t id = conn->wan_id, mask = dp->meta->mark_mask;
 
 	if (dp->meta->flags & PCC_META_ANSWERS)
-		mask &= mask >> 1; /* without the bit of what came in by a WAN */
+		mask &= mask >>
+			1; /* without the bit that marks connections that came in by a WAN */
 	if (!id)
 		id = (o->mark & mask) >> dp->meta->mark_shift;
 	if (!id)
@@ -77,7 +82,7 @@ static int count_one(const struct pcc_ct_entry *o, void *arg)
 		memset(&conn, 0, sizeof(conn));
 	to = &c->by_wan[wan_of(c->dp, o, &conn)];
 	packets = conn.tx_packets + conn.rx_packets;
-	/* conntrack counts from the IP header on. */
+	/* Our counters include the 14 bytes of the Ethernet header, conntrack's do not. */
 	bytes = conn.tx_bytes + conn.rx_bytes - 14 * packets;
 	to->connections++;
 	to->counted = to->counted && o->counted;
@@ -165,7 +170,7 @@ static int release_one(const struct pcc_ct_entry *o, void *arg)
 	struct release *r = arg;
 
 	if (!o || o->mark & r->mask)
-		return 0; /* one with a mark is found by it */
+		return 0; /* entries with a mark are deleted by their mark */
 	for (uint32_t i = 0; i < r->nlocals; i++)
 		if (r->locals[i].wan_id == r->wan_id &&
 			!memcmp(&r->locals[i].addr, o->reply.dst, sizeof(o->reply.dst)))

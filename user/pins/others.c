@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Other people's programs and filters at the hooks, and pccbpfs of other pin directories. */
+/*
+ * Other people's programs and filters at tc hooks, and programs of a pccbpf with another pin
+ * directory.
+ */
 #include "pins/hooks.h"
 
 #include <bpf/bpf.h>
@@ -11,7 +14,10 @@
 
 #include "pins/ours.h"
 
-/* The programs at a tcx hook in the order in which they run; their number, -1 before Linux 6.6. */
+/*
+ * Reads the ids of the programs at a tcx hook, in the order in which they run. Returns their
+ * number, -1 before Linux 6.6.
+ */
 static int tcx_programs(uint32_t ifindex, enum pcc_hook_dir dir, uint32_t ids[PCC_TCX_MAX])
 {
 	uint32_t n = PCC_TCX_MAX, flags = 0;
@@ -36,7 +42,7 @@ bool pcc_hook_is_foreign(struct pcc_dp *dp, uint32_t ifindex, enum pcc_hook_dir 
 	return false;
 }
 
-/* The first tcx program that is not ours: anywhere, or behind ours. */
+/* Finds the first tcx program that is not ours: any one, or one that runs after ours. */
 static bool other_program(struct pcc_dp *dp, const uint32_t *ids, int n, enum pcc_hook_others which,
 	char what[PCC_OTHERS_TEXT])
 {
@@ -54,7 +60,7 @@ static bool other_program(struct pcc_dp *dp, const uint32_t *ids, int n, enum pc
 			continue;
 		fd = bpf_prog_get_fd_by_id(ids[i]);
 		if (fd < 0)
-			continue; /* gone just now */
+			continue; /* it has just been removed */
 		bpf_obj_get_info_by_fd(fd, &info, &len);
 		close(fd);
 		snprintf(what, PCC_OTHERS_TEXT, "program %s", info.name);
@@ -64,10 +70,10 @@ static bool other_program(struct pcc_dp *dp, const uint32_t *ids, int n, enum pc
 }
 
 struct other_filter {
-	char kind[16];	     /* "": none found */
-	uint32_t prio;	     /* its own */
-	uint32_t least_prio; /* those before are passed by nobody */
-	bool ours;	     /* ours is among them */
+	char kind[16];	     /* "": no filter found */
+	uint32_t prio;	     /* the priority of the filter found */
+	uint32_t least_prio; /* filters before this priority do not count */
+	bool ours;	     /* our own filter is at the hook */
 };
 
 static int get_other_filter(const struct nlmsghdr *nlh, void *arg)
@@ -103,7 +109,7 @@ bool pcc_hook_others(struct pcc_dp *dp, uint32_t ifindex, enum pcc_hook_dir dir,
 
 	if (other_program(dp, ids, n, which, what))
 		return true;
-	/* All filters come after all tcx programs. */
+	/* Filters run after all tcx programs. */
 	if (which == PCC_OTHERS_BEHIND && (f.ours || n < 0 || dp->no_tcx))
 		f.least_prio = PCC_TC_PRIORITY;
 	if (pcc_tc_filters_dump(ifindex, dir, get_other_filter, &f) || !f.kind[0])

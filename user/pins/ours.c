@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Recognises our programs by their names and maps. */
 #include "pins/ours.h"
 
 #include <bpf/bpf.h>

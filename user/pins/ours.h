@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Which programs of the kernel are a pccbpf's, and which are this instance's. */
+/* Which programs in the kernel belong to a pccbpf, and which to this instance. */
 #ifndef PCC_OURS_H
 #define PCC_OURS_H
 
 #include "pins/dataplane.h"
 
-/* Id of a map; 0 where there is none or it cannot be asked. */
+/* Returns the id of a map, or 0 if there is none or the kernel does not tell. */
 uint32_t pcc_map_id(int fd);
 
-/* Does the program use the map with that id? Of none, 0: no. */
+/* Does the program use the map with this id? False for id 0. */
 bool pcc_prog_uses_map(int fd, uint32_t map_id);
 
-/* Is the program, by its name, one of a pccbpf, of whatever instance? */
+/* Is the program, judged by its name, one of any pccbpf instance? */
 bool pcc_prog_is_pccbpf(uint32_t id);
 
-/* Is the program this instance's: of whatever build, it works on our pcc_meta? */
+/*
+ * Does the program belong to this instance: does it use our pcc_meta? It may be of another build.
+ */
 bool pcc_prog_is_ours(struct pcc_dp *dp, uint32_t id);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What is pinned: opened, and checked before anything is read from it. */
+/* Opens the pins, and checks them before anything is read from them. */
 #include "pins/pins.h"
 
 #include <bpf/bpf.h>
@@ -27,7 +27,7 @@ const char *const pcc_prog_names[PCC_PROG_MAX] = {
 #undef X
 };
 
-/* What a pinned map must look like. entries 0: any number. */
+/* The type and size that each pinned map must have. entries 0: any number. */
 static const struct {
 	uint32_t type, key_size, value_size, entries;
 } map_layout[PCC_MAP_MAX] = {
@@ -65,7 +65,7 @@ static const struct {
 		sizeof(struct pcc_sticky_wan), 0},
 };
 
-/* libbpf's messages: the last of them explains a failed load. */
+/* The last message of libbpf, which explains why a load failed. */
 char pcc_libbpf_says[512];
 
 __attribute__((format(printf, 2, 0))) static int keep_message(
@@ -96,12 +96,15 @@ bool pcc_is_disabled(const char *feature)
 	return disable && strstr(disable, feature);
 }
 
-/* Since Linux 6.6. Where that cannot be found out: yes, so that attaching tells why. */
+/*
+ * tcx exists since Linux 6.6. If the kernel does not tell, it is assumed to be there, so that
+ * attaching reports the reason.
+ */
 static bool kernel_has_tcx(void)
 {
 	uint32_t ids[PCC_TCX_MAX], n = PCC_TCX_MAX, flags = 0;
 
-	/* 1 is the loopback of every network namespace. */
+	/* ifindex 1 is the loopback device in every network namespace */
 	return !bpf_prog_query(1, PCC_TCX_INGRESS, 0, &flags, ids, &n) || errno != EINVAL;
 }
 
@@ -171,7 +174,7 @@ static int check_map(int fd, enum pcc_map which, struct pcc_err *err)
 		map_layout[which].value_size);
 }
 
-/* 0, -ENOENT where nothing is pinned, another errno with err filled. */
+/* Opens the maps. Returns 0, -ENOENT if nothing is pinned, or another errno with err filled. */
 static int open_maps(struct pcc_dp *dp, struct pcc_err *err)
 {
 	const char *missing = NULL;
@@ -199,7 +202,10 @@ static int open_maps(struct pcc_dp *dp, struct pcc_err *err)
 			bad = check_map(dp->map_fd[i], i, &why);
 		if (!bad)
 			continue;
-		/* The others are opened all the same: detach --force restores what it can. */
+		/*
+		 * Continue with the other maps, so that detach --force can restore what is
+		 * possible.
+		 */
 		pcc_close_fd(&dp->map_fd[i]);
 		if (!worst && err)
 			*err = why;
@@ -283,7 +289,10 @@ enum pcc_dp_state pcc_dp_open(struct pcc_dp *dp, struct pcc_err *err)
 	ret = open_maps(dp, &why);
 	if (ret == -ENOENT)
 		return PCC_DP_ABSENT;
-	/* Attach pins pcc_meta first and fills it last; detach empties it first. */
+	/*
+	 * Attach pins pcc_meta first and fills it last, detach empties it first: an empty one means
+	 * that either was interrupted.
+	 */
 	if (dp->map_fd[PCC_MAP_META] >= 0 &&
 		!check_map(dp->map_fd[PCC_MAP_META], PCC_MAP_META, NULL) &&
 		!pcc_dp_map_meta(dp, &why) && !dp->meta->magic) {
@@ -292,7 +301,7 @@ enum pcc_dp_state pcc_dp_open(struct pcc_dp *dp, struct pcc_err *err)
 		return PCC_DP_INCOMPLETE;
 	}
 	progs = ret ? 0 : open_progs(dp, &why);
-	/* Another version may well have other maps: that is then what is wrong, not they. */
+	/* Another version may have other maps. Then the version is the error, not a missing map. */
 	if ((!ret && !progs) || (dp->meta && dp->meta->magic == PCC_MAGIC &&
 					dp->meta->abi_version != PCC_ABI_VERSION))
 		ret = check_meta(dp, &why);

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* New policies: their sets of prefixes, then all tables, in the halves that are not active. */
+/*
+ * Puts new policies in force: writes their sets of prefixes and then all tables to the inactive
+ * halves.
+ */
 #include "pins/policy_maps.h"
 
 #include <bpf/bpf.h>
@@ -15,7 +18,10 @@ static void sets_clear(struct pcc_dp *dp, uint32_t set_half)
 	struct pcc_set_key key, next, *prev = NULL;
 	bool more = !bpf_map_get_next_key(fd, NULL, &next);
 
-	/* The next key is asked for before one goes: without it the walk would begin anew. */
+	/*
+	 * Get the next key before one is deleted; otherwise the walk would start again at the
+	 * beginning.
+	 */
 	while (more) {
 		key = next;
 		prev = &key;
@@ -47,14 +53,16 @@ int pcc_policy_commit(struct pcc_dp *dp, const struct pcc_config *cfg, const str
 		return pcc_err_set(err, ret, "pcc_policy_head", "holds impossible values");
 	if (head.hash == pcc_policies_hash(p) && head.npolicies == p->nrules)
 		return 0;
-	sets_clear(dp, !head.set_half); /* what a command that was killed has left */
+	sets_clear(dp, !head.set_half); /* left by a command that was killed */
 	ret = sets_put(dp, p, !head.set_half);
 	if (!ret) {
 		dp->policies = p;
 		ret = pcc_dp_commit_tables(dp, cfg);
 		dp->policies = NULL;
 	}
-	/* Programs that began before the switch look into the old sets: wait until they have ended.
+	/*
+	 * Programs that started before the switch may still read the old sets. Wait until they have
+	 * ended.
 	 */
 	if (!ret)
 		syscall(__NR_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The rules and groups in the maps. Everything is written to the half that is not active. */
+/* Writes policies and groups to the maps, always to the half that is not active. */
 #include "pins/policy_maps.h"
 
 #include <bpf/bpf.h>
@@ -24,7 +24,7 @@ int pcc_policy_head_get(struct pcc_dp *dp, uint32_t half, struct pcc_policy_head
 	return 0;
 }
 
-/* Entries first .. first + n - 1 of an array, from values that lie in a row. */
+/* Writes entries first .. first + n - 1 of an array map from consecutive values. */
 static int array_put(
 	struct pcc_dp *dp, enum pcc_map map, uint32_t first, uint32_t n, const void *values)
 {
@@ -41,7 +41,7 @@ static int array_put(
 	return ret;
 }
 
-/* Rules and groups in force. */
+/* Reads the rules and groups in force. */
 static int read_active(
 	struct pcc_dp *dp, const struct pcc_policy_head *head, struct pcc_policies *out)
 {
@@ -68,7 +68,10 @@ static int read_active(
 
 /* ---------------------------------------------------------------- groups */
 
-/* The group's WANs that get new connections of a family; its backups where no other one does. */
+/*
+ * Selects the WANs of the group that get new connections of a family, or its standby WANs if there
+ * is no other.
+ */
 static uint32_t group_members(const struct pcc_config *cfg, const struct pcc_group *g,
 	enum pcc_family family, struct pcc_bucket_member *members)
 {
@@ -77,7 +80,7 @@ static uint32_t group_members(const struct pcc_config *cfg, const struct pcc_gro
 	return n ? n : pcc_dp_members(cfg, family, g->members, true, members);
 }
 
-/* The bucket table of a group in one family, from block *next on. */
+/* Writes the bucket table of a group in one family, beginning at block *next. */
 static int group_table(struct pcc_dp *dp, const struct pcc_config *cfg, struct pcc_group *g,
 	enum pcc_family family, uint32_t first, uint32_t *next)
 {
@@ -125,8 +128,8 @@ static int write_groups(struct pcc_dp *dp, const struct pcc_config *cfg, struct 
 /* ---------------------------------------------------------------- rules */
 
 /*
- * Counters go with the name: a rule that is in force keeps its entry, a new one gets one that no
- * rule in force has, since those count until the switch.
+ * Assigns a counter to each rule, by its name. A rule that is in force keeps its counter. A new
+ * rule gets one that no rule in force has, because those count until the switch.
  */
 static int assign_hits(struct pcc_dp *dp, struct pcc_policies *p, const struct pcc_policies *active)
 {
@@ -157,7 +160,7 @@ static int assign_hits(struct pcc_dp *dp, struct pcc_policies *p, const struct p
 	return ret;
 }
 
-/* Ids and ifindexes for what rules have as names. */
+/* Fills in the ids and ifindexes of the names in the rules. */
 static void settle_rules(const struct pcc_config *cfg, struct pcc_policy *rules, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++) {

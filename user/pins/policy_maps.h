@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Policies in the maps: compiled ones go in, those in force and their counters come out. */
+/* Policies in the maps: writing compiled ones, reading those in force and their counters. */
 #ifndef PCC_POLICY_MAPS_H
 #define PCC_POLICY_MAPS_H
 
@@ -7,31 +7,34 @@
 #include "pins/dataplane.h"
 
 /*
- * Makes p what new connections are decided by: writes the half that is not active and switches. All
- * or nothing; what is in force already is left as it is. cfg is what is attached. 0 or a negative
- * errno with err filled.
+ * Puts the policies p in force for new connections: writes the half that is not active and switches
+ * to it. All or nothing; policies that are in force already are not written again. cfg is the
+ * attached configuration. Returns 0 or a negative errno with err filled.
  */
 int pcc_policy_commit(struct pcc_dp *dp, const struct pcc_config *cfg, const struct pcc_policies *p,
 	struct pcc_err *err);
 
 /*
- * Writes the policies of half `half`, with ids, ifindexes and tables for cfg: those of
- * dp->policies, or, where that is NULL, those in force. For pcc_dp_commit(). 0 or a negative errno.
+ * Writes policies to half `half`, with ids, ifindexes and tables for cfg: those of dp->policies, or
+ * if that is NULL those in force. Used by pcc_dp_commit(). Returns 0 or a negative errno.
  */
 int pcc_policy_write(struct pcc_dp *dp, const struct pcc_config *cfg, uint32_t half);
 
-/* The half that is active, and its head or the other's, checked. 0, -EBADF or another errno. */
+/* The active half; and the head of a half, checked: 0, -EBADF or another negative errno. */
 uint32_t pcc_policy_half(const struct pcc_dp *dp);
 int pcc_policy_head_get(struct pcc_dp *dp, uint32_t half, struct pcc_policy_head *head);
 
-/* Number of rules in force; place 0 is the first. */
+/* Returns the number of rules in force; index 0 is the first. */
 uint32_t pcc_policy_count(struct pcc_dp *dp);
 
-/* A rule in force and its counters, summed over the CPUs. 0 or a negative errno. */
+/* Reads a rule in force and its counters, summed over the CPUs. Returns 0 or a negative errno. */
 int pcc_policy_stats(
 	struct pcc_dp *dp, uint32_t place, struct pcc_policy *rule, struct pcc_policy_hit *hit);
 
-/* Name of the rule at an entry of pcc_policies (struct pcc_dp_verdict.policy - 1), "" for none. */
+/*
+ * Writes the name of the rule with this index in pcc_policies (struct pcc_dp_verdict.policy - 1) to
+ * name, "" if there is none. Returns name.
+ */
 const char *pcc_policy_name(struct pcc_dp *dp, uint32_t entry, char name[PCC_NAME_BYTES]);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The counters, summed over the CPUs, and their names. */
+/* Reads the counters, summed over the CPUs; has their names. */
 #include "pins/dataplane.h"
 
 #include <bpf/bpf.h>
@@ -88,7 +88,7 @@ int pcc_dp_counter(struct pcc_dp *dp, enum pcc_reason reason, uint64_t *sum)
 {
 	int ret = pcc_dp_percpu_sum(dp, PCC_MAP_COUNTERS, reason, sum, 1);
 
-	/* The fast path counts its packets once, with the WAN. */
+	/* The fast path counts each packet only once, in the counters of its WAN. */
 	for (uint32_t id = 0; !ret && reason == PCC_R_FAST && id < PCC_WAN_SLOTS; id++) {
 		struct pcc_wan_stats wan;
 

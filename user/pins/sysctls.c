@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What sysctls were before attach: remembered in a map, until detach. */
+/* The values that sysctls had before attach, kept in a map until detach. */
 #include "pins/dataplane.h"
 
 #include <bpf/bpf.h>

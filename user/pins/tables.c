@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Bucket tables: who gets new connections, and the switch from one half of the maps to the other.
+/*
+ * The bucket tables: computes who gets new connections, writes that to the inactive half of the
+ * maps, and switches to it.
  */
 #include "pins/dataplane.h"
 
@@ -27,7 +29,7 @@ uint32_t pcc_dp_buckets(struct pcc_dp *dp, enum pcc_family family, uint8_t *tabl
 	return n;
 }
 
-/* The bucket table of one family over the WANs that are up and serve it. */
+/* Computes the bucket table of one family over the WANs that are up and serve it. */
 static int family_table(
 	const struct pcc_config *cfg, enum pcc_family family, uint8_t *table, uint32_t *n)
 {
@@ -70,7 +72,7 @@ static uint32_t classifier_fields(uint32_t classifier)
 	return classifier < COUNT(fields) ? fields[classifier] : fields[0];
 }
 
-/* Where the next half goes: the upper or the lower half of the map, whichever is not in use. */
+/* Returns where the next table goes: to the half of the map, lower or upper, that is not in use. */
 static uint32_t next_base(const struct pcc_dp *dp, uint32_t *room)
 {
 	uint32_t entries = pcc_dp_map_entries(dp->map_fd[PCC_MAP_BUCKETS]);
@@ -80,7 +82,6 @@ static uint32_t next_base(const struct pcc_dp *dp, uint32_t *room)
 										    : 0;
 }
 
-/* Fills the half that is not active and switches to it. */
 int pcc_dp_commit_tables(struct pcc_dp *dp, const struct pcc_config *cfg)
 {
 	uint32_t half = !(dp->meta->active_half & 1), n, room, base = next_base(dp, &room);

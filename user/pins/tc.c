@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Reading qdiscs and filters of tc, by rtnetlink. */
 #include "pins/tc.h"
 
 #include <arpa/inet.h>
@@ -9,7 +10,7 @@
 #include <linux/rtnetlink.h>
 #include <stdio.h>
 
-/* The parent of the filters of one side. */
+/* Returns the parent handle of the filters of one side. */
 static uint32_t side(enum pcc_hook_dir dir)
 {
 	return TC_H_MAKE(TC_H_CLSACT, dir == PCC_HOOK_IN ? TC_H_MIN_INGRESS : TC_H_MIN_EGRESS);
@@ -33,8 +34,8 @@ static int get_prog_id(const struct nlmsghdr *nlh, void *arg)
 }
 
 /*
- * Not by bpf_tc_query(): where there is no clsact, which is nothing to speak of, libbpf speaks of
- * it.
+ * bpf_tc_query() is not used, because libbpf prints an error if there is no clsact qdisc, which is
+ * a normal case here.
  */
 uint32_t pcc_tc_filter_prog(uint32_t ifindex, enum pcc_hook_dir dir)
 {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Decides which interfaces can have XDP, and attaches pcc_fast there through libxdp. */
 #include "pins/xdp.h"
 
 #include <bpf/bpf.h>
@@ -18,11 +19,11 @@
 #include "pccbpf_xdp.skel.h"
 #pragma GCC diagnostic pop
 
-/* Qdiscs that only queue. Whoever chose another one wants it to see every packet. */
+/* Qdiscs that only queue. Whoever has configured another one wants it to see every packet. */
 static const char *const plain_qdiscs[] = {"noqueue", "pfifo_fast", "pfifo", "bfifo", "mq",
 	"mqprio", "fq", "fq_codel", "sfq", "clsact"};
 
-/* The root qdisc, if it is one that shapes or schedules; else "". */
+/* Writes the kind of the root qdisc to kind if it shapes or schedules, else "". */
 static void shaping_qdisc(uint32_t ifindex, char kind[PCC_QDISC_KIND])
 {
 	pcc_qdisc_kind(ifindex, TC_H_ROOT, kind);
@@ -37,7 +38,7 @@ static bool no(char why[PCC_XDP_WHY], const char *text, const char *word)
 	return false;
 }
 
-/* Our programs: the second knows tags and PPPoE as well. */
+/* Our programs. The second one can also handle VLAN tags and PPPoE. */
 #define PLAIN "pcc_fast"
 #define WIRE "pcc_fast_wire"
 
@@ -105,7 +106,7 @@ bool pcc_xdp_knows_wires(uint32_t ifindex)
 	return knows;
 }
 
-/* The program that libxdp's dispatcher runs after ours. */
+/* Finds the program that libxdp's dispatcher runs after ours. */
 static bool behind_ours(uint32_t ifindex, char what[PCC_OTHERS_TEXT])
 {
 	struct xdp_multiprog *mp;
@@ -129,8 +130,8 @@ bool pcc_xdp_others(struct pcc_dp *dp, uint32_t ifindex, char what[PCC_OTHERS_TE
 }
 
 /*
- * Whether it takes frames from others is seen once it runs XDP: many drivers (virtio_net, i40e) say
- * so only then.
+ * Can the driver redirect frames? Whether it also takes redirected frames is known only once it
+ * runs XDP, as many drivers (virtio_net, i40e) report that only then.
  */
 static bool driver_redirects(const struct pcc_link *link, char why[PCC_XDP_WHY])
 {
@@ -145,8 +146,8 @@ static bool driver_redirects(const struct pcc_link *link, char why[PCC_XDP_WHY])
 }
 
 /*
- * A card that takes the tags out of frames shows XDP the frames of VLANs as if they had none, and
- * they must not be taken for those of the device itself. Returns the word of `ethtool -K`, or NULL.
+ * Does the card remove VLAN tags? XDP would then see the frames of VLANs without a tag and take
+ * them for frames of the device itself. Returns the name of the feature for `ethtool -K`, or NULL.
  */
 static const char *hides_vlans(const struct pcc_link_list *links, const struct pcc_link *below)
 {
@@ -162,7 +163,10 @@ static const char *hides_vlans(const struct pcc_link_list *links, const struct p
 	return word;
 }
 
-/* Would XDP on a device, for an interface that has its frames there, pass by what others want? */
+/*
+ * Would everything that other people have configured on the device still see the packets if XDP
+ * forwarded them? If not, why says what would not.
+ */
 static bool passes_none(struct pcc_dp *dp, const struct pcc_link *link, char why[PCC_XDP_WHY])
 {
 	char what[PCC_OTHERS_TEXT], qdisc[PCC_QDISC_KIND];
@@ -175,7 +179,7 @@ static bool passes_none(struct pcc_dp *dp, const struct pcc_link *link, char why
 	return true;
 }
 
-/* Is there a device that can run XDP at all? below is the interface itself or what it stands on. */
+/* Can the device run XDP at all? below is the interface itself or the device below it. */
 static bool can_run(const struct pcc_link_list *links, const struct pcc_link *below,
 	enum pcc_fastpath asked, char why[PCC_XDP_WHY])
 {
@@ -184,11 +188,11 @@ static bool can_run(const struct pcc_link_list *links, const struct pcc_link *be
 	if (!pcc_link_is_ethernet(below))
 		return no(why, "a device without link-layer header has no XDP here", "");
 	if (!strcmp(below->kind, "bridge") && asked == PCC_FP_XDP)
-		return true; /* on its ports */
+		return true; /* XDP runs on the bridge's ports */
 	if (!strcmp(below->kind, "bridge") || !strcmp(below->kind, "bond") ||
 		!strcmp(below->kind, "macvlan"))
 		return no(why, "no native XDP on a device of kind ", below->kind);
-	/* Of others auto says that they are no hardware. */
+	/* For other kinds `auto` gives the reason that they are not hardware. */
 	hides = asked == PCC_FP_XDP || !below->kind[0] ? hides_vlans(links, below) : NULL;
 	if (hides)
 		snprintf(why, PCC_XDP_WHY, "XDP would not see VLAN tags until ethtool -K %s %s off",
@@ -221,8 +225,8 @@ bool pcc_xdp_wanted(struct pcc_dp *dp, const struct pcc_link_list *links,
 		return no(why, "XDP would pass by the VLAN's egress-qos-map", "");
 	if (!passes_none(dp, link, why) || (below != link && !passes_none(dp, below, why)))
 		return false;
-	if (below->kind[0]) /* a peer on this machine leaves checksums to be completed: XDP cannot
-			       see that */
+	/* A peer on the same machine leaves checksums incomplete, which XDP cannot see. */
+	if (below->kind[0])
 		return no(why, "auto takes XDP for hardware only, this is of kind ", below->kind);
 	return driver_redirects(below, why);
 }
@@ -237,7 +241,7 @@ const void *pcc_xdp_wire_object(size_t *len)
 	return pccbpf_wire_bpf__elf_bytes(len);
 }
 
-/* Opens the object on the pinned maps; NULL and errno. */
+/* Opens the object so that it uses the pinned maps. Returns NULL with errno set on an error. */
 static struct bpf_object *open_object(struct pcc_dp *dp, bool wire)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = wire ? WIRE : PLAIN);
@@ -258,7 +262,7 @@ static struct bpf_object *open_object(struct pcc_dp *dp, bool wire)
 	return NULL;
 }
 
-/* Through libxdp, beside other people's programs. */
+/* Attaches through libxdp, beside other people's programs. */
 static int attach_beside(struct bpf_object *obj, uint32_t ifindex)
 {
 	struct xdp_program *prog = xdp_program__from_bpf_obj(obj, "xdp.frags");
@@ -271,7 +275,10 @@ static int attach_beside(struct bpf_object *obj, uint32_t ifindex)
 	return ret;
 }
 
-/* Alone, where the kernel refuses the program in libxdp's dispatcher (pccbpf_wire.bpf.c). */
+/*
+ * Attaches our program alone. Used if the kernel refuses it in libxdp's dispatcher
+ * (pccbpf_wire.bpf.c).
+ */
 static int attach_alone(struct bpf_object *obj, uint32_t ifindex)
 {
 	struct bpf_program *prog = bpf_object__next_program(obj, NULL);
@@ -294,7 +301,9 @@ static int attach_how(struct pcc_dp *dp, uint32_t ifindex, bool wire, bool alone
 	return ret;
 }
 
-/* A driver that says that it takes nothing would have the kernel drop what is sent. */
+/*
+ * Does the driver take redirected frames? If it says that it does not, the kernel would drop them.
+ */
 static bool driver_takes(uint32_t ifindex, const char *ifname)
 {
 	struct pcc_driver_xdp xdp;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Reads a report: the snapshot of what is in force. */
 #include "report/report.h"
 
 #include <errno.h>
@@ -16,7 +17,7 @@
 
 /* ---------------------------------------------------------------- links */
 
-/* Has the WAN's table a way out for the family? */
+/* Does the WAN's routing table have a route out by the WAN for the family? */
 static bool has_route(struct pcc_session *s, const struct pcc_wan_cfg *wan, enum pcc_family f)
 {
 	struct pcc_route_list list = {};
@@ -30,7 +31,7 @@ static bool has_route(struct pcc_session *s, const struct pcc_wan_cfg *wan, enum
 	return found;
 }
 
-/* routed: by family, has its table a way out? */
+/* Returns the state of a WAN's link. routed: by family, does its table have a route out? */
 static enum pcc_report_link link_of(
 	const struct pcc_wan_cfg *wan, const struct pcc_link *link, const bool routed[PCC_FAMILIES])
 {
@@ -48,7 +49,10 @@ static enum pcc_report_link link_of(
 	return PCC_LINK_UP;
 }
 
-/* takes: by WAN and family, has it link and route for new connections? */
+/*
+ * Reads the links of all WANs. takes: by WAN and family, has it the link and the route that new
+ * connections need?
+ */
 static void read_links(struct pcc_report *r, struct pcc_session *s, bool takes[][PCC_FAMILIES])
 {
 	for (uint32_t i = 0; i < r->cfg.nwans; i++) {
@@ -88,7 +92,7 @@ static int read_buckets(struct pcc_report *r, struct pcc_session *s)
 	return 0;
 }
 
-/* By WAN id, in a family. */
+/* Counts the buckets of each WAN id in a family. */
 static void count_buckets(const struct pcc_report *r, enum pcc_family f, uint32_t n[PCC_WAN_SLOTS])
 {
 	memset(n, 0, PCC_WAN_SLOTS * sizeof(*n));
@@ -98,8 +102,9 @@ static void count_buckets(const struct pcc_report *r, enum pcc_family f, uint32_
 }
 
 /*
- * A WAN without link or route keeps its buckets, but their connections take another WAN. Where none
- * has both, each answers for its own.
+ * Computes the WANs' shares of new connections. A WAN without link or route keeps its buckets, but
+ * their connections take another WAN, so it has no share. If no WAN has both, each share is that of
+ * the WAN's buckets.
  */
 static void share_out(struct pcc_report *r, const bool takes[][PCC_FAMILIES])
 {
@@ -125,7 +130,7 @@ static void share_out(struct pcc_report *r, const bool takes[][PCC_FAMILIES])
 
 /* ---------------------------------------------------------------- interfaces */
 
-/* What `flow add` of somebody's rules takes: read once, then asked interface by interface. */
+/* The flowtables of the user's own rules: read once, then looked up for each interface. */
 struct flowtables {
 	struct pcc_flowtable_list list;
 	struct pcc_link_list links;
@@ -159,7 +164,7 @@ static void flowtable_of(const struct flowtables *ft, const char *ifname, uint32
 	pcc_flowtable_text(&use, ifname, to->text, to->hint);
 }
 
-/* both: a program is wanted on the way out, too. */
+/* Reads what is attached to an interface. both: it should have a program at egress, too. */
 static void read_iface(struct pcc_session *s, const struct flowtables *ft, const char *ifname,
 	uint32_t ifindex, bool both, struct pcc_report_iface *to)
 {
@@ -190,7 +195,10 @@ static void read_ifaces(struct pcc_report *r, struct pcc_session *s)
 
 /* ---------------------------------------------------------------- what the daemon says */
 
-/* The daemon's reasons; of a state that is not its doing they are old. */
+/*
+ * Returns the reason for a WAN's state. The daemon's reason applies only to a state that the daemon
+ * has set; for any other it is out of date.
+ */
 static const char *reason_of(const struct pcc_wan_cfg *wan, const struct pcc_run_wan *said)
 {
 	if (!wan->by_daemon && !wan->degraded && !wan->standby)

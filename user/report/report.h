@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What is in force, read once: configuration, links, hooks, states with their reasons, counters,
- * health. Whoever shows something of it shows it from here, so that no two of them disagree. Plain
- * data: a report that somebody made up is as good as one that was read.
+ * health. Everything that pccbpf shows of these comes from here, so that no two outputs disagree.
+ * Plain data: tests may build a report by hand.
  */
 #ifndef PCC_REPORT_H
 #define PCC_REPORT_H
@@ -13,35 +13,39 @@
 #include "pins/offload.h"
 #include "report/run.h"
 
-/* What a report has; the rest of it is zeroes. Configuration and buckets' owners are always there.
+/*
+ * The parts of a report to be read; the others are all zeroes. The configuration and the owners of
+ * buckets are always read.
  */
 enum pcc_report_part {
 	PCC_REPORT_STATE = 1,	 /* links, hooks, fast path, flowtables, reasons, health */
-	PCC_REPORT_COUNTERS = 2, /* of WANs, of policies, of the data plane */
-	PCC_REPORT_BUCKETS = 4,	 /* those of each bucket */
+	PCC_REPORT_COUNTERS = 2, /* of WANs, of policies and of the data plane */
+	PCC_REPORT_BUCKETS = 4,	 /* the counters of each bucket */
 };
 
-/* What is the matter with the link of a WAN. */
+/* The state of a WAN's link. */
 enum pcc_report_link {
-	PCC_LINK_UP, /* nothing */
+	PCC_LINK_UP, /* it can be used */
 	PCC_LINK_MISSING,
 	PCC_LINK_DOWN,
 	PCC_LINK_NO_CARRIER,
-	PCC_LINK_NO_GATEWAY, /* it serves no family */
-	PCC_LINK_NO_ROUTE,   /* its table has no way out, in a family that it serves */
+	PCC_LINK_NO_GATEWAY, /* the WAN serves no family */
+	/* Its routing table has no route out, in a family that it serves. */
+	PCC_LINK_NO_ROUTE,
 };
 
 /* The flowtable that takes packets of an interface. */
 struct pcc_report_flowtable {
-	char name[PCC_FLOWTABLE_NAME]; /* "": none */
+	char name[PCC_FLOWTABLE_NAME]; /* "": no flowtable */
 	char device[PCC_IFNAMSIZ];
 	bool unseen;
-	char text[PCC_FLOWTABLE_TEXT], hint[PCC_FLOWTABLE_TEXT]; /* what to say of it; or "" */
+	/* A sentence about it and what helps; or "". */
+	char text[PCC_FLOWTABLE_TEXT], hint[PCC_FLOWTABLE_TEXT];
 };
 
-/* What there is at an interface. */
+/* What is attached to an interface. */
 struct pcc_report_iface {
-	enum pcc_hook_kind hook; /* none: something is missing */
+	enum pcc_hook_kind hook; /* PCC_HOOK_NONE: a program is missing */
 	struct pcc_fastpath_now fastpath;
 	struct pcc_report_flowtable flowtable;
 };
@@ -49,11 +53,12 @@ struct pcc_report_iface {
 struct pcc_report_wan {
 	struct pcc_report_iface at;
 	enum pcc_report_link link;
-	char reason[PCC_REASON_BYTES]; /* of its state; "" where there is nothing to say */
+	char reason[PCC_REASON_BYTES]; /* the reason for its state; "": none */
 	uint32_t buckets[PCC_FAMILIES];
-	double share; /* of new connections in the family that is served, IPv4 first; 0 to 1 */
+	/* Its share of new connections, 0 to 1, in IPv4 if that is served, else in IPv6. */
+	double share;
 	struct pcc_offloaded offloaded;
-	struct pcc_run_health health; /* where the daemon runs; else zeroes */
+	struct pcc_run_health health; /* all zeroes unless the daemon runs */
 	struct pcc_wan_stats counters;
 };
 
@@ -63,17 +68,17 @@ struct pcc_report_policy {
 };
 
 struct pcc_report_bucket {
-	uint32_t wan_id; /* 0: nobody's */
+	uint32_t wan_id; /* 0: it has no owner */
 	struct pcc_bucket_stats counters;
 };
 
 struct pcc_report {
-	unsigned int parts; /* enum pcc_report_part */
-	bool attached;	    /* false: all that follows is zeroes */
+	unsigned int parts; /* enum pcc_report_part, as flags */
+	bool attached;	    /* false: everything below is zero */
 	struct pcc_config cfg;
 	bool conntrack_kfuncs, daemon;
-	struct pcc_report_iface lans[PCC_MAX_LANS]; /* as cfg.lans */
-	struct pcc_report_wan wans[PCC_MAX_WANS];   /* as cfg.wans */
+	struct pcc_report_iface lans[PCC_MAX_LANS]; /* same index as cfg.lans */
+	struct pcc_report_wan wans[PCC_MAX_WANS];   /* same index as cfg.wans */
 	uint64_t counters[PCC_R_MAX];
 	struct pcc_report_policy *policies;
 	uint32_t npolicies;
@@ -82,19 +87,19 @@ struct pcc_report {
 };
 
 /*
- * Reads what is attached, or that nothing is. The report is the caller's: pcc_report_free(), which
- * accepts NULL. NULL without memory.
+ * Reads what is attached, or that nothing is. Returns NULL without memory. The caller frees the
+ * report with pcc_report_free(), which accepts NULL.
  */
 struct pcc_report *pcc_report_read(struct pcc_session *s, unsigned int parts);
 void pcc_report_free(struct pcc_report *r);
 
-/* "up", "missing", "down", "no carrier", "no gateway", "no route". */
+/* The state of a link in words: "up", "missing", "down", "no carrier", "no gateway", "no route". */
 const char *pcc_report_link_text(enum pcc_report_link link);
 
-/* Name of the WAN that owns the bucket; "" where nobody does. */
+/* Returns the name of the WAN that owns the bucket; "" if none does. */
 const char *pcc_bucket_owner(const struct pcc_report *r, const struct pcc_report_bucket *bucket);
 
-/* Is a WAN down that is meant to be used, or its link not as it should be? */
+/* Is any WAN down that is meant to be used, or is its link not in order? */
 bool pcc_report_any_down(const struct pcc_report *r);
 
 #endif

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* The daemon's runtime directory: its path, the lock, the file with reasons and health. */
 #include "report/run.h"
 #include "base/array.h"
 
@@ -9,11 +10,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* The directory may not exist yet; the one that it is in does. */
+/* Resolves the path of the pin directory. It may not exist yet, but its parent does. */
 static void canonical(const char *pin_dir, char path[PATH_MAX])
 {
 	char copy[PATH_MAX], parent[PATH_MAX], *slash;
@@ -37,7 +37,7 @@ const char *pcc_run_path(const char *pin_dir, const char *file, char buf[PCC_RUN
 {
 	char path[PATH_MAX];
 	const char *name;
-	uint32_t hash = 0x811c9dc5u; /* FNV-1a */
+	uint32_t hash = 0x811c9dc5u; /* FNV-1a, 32 bits */
 
 	canonical(pin_dir, path);
 	for (const char *p = path; *p; p++)
@@ -53,8 +53,8 @@ int pcc_run_make(const char *pin_dir, struct pcc_err *err)
 	char path[PCC_RUN_PATH];
 
 	pcc_run_path(pin_dir, NULL, path);
-	mkdir(PCC_RUN_ROOT, 0755);
-	if (!mkdir(path, 0755) || errno == EEXIST)
+	mkdir(PCC_RUN_ROOT, 0700);
+	if (!mkdir(path, 0700) || errno == EEXIST)
 		return 0;
 	return pcc_err_set(err, -errno, path, "cannot be made: %s", strerror(errno));
 }
@@ -63,15 +63,17 @@ static int open_lock(const char *pin_dir, int flags)
 {
 	char path[PCC_RUN_PATH];
 
-	return open(pcc_run_path(pin_dir, "lock", path), O_RDWR | O_CLOEXEC | flags, 0644);
+	return open(pcc_run_path(pin_dir, "lock", path), O_RDWR | O_CLOEXEC | flags, 0600);
 }
 
 int pcc_run_lock(const char *pin_dir, int *fd, struct pcc_err *err)
 {
+	struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+
 	*fd = open_lock(pin_dir, O_CREAT);
 	if (*fd < 0)
 		return pcc_err_set(err, -errno, "lock", "%s", strerror(errno));
-	if (!flock(*fd, LOCK_EX | LOCK_NB))
+	if (!fcntl(*fd, F_OFD_SETLK, &whole))
 		return 0;
 	close(*fd);
 	*fd = -1;
@@ -81,8 +83,10 @@ int pcc_run_lock(const char *pin_dir, int *fd, struct pcc_err *err)
 
 bool pcc_run_alive(const char *pin_dir)
 {
+	/* Asked for and not taken: a daemon that starts just now must not find it taken. */
+	struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 	int fd = open_lock(pin_dir, 0);
-	bool alive = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) && errno == EWOULDBLOCK;
+	bool alive = fd >= 0 && !fcntl(fd, F_OFD_GETLK, &whole) && whole.l_type != F_UNLCK;
 
 	if (fd >= 0)
 		close(fd);
@@ -113,7 +117,7 @@ void pcc_run_health_of(const struct pcc_health *h, struct pcc_run_health *out)
 	}
 }
 
-/* Adds what is known: numbers that are not there are not known. */
+/* Adds the health to a WAN's object. Values that are not known are left out. */
 static void health_write(json_t *wan, const struct pcc_run_health *health)
 {
 	json_t *targets;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Text to values: numbers, keywords, lists, masks, protocols; names of values. */
 #include "text/parse.h"
 
 #include <ctype.h>
@@ -34,7 +35,7 @@ const char *const pcc_fastpath_names[] = {
 	NULL,
 };
 
-/* PCC_WAN_UNUSED is no state that can be asked for. */
+/* PCC_WAN_UNUSED has no name, because a user cannot ask for it. */
 const char *const pcc_state_names[] = {
 	[PCC_WAN_UP] = "up",
 	[PCC_WAN_DRAIN] = "drain",
@@ -66,7 +67,10 @@ static const struct {
 	{"esp", IPPROTO_ESP},
 };
 
-/* Digits of the word in the base; false if it holds anything else. Saturates far above 32 bits. */
+/*
+ * Reads the word as digits in the base. Returns false if it contains anything else. A value too
+ * large stays at a limit far above 32 bits.
+ */
 static bool digits(const char *word, uint32_t base, uint64_t *out)
 {
 	uint64_t value = 0;
@@ -118,7 +122,7 @@ int pcc_parse_u32(const char *word, const char *object, enum pcc_number_base bas
 	return 0;
 }
 
-/* "a, b or c" into buf. */
+/* Writes the names as "a, b or c" to buf. */
 static void list_names(const char *const *names, uint32_t n, char *buf, size_t size)
 {
 	size_t used = 0;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Words of the network: interfaces, gateways, WANs, addresses, prefixes. */
+/* Text to values: interfaces, gateways, WANs, addresses, prefixes. */
 #include "text/parse.h"
 
 #include <arpa/inet.h>
@@ -10,6 +10,29 @@
 
 #include "base/address.h"
 #include "base/array.h"
+
+/* Is it UTF-8 (RFC 3629)? JSON has no other characters. */
+static bool is_utf8(const char *text)
+{
+	const unsigned char *p = (const unsigned char *)text;
+
+	while (*p) {
+		unsigned int more = *p < 0x80		      ? 0
+				    : *p >= 0xc2 && *p < 0xe0 ? 1
+				    : *p >= 0xe0 && *p < 0xf0 ? 2
+				    : *p >= 0xf0 && *p < 0xf5 ? 3
+							      : 9;
+		unsigned char first = *p++;
+
+		if (more == 9 || (first == 0xe0 && *p < 0xa0) || (first == 0xed && *p > 0x9f) ||
+			(first == 0xf0 && *p < 0x90) || (first == 0xf4 && *p > 0x8f))
+			return false;
+		for (; more; more--)
+			if ((*p++ & 0xc0) != 0x80)
+				return false;
+	}
+	return true;
+}
 
 int pcc_parse_ifname(
 	const char *word, const char *object, char name[PCC_IFNAMSIZ], struct pcc_err *err)
@@ -37,11 +60,15 @@ int pcc_parse_ifname(
 		return pcc_err_hint(
 			err, -EINVAL, "no blanks, quotes or any of / : , @ * in interface names");
 	}
+	if (!is_utf8(word)) {
+		pcc_err_set(err, -EINVAL, object, "an interface name that is not UTF-8");
+		return pcc_err_hint(err, -EINVAL, "rename it: ip link set OLD name NEW");
+	}
 	memcpy(name, word, len + 1);
 	return 0;
 }
 
-/* Why an IPv4 address cannot be a next hop; NULL if it can. */
+/* Returns why an IPv4 address cannot be a next hop, or NULL if it can. */
 static const char *bad_gateway4(struct in_addr addr)
 {
 	uint32_t host = ntohl(addr.s_addr);
@@ -83,7 +110,7 @@ static int gateway_not_address(const char *word, const char *object, struct pcc_
 	return pcc_err_hint(err, -EINVAL, "write an IPv4 or IPv6 address, as in eth1@192.0.2.1");
 }
 
-/* One gateway of either family into the wan. */
+/* Reads one gateway of either family and stores it in the WAN. */
 static int parse_gateway(
 	const char *word, const char *object, struct pcc_wan_cfg *wan, struct pcc_err *err)
 {
@@ -236,7 +263,7 @@ int pcc_parse_lans(const char *text, struct pcc_config *cfg, struct pcc_err *err
 	return ret;
 }
 
-/* An address of either family, v4-mapped. */
+/* Reads an address of either family; *addr is v4-mapped for IPv4. */
 static bool address(const char *word, struct pcc_addr *addr, enum pcc_family *family)
 {
 	struct in6_addr v6;
@@ -298,7 +325,7 @@ int pcc_parse_endpoint(
 	return 0;
 }
 
-/* Bits of word i of a v4-mapped address that the prefix covers, in network order. */
+/* Returns which bits of word i of a v4-mapped address the prefix covers, in network byte order. */
 static __be32 prefix_mask(const struct pcc_prefix *prefix, uint32_t i)
 {
 	uint32_t bits = prefix->len + (prefix->family == PCC_V4 ? 96 : 0);

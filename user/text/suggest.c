@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Finding the known word that is nearest to a mistyped one. */
 #include "text/suggest.h"
 
 #include <string.h>
@@ -58,5 +59,9 @@ const char *pcc_suggest(const char *word, const char *const *names, size_t n)
 			found = names[i];
 		}
 	}
+	/* Or the beginning of one: "src" for "src-address". */
+	for (size_t i = 0; !found && strlen(word) > 1 && i < n; i++)
+		if (names[i] && !strncmp(word, names[i], strlen(word)))
+			found = names[i];
 	return found;
 }

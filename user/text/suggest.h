@@ -5,19 +5,21 @@
 
 #include <stddef.h>
 
-/* Words further apart than this are not taken for a slip of the fingers. */
+/* Words with a greater distance are not suggested: they are hardly typing errors of each other. */
 #define PCC_SUGGEST_MAX 2u
 
 /*
- * Damerau-Levenshtein distance (optimal string alignment: insert, delete, replace, swap two
- * neighbours). Words longer than 63 characters are PCC_SUGGEST_MAX + 1 away from everything.
+ * Returns the Damerau-Levenshtein distance (optimal string alignment: insert, delete, replace, swap
+ * two neighbours). The distance of a word longer than 63 characters to any other is PCC_SUGGEST_MAX
+ * + 1.
  */
 unsigned int pcc_suggest_distance(const char *a, const char *b);
 
 /*
- * The entry of names[0..n) nearest to word, at most PCC_SUGGEST_MAX away and with at least one
- * character in its place; of equals the first one. NULL when there is none. NULL entries are
- * skipped.
+ * Returns the entry of names[0..n) nearest to word: at most PCC_SUGGEST_MAX away, and with at least
+ * one character in the same place. Of several equally near ones the first is taken. If none is
+ * so near, the first one that begins with word, if that has two characters or more. Returns NULL
+ * if there is none. NULL entries are skipped.
  */
 const char *pcc_suggest(const char *word, const char *const *names, size_t n);
 

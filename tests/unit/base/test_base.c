@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -129,6 +130,36 @@ static void files(void **state)
 	}
 }
 
+static void programs_of_others_are_not_run(void **state)
+{
+	static const struct {
+		mode_t mode;
+		uid_t owner;
+		const char *why;
+	} rows[] = {{0700, 0, NULL}, {0755, 0, NULL}, {0644, 0, "Permission denied"},
+		{0775, 0, "others"}, {0757, 0, "others"}, {0755, 65534, "another user"}};
+	char path[] = "/tmp/pccbpf-base-XXXXXX";
+	int fd = mkstemp(path);
+
+	(void)state;
+	assert_true(fd >= 0);
+	close(fd);
+	for (size_t i = 0; i < COUNT(rows) && !geteuid(); i++) {
+		const char *why;
+
+		assert_int_equal(chown(path, rows[i].owner, 0), 0);
+		assert_int_equal(chmod(path, rows[i].mode), 0);
+		why = pcc_may_not_run(path);
+		if (rows[i].why)
+			assert_true(why && strstr(why, rows[i].why));
+		else
+			assert_null(why);
+	}
+	unlink(path);
+	assert_string_equal(pcc_may_not_run(path), "No such file or directory");
+	assert_non_null(strstr(pcc_may_not_run("/tmp"), "no regular file"));
+}
+
 static void unreadable(void **state)
 {
 	char *data;
@@ -181,6 +212,7 @@ int main(void)
 		cmocka_unit_test(prefixes),
 		cmocka_unit_test(checksums),
 		cmocka_unit_test(files),
+		cmocka_unit_test(programs_of_others_are_not_run),
 		cmocka_unit_test(unreadable),
 		cmocka_unit_test(clocks),
 		cmocka_unit_test(lists),

@@ -579,7 +579,10 @@ static void suggestions_are_at_most_two_slips_away(void **state)
 		{"deatch", 3, "detach"},
 		{"statsu", 4, "status"},
 		{"stat", 4, "stats"},
-		{"at", 4, NULL},
+		{"at", 4, "attach"}, /* the first that begins so */
+		{"att", 3, "attach"},
+		{"de", 6, "detach"},
+		{"ta", 4, NULL},
 		{"xy", 6, NULL}, /* no character of "up" */
 		{"u", 6, "up"},
 		{"", 6, NULL},
