@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The classifier: hash -> bucket -> WAN, and the next WAN where that one has lost its route. */
+/* The classifier: hash -> bucket -> WAN, and another WAN if that one has lost its route. */
 #ifndef PCC_CLASSIFY_BPF_H
 #define PCC_CLASSIFY_BPF_H
 
@@ -19,16 +19,16 @@ struct pcc_decision {
 	__u16 nbuckets;	 /* of the table in force; 0: the family has no WAN */
 	__u8 origin;	 /* enum pcc_origin: who opened the connection */
 	__u8 entry;	 /* enum conn_entry */
-	__u8 looked_up;	 /* the tuple was looked for in pcc_conns before the decision */
-	__u8 was_bypass; /* it was there, as one that is left alone */
+	__u8 looked_up;	 /* the tuple was looked up in pcc_conns before the decision */
+	__u8 was_bypass; /* it was found, as a connection that is left alone */
 	__u16 pad;
 };
 
 /* What became of the connection's entry in pcc_conns. */
 enum conn_entry {
-	CONN_NOT_NEW,  /* it was changed in place, or the map took none */
-	CONN_ENTERED,  /* it is new, and has the packet in its counters, if there is one */
-	CONN_WAS_THERE /* another CPU was faster, or nobody had looked */
+	CONN_NOT_NEW,  /* it was changed in place, or the map refused it */
+	CONN_ENTERED,  /* it is new, and the packet, if there is one, is counted in it */
+	CONN_WAS_THERE /* it existed: another CPU was faster, or it was not looked up before */
 };
 
 /* The search for another WAN, for bpf_loop(). */
@@ -58,7 +58,7 @@ static __always_inline const struct pcc_wan *wan_for_new(__u32 id, __u32 family)
 	return id && wan && wan_takes_new(wan, family) ? wan : NULL;
 }
 
-/* Would the WAN do for a packet to which only defaults lead? */
+/* Can a packet take the WAN, to whose destination only default routes lead? */
 static __always_inline int wan_try(struct __sk_buff *skb, const struct pcc_packet *p, __u32 id)
 {
 	const struct pcc_wan *wan = wan_for_new(id, p->family);
@@ -104,9 +104,9 @@ static long next_by_id(__u32 i, void *arg)
 }
 
 /*
- * Another WAN for a bucket whose own has no route: the owners of the buckets that follow at a
- * distance given by the bucket, so the order is fixed for each bucket and what a lost WAN had is
- * spread over the others by their weights.
+ * Finds another WAN for a bucket whose own WAN has no route. It tries the owners of other buckets,
+ * going through the table in steps whose width depends on the bucket. So each bucket has a fixed
+ * order of WANs, and the buckets of a lost WAN are spread over the others by their weights.
  */
 static __noinline __u32 next_best(struct next_search *s)
 {
@@ -120,22 +120,27 @@ static __noinline __u32 next_best(struct next_search *s)
 	return s->wan_id;
 }
 
-/* A function of its own: its words would not fit beside the callers' on the stack. */
+/*
+ * A function of its own, since the stack has no room for its variables beside those of the callers.
+ */
 static __noinline __u32 hash_tuple(const struct pcc_tuple *t, __u32 fields, __u32 seed)
 {
 	return t ? pcc_hash(t, fields, seed) : 0;
 }
 
 /*
- * Hash and bucket of a tuple, and the WAN that owns the bucket: 0 where nobody does, and where the
- * family has no WAN at all; d->nbuckets is 0 then.
+ * Fills in hash and bucket of a tuple. Returns the WAN that owns the bucket, or 0 if no WAN owns
+ * it. If the family has no WAN at all, d->nbuckets is 0.
  */
 static __always_inline __u32 classify(const struct pcc_meta *meta, const struct pcc_tuple *t,
 	__u32 family, struct pcc_decision *d)
 {
 	__u32 half = meta->active_half & 1, key, *owner;
 
-	/* Everything below comes from this half: a switch in between changes the next packet. */
+	/*
+	 * All values come from this half: if user space switches now, that holds for the next
+	 * packet.
+	 */
 	d->nbuckets = meta->half[half].nbuckets[family & 1];
 	d->base = meta->half[half].base[family & 1];
 	d->hash = hash_tuple(t, meta->half[half].fields, meta->half[half].seed);
@@ -149,8 +154,8 @@ static __always_inline __u32 classify(const struct pcc_meta *meta, const struct 
 }
 
 /*
- * The bucket's own WAN, d->wan_id, has no route: another one. Where none has, it stays, and the
- * kernel answers "unreachable".
+ * The bucket's own WAN, d->wan_id, has no route: takes another one. If no WAN has a route,
+ * d->wan_id stays, and the kernel answers "unreachable".
  */
 static __noinline int classify_next(
 	struct __sk_buff *skb, const struct pcc_packet *p, struct pcc_decision *d)

@@ -25,9 +25,15 @@
 #define PCC_PACKET_OTHERHOST 3
 #define PCC_EEXIST 17
 
-/* Verdicts in tc. TC_ACT_UNSPEC and TCX_NEXT alike: other people's programs run after ours. */
+/*
+ * Verdicts in tc. TC_ACT_UNSPEC and TCX_NEXT have the same value: programs of others run after
+ * ours.
+ */
 #define PCC_NEXT (-1)
-/* TC_ACT_SHOT and TCX_DROP: only for what the kernel, or the ISP, would drop. */
+/*
+ * TC_ACT_SHOT and TCX_DROP: only for packets that the kernel or the ISP would drop, and for what a
+ * policy rejects.
+ */
 #define PCC_DROP 2
 
 #endif

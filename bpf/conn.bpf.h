@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The memory of connections, pcc_conns: entering them, and whether what is remembered still holds.
- */
+/* The memory of connections, pcc_conns: how they are entered, and whether an entry still holds. */
 #ifndef PCC_CONN_BPF_H
 #define PCC_CONN_BPF_H
 
@@ -40,8 +39,9 @@ static __always_inline void conn_count_rx(struct pcc_conn *conn, __u32 bytes, __
 }
 
 /*
- * Will the connection have packets enough that a lease is worth its price, which is that of two or
- * three packets on the kernel's way? TCP first opens, and asks for something.
+ * Is it worth learning a lease for the connection? A lease costs as much as two or three packets on
+ * the kernel's way, so TCP is learned only after the packets that open the connection and send a
+ * request.
  */
 static __always_inline int worth_learning(__u64 packets, __u8 proto)
 {
@@ -49,11 +49,11 @@ static __always_inline int worth_learning(__u64 packets, __u8 proto)
 }
 
 /*
- * Writes the WAN id into the connection's conntrack entry: when the connection is worth learning,
- * which is before it has a lease, and whenever the routing decision is checked. The entry is not
- * there yet when the first packet passes; so it is tried again with the next ones and those whose
- * number is a power of two. User space deletes entries of a lost WAN by their marks, and those
- * without one by the tuples in pcc_conns.
+ * Writes the WAN id into the connection's conntrack entry. This is done when the connection is
+ * worth learning, which is before it has a lease, and whenever the routing decision is checked.
+ * There is no conntrack entry yet when the first packet passes, so it is tried again with the next
+ * packets and with those whose number is a power of two. User space deletes the conntrack entries
+ * of a lost WAN by their marks, and entries without a mark by the tuples in pcc_conns.
  */
 static __always_inline void conn_mark_ct(struct __sk_buff *skb, const struct pcc_tuple *key,
 	const struct pcc_meta *meta, struct pcc_conn *conn)
@@ -77,8 +77,10 @@ static __always_inline __u8 conn_first_flags(__u8 proto)
 	return proto == IPPROTO_TCP || proto == IPPROTO_UDP ? 0 : PCC_CONN_CT_DONE;
 }
 
-/* A SYN on a remembered tuple: does the connection still stand (then it stays), or is this a new
- * one? */
+/*
+ * A SYN with a remembered tuple: does it belong to the remembered connection (1), or does it open a
+ * new one (0)?
+ */
 static __noinline int syn_belongs(
 	struct __sk_buff *skb, const struct pcc_tuple *key, const struct pcc_conn *conn, __u64 now)
 {
@@ -89,11 +91,13 @@ static __noinline int syn_belongs(
 	if (!pcc_have_ct)
 		return now - conn->seen_ns < PCC_IDLE_NO_CT_NS;
 	ct_lookup(skb, key, &info, 0, 0);
-	/* Answered: the answer did not get as far as the client. */
+	/* If it was answered, the answer got lost on its way to the client. */
 	return info.found && (info.established || info.answered);
 }
 
-/* Has conntrack forgotten the connection? Then the next packet opens a new one. TCP opens with SYN.
+/*
+ * Has conntrack forgotten the connection, so that the next packet opens a new one? Not asked for
+ * TCP, where a SYN tells.
  */
 static __always_inline int conn_expired(
 	struct __sk_buff *skb, const struct pcc_tuple *key, const struct pcc_conn *conn, __u64 now)
@@ -109,8 +113,10 @@ static __always_inline int conn_expired(
 	return !info.found;
 }
 
-/* Every two seconds of a pinned connection's life: is it still to be balanced, and still the same
- * one? */
+/*
+ * Called every two seconds for a pinned connection: is it still to be balanced, and is it still the
+ * same connection?
+ */
 static __noinline int conn_recheck(struct __sk_buff *skb, const struct pcc_packet *p,
 	const struct pcc_meta *meta, struct pcc_conn *conn, __u64 now)
 {
@@ -118,7 +124,10 @@ static __noinline int conn_recheck(struct __sk_buff *skb, const struct pcc_packe
 		return 0;
 	if (conn_expired(skb, &p->tuple, conn, now))
 		return 0;
-	/* An answer goes by its WAN, whatever route there is. */
+	/*
+	 * The answer of a connection that came in by a WAN goes by that WAN, whatever route there
+	 * is.
+	 */
 	if (conn->origin != PCC_ORIGIN_WAN && route_own(skb, p) != ROUTE_DEFAULT)
 		return 0;
 	if (pcc_have_ct && !(conn->flags & PCC_CONN_CT_DONE))
@@ -127,7 +136,7 @@ static __noinline int conn_recheck(struct __sk_buff *skb, const struct pcc_packe
 	return 1;
 }
 
-/* Does what is remembered of this LAN packet's connection still hold? */
+/* Does the entry of this LAN packet's connection still hold? */
 static __always_inline int conn_holds(struct __sk_buff *skb, const struct pcc_packet *p,
 	const struct pcc_meta *meta, struct pcc_conn *conn, __u64 now)
 {
@@ -143,8 +152,8 @@ static __always_inline int conn_holds(struct __sk_buff *skb, const struct pcc_pa
 }
 
 /*
- * Looks a tuple up by a copy of it: to the verifier of 6.1 a packet that was handed to a function
- * which is not static is no place for a key.
+ * Looks up a copy of the tuple, since the verifier of 6.1 does not accept a map's key inside a
+ * packet that was passed to a function which is not static.
  */
 static __noinline struct pcc_conn *conn_find(const struct pcc_tuple *t)
 {
@@ -156,7 +165,7 @@ static __noinline struct pcc_conn *conn_find(const struct pcc_tuple *t)
 	return bpf_map_lookup_elem(&pcc_conns, &key);
 }
 
-/* Is the decision the start of a connection, to be counted as one? */
+/* Does a new connection start with this decision, which is to be counted? */
 static __always_inline int decision_is_new(const struct pcc_decision *d)
 {
 	return d->reason == PCC_R_NEW || d->reason == PCC_R_NEXT_BEST ||
@@ -182,8 +191,8 @@ static __always_inline void conn_fill(struct pcc_conn *conn, const struct pcc_me
 }
 
 /*
- * Remembers a decision about a tuple that is not known, with d->tx_bytes as its first packet. 0, or
- * the error of the map.
+ * Remembers a decision about a tuple that has no entry, and counts d->tx_bytes as its first packet.
+ * Returns 0, or the error of the map.
  */
 static __noinline int conn_insert(
 	const struct pcc_tuple *t, const struct pcc_meta *meta, struct pcc_decision *d)
@@ -205,9 +214,10 @@ static __noinline int conn_insert(
 }
 
 /*
- * Remembers a decision: in place where the tuple was known (`conn`), else as a new entry. Returns
- * the entry, which is another CPU's if that one was first, or NULL where the map took none. A new
- * entry counts d->tx_bytes as its first packet; NULL with CONN_ENTERED spares looking it up again.
+ * Remembers a decision: in place if the tuple has an entry (`conn`), else in a new entry. Returns
+ * the entry; if another CPU was faster, the entry of that CPU; NULL if the map refused a new one. A
+ * new entry counts d->tx_bytes as its first packet, and then the result is NULL with d->entry
+ * CONN_ENTERED, which spares a look-up.
  */
 static __noinline struct pcc_conn *conn_remember(const struct pcc_tuple *key,
 	const struct pcc_meta *meta, struct pcc_decision *d, struct pcc_conn *conn)
@@ -218,7 +228,10 @@ static __noinline struct pcc_conn *conn_remember(const struct pcc_tuple *key,
 	if (!key || !meta || !d)
 		return NULL;
 	if (conn) {
-		/* A SYN sent again is the same connection: it keeps its age and its counters. */
+		/*
+		 * A SYN that is sent again belongs to the same connection, which keeps its age and
+		 * its counters.
+		 */
 		if (conn->wan_id == d->wan_id && !conn->rx_packets && d->wan_id) {
 			conn->checked_ns = now;
 			return conn;

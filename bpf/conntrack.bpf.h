@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Conntrack through its kfuncs (net/netfilter/nf_conntrack_bpf.c). Only TCP and UDP, as there.
- * Where the kernel lacks them pcc_have_ct is 0, the verifier drops these branches and nftables
- * writes the marks.
+ * Access to conntrack by its kfuncs (net/netfilter/nf_conntrack_bpf.c), which know TCP and UDP
+ * only. If the kernel lacks them pcc_have_ct is 0: the verifier then removes these branches, and
+ * nftables writes the marks.
  */
 #ifndef PCC_CONNTRACK_BPF_H
 #define PCC_CONNTRACK_BPF_H
@@ -57,9 +57,10 @@ static __always_inline __u32 ct_tuple(
 }
 
 /*
- * The entry that has the tuple in one of its directions, *dir; to be given to bpf_ct_release().
- * NULL where there is none, or no conntrack, or conntrack has no functions for the protocol. family
- * is the tuple's: asked for once by the caller, since old verifiers walk each answer anew.
+ * Returns the entry that has the tuple in one of its directions, *dir; the caller has to call
+ * bpf_ct_release(). NULL if there is no entry or no conntrack, or if the kfuncs do not know the
+ * protocol. family is that of the tuple: the caller determines it once, since old verifiers follow
+ * both branches of each such test.
  */
 static __always_inline struct nf_conn *ct_find(
 	struct __sk_buff *skb, const struct pcc_tuple *t, __u32 family, __u32 *dir)
@@ -96,9 +97,9 @@ static __always_inline void ct_read(struct nf_conn *ct, const struct pcc_tuple *
 		info->established = !!(ct->status & IPS_SEEN_REPLY);
 	}
 	/*
-	 * The destination of the other direction is the address that the outside sends to: what
-	 * source NAT gave to a connection from the LAN, what the client asked for before a
-	 * port-forward.
+	 * The destination of the other direction is the address to which hosts outside send: for a
+	 * connection from the LAN the address that source NAT gave it, for a port forward the
+	 * address that the client asked for.
 	 */
 	if (family == PCC_V4) {
 		addr_map4(info->nat_addr, ct_other_dst(ct, dir)->ip);
@@ -138,8 +139,8 @@ static __always_inline void ct_in_tuple(
 }
 
 /*
- * Looks the LAN-side tuple up. With mark != 0 it also writes the mark's bits of mask into the
- * entry. Fills info; info->found 0 where there is no entry or no conntrack.
+ * Looks the LAN-side tuple up and fills info; info->found is 0 if there is no entry or no
+ * conntrack. With mark != 0 it also writes the bits of mask of this mark into the entry.
  */
 static __noinline int ct_lookup(struct __sk_buff *skb, const struct pcc_tuple *t,
 	struct pcc_ct_info *info, __u32 mask, __u32 mark)
@@ -155,7 +156,7 @@ static __noinline int ct_lookup(struct __sk_buff *skb, const struct pcc_tuple *t
 	if (!ct)
 		return 0;
 	ct_read(ct, t, family, dir, info);
-	/* One whole 32-bit store: the verifier takes nothing smaller for this field. */
+	/* One whole 32-bit store: the verifier accepts nothing smaller for this field. */
 	if (mark && (info->mark & mask) != mark)
 		*(volatile __u32 *)&ct->mark = (info->mark & ~mask) | mark;
 	bpf_ct_release(ct);
@@ -178,9 +179,9 @@ struct ct_sent {
 #define PCC_CT_UNTRACKED 7
 
 /*
- * What the sender wrote. With br_netfilter conntrack and NAT have worked on a bridge's packet
- * before tc sees it, and two connections may look alike; the entry that the packet carries still
- * has its own tuple. 0 if it was read.
+ * Reads the tuple that the sender wrote. With br_netfilter conntrack and NAT have changed a
+ * bridge's packet before tc sees it, and two connections may look alike; the conntrack entry that
+ * the packet carries still has the original tuple. Returns 0 if it was read.
  */
 static __always_inline int ct_read_sent(struct __sk_buff *skb, __u8 proto, struct ct_sent *sent)
 {
@@ -201,7 +202,7 @@ static __always_inline int ct_read_sent(struct __sk_buff *skb, __u8 proto, struc
 	return sent->proto == proto ? 0 : -1;
 }
 
-/* The tuple as the sender wrote it, where that is known. */
+/* Replaces the tuple by the one that the sender wrote, if that is known. */
 static __noinline int ct_undo_nat(struct __sk_buff *skb, struct pcc_tuple *t)
 {
 	struct ct_sent sent;
@@ -222,7 +223,7 @@ static __noinline int ct_undo_nat(struct __sk_buff *skb, struct pcc_tuple *t)
 	return 0;
 }
 
-/* Did the sender write another tuple than this, which is that of the packet as it is now? */
+/* t is the tuple of the packet as it is now: did the sender write another one? */
 static __noinline int ct_nat_is_done(struct __sk_buff *skb, const struct pcc_tuple *t)
 {
 	struct ct_sent sent;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The decision: which WAN a LAN packet gets whose connection is not remembered. */
+/* The decision: which WAN does a LAN packet get, if its connection is not remembered? */
 #ifndef PCC_DECIDE_BPF_H
 #define PCC_DECIDE_BPF_H
 
@@ -29,9 +29,9 @@ static __always_inline __u32 ct_wan(
 }
 
 /*
- * A TCP packet that conntrack can make no connection of, and so NAT no translation for: FIN, RST or
- * SYN+ACK of a connection that it does not know (any more, after its WAN went down). It would leave
- * with the LAN's private address.
+ * Is it a TCP packet that NAT does not translate if conntrack does not know its connection (any
+ * more, after the WAN went down)? conntrack creates no connection for a FIN, RST or SYN+ACK, so
+ * such a packet would leave with the LAN's private address.
  */
 static __always_inline int untranslatable(const struct pcc_packet *p, const struct pcc_meta *meta)
 {
@@ -41,9 +41,9 @@ static __always_inline int untranslatable(const struct pcc_packet *p, const stru
 }
 
 /*
- * What conntrack says of a packet that is not remembered, and does not open a connection either. 1:
- * d has the decision. A connection that came in keeps no bucket, and neither does one whose address
- * told its WAN.
+ * Asks conntrack about a packet whose connection is not remembered, and which is no SYN. Returns 1
+ * if d has the decision. A connection that came in by a WAN gets no bucket, and neither does a
+ * connection whose WAN was found by its NAT address.
  */
 static __noinline int decide_known(struct __sk_buff *skb, const struct pcc_packet *p,
 	const struct pcc_meta *meta, struct pcc_decision *d)
@@ -89,7 +89,10 @@ static __noinline int decide_answer(struct __sk_buff *skb, const struct pcc_pack
 	return 1;
 }
 
-/* The table for everything: the bucket's WAN (owner), for which the routes gave this answer. */
+/*
+ * Decides by the bucket table for all connections. owner: the WAN of the bucket; answer: what the
+ * routes say of that WAN.
+ */
 static __always_inline void decide_by_bucket(struct __sk_buff *skb, const struct pcc_packet *p,
 	struct pcc_decision *d, __u32 owner, int answer)
 {
@@ -134,8 +137,7 @@ static __always_inline void decide(struct __sk_buff *skb, const struct pcc_packe
 	policy_fell_back(d);
 }
 
-/* Is there a connection to be remembered? A dead end is not worth it, and what is dropped is none.
- */
+/* Is the decision to be remembered? Not if no WAN can be used, or if the packet is dropped. */
 static __always_inline int decision_lasts(const struct pcc_decision *d)
 {
 	return d->reason != PCC_R_NO_WAN && d->reason != PCC_R_BYPASS_FAMILY &&

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The fast path's own parser: a few comparisons for a plain packet, everything else is the
- * kernel's. */
+/*
+ * The fast path's own parser: a few comparisons for a plain packet; every other packet goes to the
+ * kernel.
+ */
 #ifndef PCC_FAST_PARSE_BPF_H
 #define PCC_FAST_PARSE_BPF_H
 
@@ -20,9 +22,9 @@ struct fast_packet {
 };
 
 /*
- * Ports of a plain TCP or UDP packet. room is what the IP header leaves for it. What conntrack
- * calls invalid (nf_conntrack_proto_tcp.c, tcp_error(); nf_conntrack_proto_udp.c, udp_error()) is
- * not plain.
+ * Reads the ports of a plain TCP or UDP packet. room is the number of bytes after the IP header.
+ * Packets that conntrack calls invalid (nf_conntrack_proto_tcp.c, tcp_error();
+ * nf_conntrack_proto_udp.c, udp_error()) are not plain.
  */
 static __always_inline int fast_parse_l4(void *l4, void *end, __u32 room, struct fast_packet *f)
 {
@@ -57,9 +59,9 @@ static __always_inline int fast_parse_l4(void *l4, void *end, __u32 room, struct
 }
 
 /*
- * 0 for a packet that may take the fast path: plain header, no fragment, TTL to spare, all of it
- * there. avail is the number of bytes from the IP header on. An aggregate of GRO (f->gso) may be
- * longer than its header can say.
+ * Returns 0 for a packet that may take the fast path: a plain header, no fragment, a TTL above 1,
+ * and complete. avail is the number of bytes from the IP header on. An aggregate of GRO (f->gso)
+ * may be longer than the length field of its header can say.
  */
 static __always_inline int fast_parse(
 	void *l3, void *end, __u32 avail, __be16 protocol, struct fast_packet *f)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The fast path in tc: every kind of device, GRO and GSO, and the egress's qdisc. */
+/* The fast path in tc: for every kind of device, with GRO and GSO, through the egress's qdisc. */
 #ifndef PCC_FAST_TC_BPF_H
 #define PCC_FAST_TC_BPF_H
 
@@ -8,7 +8,7 @@
 #include "mark.bpf.h"
 #include "rewrite.bpf.h"
 
-/* New addresses, ports, TTL and MACs into the packet; l3 is the offset of the IP header. */
+/* Writes new addresses, ports, TTL and MACs into the packet; l3 is the offset of the IP header. */
 static __always_inline int fast_tc_rewrite(
 	struct __sk_buff *skb, const struct pcc_flow *flow, __u32 l3, __u32 v6)
 {
@@ -21,7 +21,7 @@ static __always_inline int fast_tc_rewrite(
 	return 0;
 }
 
-/* A packet from a device without link-layer header, to one with it. */
+/* Adds the Ethernet header to a packet from a device without one, for a device that needs it. */
 static __noinline int fast_tc_add_mac(struct __sk_buff *skb, const struct pcc_flow *flow)
 {
 	struct ethhdr eth;
@@ -43,9 +43,9 @@ static __always_inline __u32 fast_tc_len(struct __sk_buff *skb, const struct fas
 }
 
 /*
- * Forwards the packet if a lease says how. Returns the verdict, or 0 where the packet takes the
- * kernel's way, untouched. A function of its own: the stack that it needs is not needed beside the
- * slow path's.
+ * Forwards the packet if there is a valid lease for it. Returns the verdict, or 0 if the packet
+ * takes the kernel's way, untouched. A function of its own, so that its stack and that of the slow
+ * path are not needed at the same time.
  */
 static __noinline int fast_tc(struct __sk_buff *skb, const struct pcc_meta *meta)
 {
@@ -56,12 +56,16 @@ static __noinline int fast_tc(struct __sk_buff *skb, const struct pcc_meta *meta
 
 	if (!meta || skb->pkt_type || skb->vlan_present || data + 14 > end)
 		return 0;
-	/* Without a link-layer header the packet begins with IP. A packet that is taken for the
-	 * wrong kind is found under no key. */
+	/*
+	 * Without a link-layer header the packet begins with IP. If the guess is wrong, no entry
+	 * has the key.
+	 */
 	if (*(__be16 *)(data + 12) != (__be16)skb->protocol)
 		l3 = 0;
 	f.gso = !!skb->gso_size;
-	/* Where XDP runs, a packet that comes here has been let through to renew the lease. */
+	/*
+	 * Where XDP runs, a packet that gets here has been let through by XDP to renew the lease.
+	 */
 	f.late_ok = !(meta->flags & PCC_META_XDP);
 	if (l3 ? fast_parse(data + 14, end, skb->len - 14, skb->protocol, &f)
 	       : fast_parse(data, end, skb->len, skb->protocol, &f))
@@ -69,7 +73,10 @@ static __noinline int fast_tc(struct __sk_buff *skb, const struct pcc_meta *meta
 	flow = flow_find(&f, skb, HOOK_TC, skb->ifindex, meta, fast_tc_len(skb, &f));
 	if (!flow || !(flow->flags & PCC_FLOW_IN_L3) != !!l3)
 		return 0;
-	/* NAT has changed it: it looks like another connection's, whose lease this is. */
+	/*
+	 * If NAT has changed the packet already, this lease may belong to another connection that
+	 * looks alike.
+	 */
 	if (meta->flags & PCC_META_BRIDGED && ct_nat_is_done(skb, &flow->in))
 		return 0;
 	l2_len = skb->len;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The fast path in XDP: what its two programs have in common. */
+/* The fast path in XDP: the part that its two programs share. */
 #ifndef PCC_FAST_XDP_BPF_H
 #define PCC_FAST_XDP_BPF_H
 
@@ -14,15 +14,16 @@ static __always_inline int xdp_is_ours(const __u8 *dst, const struct pcc_flow *f
 }
 
 /*
- * What pcc_ifaces said of an interface: ifindex (20 bits), master (20 bits) and the low bits of the
- * epoch in which it was asked, in one word, so that a store publishes all of it. User space changes
- * pcc_ifaces before it changes the epoch. A slot that is wrong for the packet costs a look-up.
+ * A cache of pcc_ifaces: ifindex (20 bits), master (20 bits) and the low bits of the epoch in which
+ * the map was asked, in one word, so that one store publishes all of them. User space changes
+ * pcc_ifaces before it changes the epoch. If the slot has another interface or epoch, the map is
+ * asked.
  */
 #define XDP_SEEN_SLOTS 64
 #define XDP_SEEN_BITS 20
 static volatile __u64 xdp_seen[XDP_SEEN_SLOTS];
 
-/* What a frame from a port of a bridge is known under is the bridge. */
+/* The ifindex under which a frame is looked up: for the port of a bridge that of the bridge. */
 static __always_inline __u32 xdp_ifindex(__u32 ifindex, __u32 epoch)
 {
 	__u64 key = (__u64)epoch << (2 * XDP_SEEN_BITS) | (__u64)ifindex << XDP_SEEN_BITS;
@@ -42,8 +43,7 @@ static __always_inline __u32 xdp_ifindex(__u32 ifindex, __u32 epoch)
 /* Flags of a lease whose packets do not both arrive and leave as plain frames. */
 #define XDP_NOT_PLAIN (PCC_FLOW_IN_L3 | PCC_FLOW_OUT_L3 | PCC_FLOW_WIRE)
 
-/* The lease that says what to do with a plain frame, which has been parsed. NULL: it is the
- * kernel's. */
+/* The entry for a plain frame that has been parsed. NULL: the frame goes to the kernel. */
 static __always_inline struct pcc_flow *xdp_find(
 	struct xdp_md *ctx, const struct pcc_meta *meta, void *data, struct fast_packet *f)
 {
@@ -53,7 +53,7 @@ static __always_inline struct pcc_flow *xdp_find(
 	return flow && xdp_is_ours(data, flow) ? flow : NULL;
 }
 
-/* Makes a frame what leaves, as plain as it came. XDP_REDIRECT if that was done. */
+/* Rewrites a plain frame that leaves as a plain frame. Returns XDP_REDIRECT if that was done. */
 static __always_inline int xdp_send(
 	void *data, void *end, const struct pcc_flow *flow, const struct fast_packet *f)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The fast path: what the kernel was seen to do with a connection is repeated for a lease of two
- * seconds. This is the part that does not care whether tc or XDP has the packet.
+ * The fast path: for two seconds, the lease, it does with the packets of a connection what the
+ * kernel did with an earlier one. This is the part that is the same in tc and XDP.
  */
 #ifndef PCC_FLOW_BPF_H
 #define PCC_FLOW_BPF_H
@@ -9,7 +9,7 @@
 #include "fast_parse.bpf.h"
 #include "lease.bpf.h"
 
-/* What the two directions have in common: the connection's key in pcc_conns. */
+/* The key in pcc_conns of the connection to which the entry belongs. */
 static __always_inline void flow_conn_key(struct pcc_tuple *to, const struct pcc_flow *flow)
 {
 	if (!(flow->flags & PCC_FLOW_TO_LAN)) {
@@ -24,7 +24,7 @@ static __always_inline void flow_conn_key(struct pcc_tuple *to, const struct pcc
 	to->pad[0] = to->pad[1] = to->pad[2] = 0;
 }
 
-/* Does the entry belong to packets with these addresses? (A digest in the key may not tell.) */
+/* Is the entry for packets with these addresses? (The key of IPv6 has only a digest of them.) */
 static __always_inline int flow_is_from(
 	const struct pcc_flow *flow, const __be32 src[4], const __be32 dst[4])
 {
@@ -35,7 +35,7 @@ static __always_inline int flow_is_from(
 	       in->dst[2] == dst[2] && in->dst[3] == dst[3];
 }
 
-/* Adds what the fast path has counted since the last time to the connection. */
+/* Adds to the connection what the fast path has counted since the last call. */
 static __always_inline void flow_fold(struct pcc_flow *flow, struct pcc_conn *conn)
 {
 	__u64 sum = *(volatile __u64 *)&flow->counted + *(volatile __u64 *)&flow->counted_others;
@@ -52,8 +52,8 @@ static __always_inline void flow_fold(struct pcc_flow *flow, struct pcc_conn *co
 }
 
 /*
- * Ends an entry. It stays until the next packet of the connection, because another CPU may be about
- * to count in it; where none comes it is the first that the LRU gives up.
+ * Ends an entry. It is deleted by the next packet of the connection, because another CPU may still
+ * be counting in it; without such a packet the LRU evicts it in time.
  */
 static __always_inline void flow_end(const struct pcc_flow_key *key, struct pcc_flow *flow)
 {
@@ -94,8 +94,8 @@ static __noinline int flow_forget(const struct pcc_flow_key *key, struct pcc_flo
 }
 
 /*
- * Looks the packet up. NULL: it goes to the kernel. len is what has to fit the egress's MTU, from
- * the IP header on.
+ * Looks the packet up. NULL: it goes to the kernel. len is the length that has to fit the egress's
+ * MTU, from the IP header on.
  */
 static __always_inline struct pcc_flow *flow_find(struct fast_packet *f, void *ctx, enum hook hook,
 	__u32 ifindex, const struct pcc_meta *meta, __u32 len)
@@ -123,7 +123,7 @@ static __always_inline struct pcc_flow *flow_find(struct fast_packet *f, void *c
 	return NULL;
 }
 
-/* Counts a packet of the fast path wherever it counts on the kernel's way. */
+/* Counts a packet of the fast path in all counters in which the kernel's way would count it. */
 static __always_inline void flow_count(
 	struct pcc_flow *flow, const struct pcc_meta *meta, __u32 bytes)
 {

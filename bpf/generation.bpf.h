@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Have the routing tables, rules, links or nftables of this network namespace changed? The kernel
- * keeps numbers that grow with each change; they are mixed into one word here. 0: the kernel has no
- * such number for nftables (before 6.17), nothing can be told.
+ * keeps numbers that grow with each change; they are mixed into one word here. Before 6.17 the
+ * kernel has no such number for nftables, and the word is 0.
  */
 #ifndef PCC_GENERATION_BPF_H
 #define PCC_GENERATION_BPF_H
@@ -11,7 +11,10 @@
 
 extern void *bpf_cast_to_kern_ctx(void *ctx) __ksym __weak;
 
-/* The parts of struct net that count, by their names only: other kernels have them elsewhere. */
+/*
+ * The members of struct net that are read. They are found by their names, since other kernels have
+ * them at other offsets.
+ */
 struct netns_nftables___pcc {
 	__u32 base_seq; /* net/netfilter/nf_tables_api.c: each transaction */
 } __attribute__((preserve_access_index));
@@ -41,9 +44,9 @@ struct net___pcc {
 #define PCC_HAVE_GENERATION() bpf_core_field_exists(struct net___pcc, nft.base_seq)
 
 /*
- * Of IPv6 routes, rules and addresses, and of IPv4's. IPv6 needs both: a link that loses its
- * carrier takes its routes out of use without counting (rt6_sync_down_dev()); IPv4 counts that
- * (fib_netdev_event()).
+ * The generation of IPv6 routes, rules and addresses, mixed with that of IPv4. IPv6 needs both:
+ * when a link loses its carrier, IPv6 stops using its routes without counting
+ * (rt6_sync_down_dev()), but IPv4 counts it (fib_netdev_event()).
  */
 static __always_inline __u32 generation6_of(const struct net___pcc *net)
 {
@@ -61,11 +64,13 @@ static __always_inline __u32 generation_of(const struct net_device *dev)
 	return gen ? gen : 1;
 }
 
-/* Who has the packet: what the context of the program is. */
+/* The hook at which the program runs, and so the type of its context. */
 enum hook { HOOK_TC, HOOK_XDP };
 
-/* The generation of the namespace that the packet is in. The hook is a constant wherever this is
- * inlined: the verifier sees one of the two ways only. */
+/*
+ * The generation of the packet's namespace. The hook is a constant wherever this function is
+ * inlined, so the verifier sees only one of the two branches.
+ */
 static __always_inline __u32 ctx_generation(void *ctx, enum hook hook)
 {
 	struct sk_buff *skb;

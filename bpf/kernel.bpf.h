@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the programs need of the kernel's types, and no more. It stands here, instead of being
- * dumped from the kernel that happens to run the build: that one may have conntrack as a module,
+ * The types of the kernel that the programs use, and no others. They are written here, and not
+ * dumped from the kernel of the machine that builds: that kernel may have conntrack as a module,
  * another version, another architecture, or no BTF.
  *
- * Two parts. What the kernel promises to programs (include/uapi) has the same layout everywhere: it
- * is copied, and read as it stands. What is the kernel's own has only the fields that are read, in
- * any order: libbpf looks them up by name in the BTF of the kernel that loads the program (CO-RE).
- * A field there must have the kernel's name, size and signedness. A name may end in ___pcc.
+ * There are two parts. Types of the kernel's interface to programs (include/uapi) have the same
+ * layout in every kernel, and are copied. Of the kernel's internal types only the fields that are
+ * read are here, in any order: libbpf looks them up by name in the BTF of the kernel that loads the
+ * program (CO-RE). Such a field must have the kernel's name, size and signedness. The name of a
+ * type may end in ___pcc.
  */
 #ifndef PCC_KERNEL_BPF_H
 #define PCC_KERNEL_BPF_H
@@ -172,7 +173,7 @@ struct bpf_sock_tuple {
 };
 _Static_assert(sizeof(struct bpf_sock_tuple) == 36, "struct bpf_sock_tuple is the kernel's");
 
-/* As far as all kernels since 5.10 have it. */
+/* The part that all kernels since 5.10 have. */
 struct __sk_buff {
 	__u32 len;
 	__u32 pkt_type;

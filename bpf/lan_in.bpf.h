@@ -6,15 +6,16 @@
 #include "decide.bpf.h"
 #include "mark.bpf.h"
 
-/* In place of a reason: the tuple is remembered; nothing has been changed. */
+/* In place of a reason: the tuple has an entry already; nothing has been changed. */
 #define LAN_IN_KNOWN (-2)
 
-/* Counts and marks a packet about which d is decided; conn is its connection, if it is remembered.
+/*
+ * Counts and marks a packet for which d was decided; conn is the entry of its connection, or NULL.
  */
 static __noinline int lan_in_decided(struct __sk_buff *skb, const struct pcc_packet *p,
 	const struct pcc_meta *meta, struct pcc_conn *conn, struct pcc_decision *d)
 {
-	__u32 first = d && d->entry == CONN_ENTERED; /* it was counted as it was entered */
+	__u32 first = d && d->entry == CONN_ENTERED; /* it was counted when it was inserted */
 
 	if (!skb || !p || !meta || !d)
 		return PCC_R_NO_CONFIG;
@@ -34,9 +35,9 @@ static __noinline int lan_in_decided(struct __sk_buff *skb, const struct pcc_pac
 }
 
 /*
- * A LAN packet of a connection that is not remembered (conn NULL), or no longer right. Where the
- * tuple was not looked for (looked_up 0), entering it tells whether it is there. Not static: so the
- * verifier looks at it once, and not once for each call.
+ * A LAN packet of a connection that is not remembered (conn NULL), or whose entry no longer holds.
+ * If the tuple was not looked up before (looked_up 0), inserting it tells whether there is an
+ * entry. Not static, so that the verifier checks the function once, and not once for each call.
  */
 __noinline int lan_in_new(struct __sk_buff *skb, const struct pcc_packet *p,
 	const struct pcc_meta *meta, struct pcc_conn *conn, __u32 looked_up)
@@ -66,9 +67,9 @@ __noinline int lan_in_new(struct __sk_buff *skb, const struct pcc_packet *p,
 }
 
 /*
- * A RST or FIN of a connection that conntrack has forgotten, most often because its WAN went down:
- * it would not be translated. The entry's state says nothing here: with br_netfilter conntrack has
- * seen this very packet before it reaches a bridge's tc.
+ * Is it a RST or FIN of a connection that conntrack has forgotten, most often because its WAN went
+ * down? NAT would not translate it. Only a missing entry counts, and not the state of an entry:
+ * with br_netfilter conntrack has seen this very packet before it reaches a bridge's tc.
  */
 static __noinline int end_is_late(
 	struct __sk_buff *skb, const struct pcc_packet *p, const struct pcc_meta *meta)
@@ -96,7 +97,7 @@ static __always_inline int lan_in(struct __sk_buff *skb, const struct pcc_meta *
 		return is_martian(skb, &p) ? PCC_R_MARTIAN : PCC_R_BYPASS_MULTICAST;
 	if (meta->flags & PCC_META_BRIDGED)
 		ct_undo_nat(skb, &p.tuple);
-	/* A SYN most often opens a connection: it is entered without asking first. */
+	/* A SYN most often opens a connection, so it is inserted without a look-up first. */
 	is_syn = packet_is_syn(&p);
 	conn = is_syn ? NULL : bpf_map_lookup_elem(&pcc_conns, &p.tuple);
 	if (!conn) {

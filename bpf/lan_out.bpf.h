@@ -8,8 +8,8 @@
 
 /*
  * A packet from a WAN to the LAN whose connection is pinned to another WAN, or not remembered. It
- * is an inbound connection, which gets pinned to the WAN that it came in on, or a reply whose entry
- * was evicted, which is put back. p->tuple is the connection's key here, the packet's reversed.
+ * is an inbound connection, which is pinned to the WAN that it came in by, or a reply whose entry
+ * was evicted and is put back. p->tuple is the connection's key here, the packet's reversed.
  */
 static __noinline int lan_out_new(struct __sk_buff *skb, const struct pcc_packet *p,
 	const struct pcc_meta *meta, struct pcc_conn *conn, __u32 wan_id)
@@ -28,7 +28,7 @@ static __noinline int lan_out_new(struct __sk_buff *skb, const struct pcc_packet
 	if (conn && conn->wan_id && !packet_is_syn(p) &&
 		(!info.found || !info.reply_dir || info.established)) {
 		d.reason = PCC_R_WAN_REPLY;
-		goto count; /* an answer that came another way: the pin stands */
+		goto count; /* an answer that came by another WAN: the connection stays */
 	}
 	if (info.found && !info.reply_dir) {
 		if (conn && !conn->wan_id)
@@ -52,8 +52,8 @@ count:
 }
 
 /*
- * What says how a WAN does: the first answer to a connection that was asked for, and ICMP errors,
- * which a gateway without an uplink sends as well.
+ * Counts signs of whether a WAN works: the first answer to a connection that the LAN opened, and
+ * ICMP errors, which a gateway without an uplink sends as well.
  */
 static __noinline int count_signs(const struct pcc_packet *p, const struct pcc_conn *conn)
 {

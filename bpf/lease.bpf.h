@@ -12,10 +12,11 @@
  *      +------------------------------------------------------+  ENDED
  *             the kernel forwarded it: learned again
  *
- * FRESH, STRETCHED: packets use it. LATE: one packet goes to the kernel, which may forward it or
- * not, by the rules of now. RENEWING: the others use it on. ENDED: all packets go to the kernel,
- * and the first that it forwards makes it FRESH. Another epoch than pcc_meta's ends all leases at
- * once; FIN and RST end both of a connection's, with the epoch 0.
+ * FRESH, STRETCHED: packets use the entry. LATE: one packet goes to the kernel, which forwards it
+ * or not, by the rules of this moment. RENEWING: the other packets still use the entry. ENDED: all
+ * packets go to the kernel, and the first one that the kernel forwards makes the lease FRESH. A
+ * lease with another epoch than pcc_meta's has ended; FIN and RST set the epoch of both directions
+ * to 0.
  */
 #ifndef PCC_LEASE_BPF_H
 #define PCC_LEASE_BPF_H
@@ -28,9 +29,9 @@
 #define PCC_RENEW_NS (100ull * 1000 * 1000)
 
 /*
- * Renewals that a CPU sends to the kernel in a slice of time: about 50,000 a second. Where more
- * leases than that end, the others are stretched, to 20 s in all, while nothing in the kernel's
- * tables and rules has changed.
+ * How many packets a CPU sends to the kernel to renew leases in a slice of time: about 50,000 a
+ * second. If more leases end, the other leases are stretched, to 20 s in all, as long as nothing in
+ * the kernel's tables and rules has changed.
  */
 #define PCC_SLICE_SHIFT 24 /* 2^24 ns, 16.8 ms */
 #define PCC_RENEWALS_PER_SLICE 839u
@@ -65,8 +66,9 @@ static __always_inline int renewal_take(__u64 now)
 }
 
 /*
- * May a lease that has ended be used on? Where more connections are busy than the kernel's way can
- * carry a packet of every two seconds, insisting on it would leave all of them to that way.
+ * May a late lease be used further? If there are more busy connections than the kernel's way can
+ * carry one packet of every two seconds, then without this nearly all packets would take the
+ * kernel's way.
  */
 static __always_inline int flow_stretches(
 	struct pcc_flow *flow, void *ctx, enum hook hook, __s32 late, __u64 now)
@@ -78,7 +80,10 @@ static __always_inline int flow_stretches(
 
 enum lease { LEASE_FRESH, LEASE_LATE, LEASE_RENEWING, LEASE_ENDED };
 
-/* The state, but for STRETCHED, which only flow_stretches() finds. late: by how much, in units. */
+/*
+ * The state, except STRETCHED, which flow_stretches() finds. late: by how much the lease is late,
+ * in units.
+ */
 static __always_inline enum lease lease_state(
 	const struct pcc_flow *flow, const struct pcc_meta *meta, __s32 late, __u64 now)
 {
@@ -94,7 +99,7 @@ static __always_inline enum lease lease_state(
 	return now < renew + PCC_RENEW_NS && late < PCC_LEASE_UNITS ? LEASE_RENEWING : LEASE_ENDED;
 }
 
-/* Is this the packet that renews the lease? Of several CPUs one is told so. */
+/* Is this the packet that renews the lease? If several CPUs ask, only one gets 1. */
 static __always_inline int lease_renews(struct pcc_flow *flow, __u64 now)
 {
 	if (__sync_val_compare_and_swap(&flow->renew_ns, 0, now))
@@ -103,7 +108,7 @@ static __always_inline int lease_renews(struct pcc_flow *flow, __u64 now)
 	return 1;
 }
 
-/* May the packet use the lease? late_ok: one that is not FRESH, too. */
+/* May the packet use the lease? late_ok: also if the lease is not FRESH. */
 static __always_inline int flow_valid(struct pcc_flow *flow, const struct pcc_meta *meta, void *ctx,
 	enum hook hook, __u64 now, __u32 late_ok)
 {
@@ -122,7 +127,7 @@ static __always_inline int flow_valid(struct pcc_flow *flow, const struct pcc_me
 	}
 }
 
-/* May there be a good lease under this key? 0: surely not. */
+/* May there be a valid lease for this key? 0: there is none. */
 static __always_inline int flow_may_be(const struct pcc_flow_key *key)
 {
 	__u32 zero = 0, place = pcc_leased_place(key);
@@ -149,7 +154,7 @@ static long leased_clear_word(__u32 i, void *arg)
 	return 0;
 }
 
-/* A new period begins: what was noted two periods ago, or earlier, goes. */
+/* A new period begins: clears the bits of two periods ago, or earlier. */
 static __noinline int leased_turn(struct pcc_leased *leased, __u32 period)
 {
 	struct leased_clear c = {.leased = leased, .which = 1u << (period & 1)};
@@ -163,7 +168,7 @@ static __noinline int leased_turn(struct pcc_leased *leased, __u32 period)
 	return 0;
 }
 
-/* Notes that the key is given a lease. */
+/* Sets the bit of a key that gets a lease. */
 static __always_inline void leased_note(const struct pcc_flow_key *key, __u64 now)
 {
 	__u32 zero = 0, place = pcc_leased_place(key), period = now >> PCC_LEASED_PERIOD_SHIFT;

@@ -6,10 +6,10 @@
 #include "common.bpf.h"
 
 /*
- * Connections. Written by pcc_lan_in and pcc_lan_out (inserted with BPF_NOEXIST, changed in place
- * after that: an update of an existing key may evict another one), deleted by user space when a WAN
- * goes down. Full: the least recently used entries go; the conntrack mark or the NAT address brings
- * them back.
+ * Connections. Written by pcc_lan_in and pcc_lan_out: inserted with BPF_NOEXIST and then changed in
+ * place, since an update of an existing key may evict another one. Deleted by user space when a WAN
+ * goes down. Full: the least recently used entries go; their connections find their WAN again by
+ * the conntrack mark or the NAT address.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -19,9 +19,10 @@ struct {
 } pcc_conns SEC(".maps");
 
 /*
- * The fast path's leases. Written by pcc_wan_out and pcc_lan_out, which learn from what the kernel
- * sends; the ingress programs count in it and let leases be renewed. Full: the least recently used
- * entries go, and their packets take the kernel's way.
+ * The entries of the fast path, with their leases. Written by pcc_wan_out and pcc_lan_out, which
+ * learn from packets that the kernel sends; the ingress programs count in the entries and mark a
+ * lease as being renewed. Full: the least recently used entries go, and their packets take the
+ * kernel's way.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -30,7 +31,7 @@ struct {
 	__type(value, struct pcc_flow);
 } pcc_flows SEC(".maps");
 
-/* Which keys may have a lease. Written by whoever learns, read before pcc_flows is asked. */
+/* Which keys may have a lease. Written when an entry is learned, read before pcc_flows is asked. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
@@ -47,9 +48,9 @@ struct {
 } pcc_wans SEC(".maps");
 
 /*
- * Bucket tables, two halves of two families: WAN id, 0 for none; pcc_half.base says where each
- * begins. User space writes the half that is not active and then switches with
- * pcc_meta.active_half.
+ * Bucket tables: two halves, each with a table for IPv4 and one for IPv6. Value: WAN id, 0 for
+ * none. pcc_half.base says where each table begins. User space writes the half that is not active
+ * and then switches with pcc_meta.active_half.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -84,8 +85,8 @@ struct {
 } pcc_wan_stats SEC(".maps");
 
 /*
- * One counter per enum pcc_reason. Written by the data plane, but for PCC_R_FAST: that is counted
- * in pcc_wan_stats, and user space moves it here when it clears a WAN's.
+ * One counter per enum pcc_reason. Written by the data plane, except for PCC_R_FAST: its packets
+ * are counted in pcc_wan_stats, and user space adds them here when it clears the counters of a WAN.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -96,8 +97,8 @@ struct {
 
 /*
  * The router's own and broadcast addresses -> WAN id that has the address, or 0. Written by user
- * space. An address that is missing costs a wrong count, not a wrong way: the kernel's local table
- * comes first.
+ * space. If an address is missing its packets are counted wrongly, but still reach the router: the
+ * kernel's local table comes first.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -108,8 +109,8 @@ struct {
 } pcc_local SEC(".maps");
 
 /*
- * Ports of fragmented datagrams, learned from their first fragment. Full: the oldest go, and what
- * is left of their fragments follows conntrack's reassembly, as without this map.
+ * Ports of fragmented datagrams, learned from their first fragment. Full: the oldest entries go,
+ * and later fragments of their datagrams are left to conntrack's reassembly.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -118,7 +119,7 @@ struct {
 	__type(value, struct pcc_frag);
 } pcc_frags SEC(".maps");
 
-/* What sysctls were before attach. Written and read by user space only, so that detach knows. */
+/* What sysctls were before attach, for detach to restore. Written and read by user space only. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1024);
@@ -139,8 +140,9 @@ struct {
 } pcc_xdp_ports SEC(".maps");
 
 /*
- * Interfaces of ours above devices that run XDP: frames with these tags, of this session, are what
- * arrives there; and what has to be put around what they send. Written by user space only.
+ * VLANs and PPPoE sessions above devices that run XDP. pcc_wire_in: to which of our interfaces a
+ * frame with these tags, of this session, belongs. pcc_wire_out: the tags and headers for frames
+ * that the interface sends. Written by user space only.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -157,8 +159,8 @@ struct {
 } pcc_wire_out SEC(".maps");
 
 /*
- * How many policies there are, by half. All of the policies' maps but pcc_policy_hit and pcc_sticky
- * are written by user space only, in the half that is not active, as pcc_buckets is.
+ * How many policies there are, in each half. All maps of policies except pcc_policy_hit and
+ * pcc_sticky are written by user space only, in the half that is not active, as pcc_buckets is.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -198,9 +200,9 @@ struct {
 } pcc_group_table SEC(".maps");
 
 /*
- * Prefix -> the sets that hold it, sets of shorter prefixes around it included. Halves of their own
- * (pcc_policy_head.set_half): a WAN that comes or goes leaves them as they are. Full: the policies
- * are refused.
+ * Prefix -> the sets that hold it, including sets of shorter prefixes around it. The sets have
+ * halves of their own (pcc_policy_head.set_half), so that they need not be written again when a WAN
+ * is added or removed. Full: the policies are refused.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
@@ -212,7 +214,8 @@ struct {
 
 /*
  * Counters of the rules, by pcc_policy.hit. Written by the data plane; user space clears an entry
- * before it is used again. Twice as many as rules: the old and the new ones count during a switch.
+ * before it is used again. There are twice as many entries as rules, since during a switch the old
+ * and the new rules count.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -232,7 +235,9 @@ struct {
 	__type(value, struct pcc_sticky_wan);
 } pcc_sticky SEC(".maps");
 
-/* Configuration and layout. Written by user space only; active_half with one store, through mmap.
+/*
+ * Configuration and layout. Written by user space only (pcc_neigh_done also raises the epoch);
+ * active_half is written with one store, through mmap.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What a packet carries on through the kernel: the WAN in its mark, and a note to the program at
- * the egress. */
+/*
+ * What a packet carries through the kernel: the WAN in its mark, and a note for the egress program.
+ */
 #ifndef PCC_MARK_BPF_H
 #define PCC_MARK_BPF_H
 
 #include "maps.bpf.h"
 
 /*
- * The bit that nftables adds to the marks of connections that came in by a WAN and of their answers
- * (user/kernel/nat_text.c): the mask's highest. 0 where the mask has none to spare.
+ * The highest bit of the mask, which nftables adds to the marks of connections that came in by a
+ * WAN and of their answers (user/kernel/nat_text.c). 0 if the mask has no bit to spare.
  */
 static __always_inline __u32 mark_answer(const struct pcc_meta *meta)
 {
@@ -29,7 +30,10 @@ static __always_inline __u32 mark_of_conn(const struct pcc_meta *meta, __u32 wan
 	return wan_id && origin == PCC_ORIGIN_WAN ? mark | mark_answer(meta) : mark;
 }
 
-/* The bit of answers stays: with br_netfilter a bridge's packet has been to nftables already. */
+/*
+ * Sets the WAN in the mark of the packet. The bit of answers stays: with br_netfilter a bridge's
+ * packet has passed nftables already.
+ */
 static __always_inline void mark_set(
 	struct __sk_buff *skb, const struct pcc_meta *meta, __u32 wan_id)
 {
@@ -43,8 +47,8 @@ static __always_inline void mark_set(
 /* Notes from the ingress program to the egress program, in skb->tc_index, which nobody else uses.
  */
 #define PCC_NOTE_NONE 0
-#define PCC_NOTE_FAST 0x7c01  /* sent by the fast path: nothing to learn, all counted */
-#define PCC_NOTE_LEARN 0x7c02 /* of a connection that answers both ways: learn from it */
+#define PCC_NOTE_FAST 0x7c01  /* sent by the fast path: nothing to learn, counted already */
+#define PCC_NOTE_LEARN 0x7c02 /* both ends of its connection have sent packets: learn from it */
 
 static __always_inline __u32 note_take(struct __sk_buff *skb)
 {

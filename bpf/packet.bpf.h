@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The parser: one for Ethernet, L3 devices and out-of-band VLAN tags, both families. It reads
- * relative to the network header, which the kernel has set whatever the device is. What it does not
- * understand gets a negative reason and goes to the kernel untouched.
+ * The parser, one for Ethernet, L3 devices and out-of-band VLAN tags, and for both families. It
+ * reads relative to the network header, which the kernel has set for every kind of device. For a
+ * packet that it does not understand it returns a negative reason, and the packet goes to the
+ * kernel untouched.
  */
 #ifndef PCC_PACKET_BPF_H
 #define PCC_PACKET_BPF_H
@@ -16,15 +17,13 @@
 /* struct pcc_packet.flags */
 #define PCC_P_FRAG_FIRST 0x1u
 #define PCC_P_FRAG_LATER 0x2u
-#define PCC_P_ERROR 0x8u /* an ICMP error: opens no connection */
-#define PCC_P_QUOTED                                                                               \
-	0x4u /* an ICMP error: the tuple is the reverse of the packet that it quotes               \
-	      */
+#define PCC_P_ERROR 0x8u  /* an ICMP error: opens no connection */
+#define PCC_P_QUOTED 0x4u /* an ICMP error: the tuple is that of the quoted packet, reversed */
 
 /*
- * A packet as far as pccbpf looks into it. The tuple is the packet's own (source = sender), except
- * for an ICMP error, which gets the tuple that an answer to the quoted packet would have: so it
- * belongs to the connection that it is about.
+ * The fields of a packet that pccbpf uses. The tuple is the packet's own (source = sender). An ICMP
+ * error gets the tuple that an answer to the quoted packet would have, so that it belongs to the
+ * connection that it is about.
  */
 struct pcc_packet {
 	struct pcc_tuple tuple;
@@ -35,7 +34,7 @@ struct pcc_packet {
 	__u8 dscp_ecn; /* the whole TOS / traffic class byte */
 	__u16 pad;
 	struct in6_addr
-		dst; /* on-wire destination, v4-mapped: routing and "is it the router" go by it */
+		dst; /* in the IP header, v4-mapped: for routing, and for the router itself */
 	struct in6_addr src;
 };
 
@@ -58,9 +57,10 @@ static __always_inline int packet_is_link_scope(const struct pcc_packet *p)
 }
 
 /*
- * A source address of the router's own, where that does not belong. The kernel drops such packets
- * (RFC 1812, 5.3.7) unless accept_local is set; attach sets it where nothing else validates
- * sources, to spare every packet the look-up of its source, and so it is done here.
+ * Does a packet from outside have a source address of the router itself? The kernel drops such
+ * packets (RFC 1812, 5.3.7) unless accept_local is set. Where nothing else validates sources,
+ * attach sets accept_local, which spares every packet the look-up of its source; then this check
+ * replaces the kernel's.
  */
 static __always_inline int packet_is_martian(
 	const struct pcc_packet *p, const struct pcc_iface *iface)
@@ -94,7 +94,7 @@ static __always_inline int parse_ip4(
 	return 0;
 }
 
-/* The chain of IPv6 extension headers: what it said, and where the walk is. */
+/* The walk through a chain of IPv6 extension headers: what was found, and where it is now. */
 struct ip6_chain {
 	struct __sk_buff *skb;
 	__u32 off; /* of the next header, from the network header */
@@ -102,7 +102,7 @@ struct ip6_chain {
 	__u8 fragmented;
 	__be16 frag_off; /* of the fragment header, network order; 0 when there is none */
 	__be32 frag_id;
-	__u32 done; /* nothing more to walk; else the chain is too long or cut off */
+	__u32 done; /* the walk has reached the end; else the chain is too long or cut off */
 };
 
 static __always_inline int ip6_is_extension(__u8 proto)
@@ -130,16 +130,16 @@ static long walk_ip6_step(__u32 i, void *arg)
 		c->off += (h[1] + 1u) * 8u;
 	}
 	c->proto = h[0];
-	/* What follows a fragment header is in the first fragment only. */
+	/* Only the first fragment has the headers that follow the fragment header. */
 	c->done =
 		!ip6_is_extension(c->proto) || (c->fragmented && (c->frag_off & bpf_htons(0xfff8)));
 	return c->done;
 }
 
 /*
- * Walks the extension headers from c->off (RFC 8200, 4), at most PCC_MAX_EXT_HEADERS of them.
- * Not a loop of C: the verifier of 6.1 takes no jump back but a conditional one, and the compiler
- * decides which it makes.
+ * Walks the extension headers from c->off (RFC 8200, 4), at most PCC_MAX_EXT_HEADERS of them. Not a
+ * loop of C: the verifier of 6.1 accepts only conditional jumps back, and the compiler decides
+ * which kind of jump it makes.
  */
 static __always_inline int walk_ip6(struct ip6_chain *c)
 {
@@ -178,7 +178,7 @@ static __always_inline int parse_l4(
 	return 0;
 }
 
-/* Ports of a fragment that is not the first: what the first one said, if it came before. */
+/* Ports of a later fragment: those of the first fragment, if that came before. */
 static __always_inline int frag_ports(struct pcc_packet *p, struct pcc_frag_key *key, __u64 now)
 {
 	struct pcc_frag *f = bpf_map_lookup_elem(&pcc_frags, key);
@@ -190,7 +190,10 @@ static __always_inline int frag_ports(struct pcc_packet *p, struct pcc_frag_key 
 	return 0;
 }
 
-/* Remembers the ports of a first fragment. The identification may come round again: overwrite. */
+/*
+ * Remembers the ports of a first fragment. Identifications are used again after a while, so an old
+ * entry is overwritten.
+ */
 static __noinline int frag_remember(struct pcc_packet *p, struct pcc_frag_key *key, __u64 now)
 {
 	struct pcc_frag f = {
@@ -358,7 +361,9 @@ static __always_inline int parse_packet6(struct __sk_buff *skb, struct pcc_packe
 	return parse_transport(skb, p);
 }
 
-/* Fills p (zeroed by the caller). 0, or minus the reason for which the packet is not ours to treat.
+/*
+ * Fills p (zeroed by the caller). Returns 0, or minus the reason for which the packet is left
+ * alone.
  */
 static __always_inline int parse_packet(struct __sk_buff *skb, struct pcc_packet *p)
 {

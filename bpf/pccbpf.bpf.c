@@ -7,7 +7,7 @@
  *
  *   pcc_lan_in, pcc_wan_in (and pcc_fast, pcc_fast_wire in XDP), the fast path first:
  *       fast_tc or fast_xdp -> fast_parse    a plain packet?
- *                           -> flow          has it an entry? -> lease: may that be used?
+ *                           -> flow          does it have an entry? -> lease: may that be used?
  *                           -> rewrite       what the kernel did with the one before
  *   pcc_lan_in, what that leaves:
  *       lan_in -> packet       parse it
@@ -24,8 +24,9 @@
  *   pcc_connect4, pcc_connect6: own -> policy, classify   the same choice without a packet
  *   all: maps, stats, tuple, common, kernel; generation for lease and route
  *
- * Each looks, sets a mark, counts one reason, and lets the next program run. None changes a byte,
- * but for the fast path, and none drops a packet that could get anywhere.
+ * Each program looks at the packet, sets a mark, counts one reason, and lets the next program run.
+ * Only the fast path changes bytes. A packet is dropped only if the kernel or the ISP would drop
+ * it, or if a policy says so.
  */
 #include "fast_tc.bpf.h"
 #include "lan_in.bpf.h"
@@ -35,7 +36,7 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-/* The one exit: counts the reason and goes on. */
+/* The common exit of the programs: counts the reason, and the next program runs. */
 static __always_inline int leave(int reason)
 {
 	if (reason != PCC_R_NONE)
@@ -102,7 +103,7 @@ int pcc_wan_out(struct __sk_buff *skb)
 	return leave(meta ? wan_out(skb, meta, note) : PCC_R_NO_CONFIG);
 }
 
-/* On the ports of a bridge that run XDP: learns, and nothing else. */
+/* For the ports of a bridge that run XDP: only learns. */
 SEC("tc")
 int pcc_port_out(struct __sk_buff *skb)
 {
@@ -114,9 +115,9 @@ int pcc_port_out(struct __sk_buff *skb)
 }
 
 /*
- * For `pccbpf explain`: what pcc_lan_in would do with this packet, without doing it. It is only
- * ever run with a test packet. cb[0] hash, cb[1] bucket, cb[2] WAN id, cb[3] reason, cb[4] 1 if a
- * pin decided, and << 8 the policy's entry + 1.
+ * For `pccbpf explain`: tells what pcc_lan_in would do with this packet, without doing it. This
+ * program runs only with test packets. Output: cb[0] hash, cb[1] bucket, cb[2] WAN id, cb[3]
+ * reason, cb[4] 1 if a pin decided, and << 8 the policy's entry + 1.
  */
 SEC("tc")
 int pcc_explain(struct __sk_buff *skb)

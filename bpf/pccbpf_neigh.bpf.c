@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A neighbour whose MAC changes ends all leases at once: the fast path would send to the old MAC
- * for up to two seconds more. Hangs on tracepoints of the kernel's neighbour tables. An object of
- * its own, since a kernel may lack or forbid tracing; then the lease has to do.
+ * When the MAC of a neighbour changes, all leases end at once; else the fast path would send to the
+ * old MAC for up to two seconds more. The programs are attached to tracepoints of the kernel's
+ * neighbour tables. They are an object of its own, since a kernel may lack or forbid tracing; then
+ * the old MAC is used until the lease ends.
  */
 #include "maps.bpf.h"
 #include <bpf/bpf_tracing.h>
@@ -10,7 +11,7 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-/* Somebody who changes MACs without end must not keep everybody from the fast path. */
+/* A host that changes its MAC all the time must not keep all others from the fast path. */
 #define MOVES_A_SECOND 10
 
 /* Neighbours that are about to get another MAC. */
@@ -21,7 +22,7 @@ struct {
 	__type(value, __u8);
 } neigh_moves SEC(".maps");
 
-static volatile __u64 moves; /* second << 8, and how many in it */
+static volatile __u64 moves; /* second << 8, and the number of changes in it */
 
 static __always_inline int moves_too_often(void)
 {
@@ -44,7 +45,7 @@ static __always_inline int device_is_ours(struct net_device *dev, const struct p
 	       bpf_map_lookup_elem(&pcc_ifaces, &ifindex);
 }
 
-/* Before the change. lladdr: the new MAC, NULL where it is not about that. */
+/* Runs before the change. lladdr: the new MAC; NULL if the MAC does not change. */
 SEC("tp_btf/neigh_update")
 int BPF_PROG(pcc_neigh, struct neighbour *n, const __u8 *lladdr)
 {
@@ -55,12 +56,12 @@ int BPF_PROG(pcc_neigh, struct neighbour *n, const __u8 *lladdr)
 	if (!meta || !lladdr || !device_is_ours(n->dev, meta) ||
 		bpf_probe_read_kernel(&from, 6, n->ha) || bpf_probe_read_kernel(&to, 6, lladdr))
 		return 0;
-	if (from && from != to) /* 0: it had none, so nobody has learned it */
+	if (from && from != to) /* 0: it had none, so no entry has it */
 		bpf_map_update_elem(&neigh_moves, &key, &one, BPF_ANY);
 	return 0;
 }
 
-/* After it: what is learned from now on has the new MAC. */
+/* Runs after the change: entries that are learned from now on have the new MAC. */
 SEC("tp_btf/neigh_update_done")
 int BPF_PROG(pcc_neigh_done, struct neighbour *n, int err)
 {

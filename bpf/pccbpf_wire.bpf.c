@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The fast path in XDP where an interface is a VLAN or a PPPoE session on the wire of a card: as
- * pccbpf_xdp.bpf.c, and it takes tags and headers of sessions off and puts them on. An object of
- * its own: it changes where frames begin, and since Linux 6.13 (6.12.8) the kernel refuses that in
- * an extension of a dispatcher that does not, as libxdp's before 1.5.
+ * The fast path in XDP for VLANs and PPPoE sessions on a card: as pccbpf_xdp.bpf.c, but it also
+ * removes and adds tags and PPPoE headers. It is an object of its own because it changes where
+ * frames begin. Since Linux 6.13 (6.12.8) the kernel refuses that in an extension of a dispatcher
+ * that does not do so itself, as that of libxdp before 1.5.
  */
 #include "fast_xdp.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
-/* Between the MACs and the IP header at most: two tags and PPPoE. */
+/* The most bytes between the MACs and the type of the IP packet: two tags and PPPoE. */
 #define WIRE_MAX 16
 #define ETH_MIN 60 /* without the check sum */
 #define PPPOE_BYTES 8
 #define VLAN_BYTES 4
 
-/* Tags, session and type in front of the IP header at l3, which stand from data + 12 on. */
+/* Writes tags, session and type, from data + 12 on, in front of the IP header at l3. */
 static __always_inline void wire_write(
 	void *data, void *l3, const struct pcc_wire_out *out, __u32 v6, __u32 l3_len)
 {
@@ -44,8 +44,8 @@ static __always_inline void wire_write(
 #define REFRAME(f, off) ((off) | (__u32)(f)->v6 << 8 | (__u32)(f)->proto << 16)
 
 /*
- * The frame as it leaves, where something stands between its MACs and its IP header now or then.
- * The room is made first: if there is none the frame is as it was.
+ * Rewrites a frame that has tags or a PPPoE header now, or has to get them. The room for the new
+ * headers is made first; if that fails the frame is unchanged.
  */
 static __noinline int xdp_reframe(
 	struct xdp_md *ctx, const struct pcc_flow *flow, __u32 what, __u32 l3_len)
@@ -75,7 +75,7 @@ static __noinline int xdp_reframe(
 	data = (void *)(long)ctx->data;
 	end = (void *)(long)ctx->data_end;
 	if (data + 12 + WIRE_MAX + 2 > end)
-		return XDP_DROP; /* it was there: a TCP or UDP header follows */
+		return XDP_DROP; /* cannot happen: a TCP or UDP header follows */
 	l3 = data + 12 + bytes;
 	if (l3 + sizeof(struct iphdr) > end || rewrite_packet(l3, end, flow, v6, proto, CSUM_WHOLE))
 		return XDP_DROP;
@@ -89,15 +89,15 @@ static __noinline int xdp_reframe(
 		wire_write(data, l3, out, v6, l3_len);
 	else
 		((__be16 *)l3)[-1] = v6 ? bpf_htons(PCC_ETH_P_IPV6) : bpf_htons(PCC_ETH_P_IP);
-	/* What was padding enough with a tag may not be without. */
+	/* A frame that was long enough with a tag may be too short without it. */
 	if (delta > 0 && bpf_xdp_get_buff_len(ctx) < ETH_MIN)
 		bpf_xdp_adjust_tail(ctx, ETH_MIN - (int)bpf_xdp_get_buff_len(ctx));
 	return XDP_REDIRECT;
 }
 
 /*
- * Tags and session of a frame, and the type of what follows. Returns the offset of the IP header, 0
- * where it is none of ours. room is what there is from that header on.
+ * Reads tags and session of a frame, and the type of what follows. Returns the offset of the IP
+ * header, or 0 if the frame is left alone. room is the number of bytes from the IP header on.
  */
 static __always_inline __u32 wire_parse(
 	void *data, void *end, struct pcc_wire *wire, __be16 *protocol, __u32 *room)
@@ -136,11 +136,11 @@ static __always_inline __u32 wire_parse(
 	else if (at[4] == bpf_htons(PCC_PPP_IPV6))
 		*protocol = bpf_htons(PCC_ETH_P_IPV6);
 	else
-		return 0; /* of the session itself */
+		return 0; /* LCP and the like: for pppd */
 	return off + PPPOE_BYTES;
 }
 
-/* Is it from the access concentrator of that session, and for us? */
+/* Is the frame from the access concentrator of that session, and addressed to us? */
 static __always_inline int wire_is_session(const void *data, __u32 ifindex)
 {
 	const struct pcc_wire_out *in = bpf_map_lookup_elem(&pcc_wire_out, &ifindex);
@@ -151,7 +151,7 @@ static __always_inline int wire_is_session(const void *data, __u32 ifindex)
 	       *(__u32 *)(data + 8) == *(__u32 *)(in->dmac + 2);
 }
 
-/* The same for a frame with tags, or of a PPPoE session. */
+/* The fast path for a frame with tags, or of a PPPoE session. */
 static __noinline int xdp_fast_wire(struct xdp_md *ctx, const struct pcc_meta *meta)
 {
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
@@ -182,7 +182,10 @@ static __noinline int xdp_fast_wire(struct xdp_md *ctx, const struct pcc_meta *m
 		return XDP_PASS;
 	if (bpf_redirect_map(&pcc_xdp_ports, flow->egress_ifindex, XDP_PASS) != XDP_REDIRECT)
 		return XDP_PASS;
-	/* As our interface counts it: a VLAN the frame without tags, ppp the IP packet. */
+	/*
+	 * Count bytes as the interface does: a VLAN counts the frame without tags, ppp the IP
+	 * packet.
+	 */
 	counted = wire.session ? room : len - (off - 14);
 	verdict = xdp_reframe(ctx, flow, REFRAME(&f, off), f.l3_len);
 	if (verdict == XDP_REDIRECT)
@@ -190,14 +193,14 @@ static __noinline int xdp_fast_wire(struct xdp_md *ctx, const struct pcc_meta *m
 	return verdict;
 }
 
-/* Has the frame tags, or is it of a session? */
+/* Does the frame have tags, or is it of a PPPoE session? */
 static __always_inline int wire_stands(__be16 protocol)
 {
 	return protocol == bpf_htons(PCC_ETH_P_8021Q) || protocol == bpf_htons(PCC_ETH_P_8021AD) ||
 	       protocol == bpf_htons(PCC_ETH_P_PPP_SES);
 }
 
-/* A plain frame that leaves with tags, or in a session. */
+/* Sends a plain frame that leaves with tags, or in a PPPoE session. */
 static __always_inline int xdp_send_wire(
 	struct xdp_md *ctx, const struct pcc_flow *flow, const struct fast_packet *f)
 {
@@ -207,7 +210,7 @@ static __always_inline int xdp_send_wire(
 	return xdp_reframe(ctx, flow, REFRAME(f, 14), f->l3_len);
 }
 
-/* A frame of any of these kinds. */
+/* The fast path for a frame of any kind. */
 static __always_inline int xdp_fast(struct xdp_md *ctx, const struct pcc_meta *meta)
 {
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The fast path in XDP: the same leases as in tc, before the kernel makes an skb of the frame. Only
- * for frames that are addressed to the router and leave by a device in pcc_xdp_ports; everything
- * else goes up. An object of its own, since libxdp loads it, perhaps as an extension of its
- * dispatcher. pccbpf_wire.bpf.c takes tags and PPPoE as well.
+ * The fast path in XDP: the same leases as in tc, before the kernel makes an skb of the frame. It
+ * takes only frames that are addressed to the router and leave by a device in pcc_xdp_ports; all
+ * others go to the kernel. It is an object of its own, since libxdp loads it, perhaps as an
+ * extension of its dispatcher. pccbpf_wire.bpf.c does the same also for VLAN tags and PPPoE.
  */
 #include "fast_xdp.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
-/* A plain frame that leaves as one. Everything else is the kernel's. */
+/* The fast path for a plain frame that leaves as a plain frame. All others go to the kernel. */
 static __always_inline int xdp_fast(struct xdp_md *ctx, const struct pcc_meta *meta)
 {
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Policies: rules for new connections, the first that matches decides. Asked once per connection,
- * when nothing is known of it; what is established never comes here.
+ * Policies: rules for new connections; the first rule that matches decides. They are asked once per
+ * connection, when nothing is known of it, and never for an established one.
  */
 #ifndef PCC_POLICY_BPF_H
 #define PCC_POLICY_BPF_H
@@ -124,7 +124,9 @@ static __always_inline __u32 group_owner(__u32 base, __u32 bucket)
 	return block ? block->wan_id[bucket & 63] : 0;
 }
 
-/* Of the usable members the one with the highest score for this hash: a fixed order for each hash.
+/*
+ * Looks for the usable member with the highest score for this hash, so that each hash has a fixed
+ * order of WANs.
  */
 static long group_try(__u32 i, void *arg)
 {
@@ -149,8 +151,9 @@ static __always_inline const struct pcc_group *policy_group(const struct pcc_pol
 }
 
 /*
- * The WAN that a rule names for this hash: its own, or the owner of the hash's bucket in its group;
- * 0 where the group has none in this family. Whether it can be used has to be asked.
+ * The WAN of a rule for this hash: the WAN that the rule names, or the owner of the hash's bucket
+ * in its group; 0 if the group has no WAN in this family. The caller has to check whether this WAN
+ * can be used.
  */
 static __always_inline __u32 policy_owner(
 	const struct pcc_policy *r, const struct pcc_group *g, __u32 family, __u32 hash)
@@ -163,7 +166,7 @@ static __always_inline __u32 policy_owner(
 	return n ? group_owner(g->base[family & 1], hash % n) : 0;
 }
 
-/* A WAN by the rule itself; 0 where none is usable. Sets the reason. */
+/* Chooses a WAN of the rule itself; 0 if none is usable. Sets the reason. */
 static __always_inline __u32 policy_pick(struct __sk_buff *skb, const struct pcc_packet *p,
 	const struct pcc_policy *r, struct pcc_decision *d, __u32 half)
 {
@@ -201,7 +204,7 @@ static __always_inline void sticky_key(
 	}
 }
 
-/* The WAN that the source's last connections by this rule got; 0 for none. */
+/* The WAN of the source's last connections under this rule; 0 if there is none. */
 static __noinline __u32 sticky_get(const struct pcc_packet *p, const struct pcc_policy *r)
 {
 	struct pcc_sticky_key key = {};
@@ -216,7 +219,7 @@ static __noinline __u32 sticky_get(const struct pcc_packet *p, const struct pcc_
 	return last->wan_id;
 }
 
-/* Changes in place: an update of an existing key may evict another one. */
+/* Changes an existing entry in place, since an update may evict another one. */
 static __noinline void sticky_put(
 	const struct pcc_packet *p, const struct pcc_policy *r, __u32 wan_id)
 {
@@ -236,7 +239,7 @@ static __noinline void sticky_put(
 	last->seen_ns = fresh.seen_ns;
 }
 
-/* Does the rule itself allow the WAN? Its fallback allows any. */
+/* Is the WAN one of the rule's own? (A fallback may be any WAN.) */
 static __always_inline int policy_allows(const struct pcc_policy *r, __u32 half, __u32 id)
 {
 	const struct pcc_group *g;
@@ -249,7 +252,10 @@ static __always_inline int policy_allows(const struct pcc_policy *r, __u32 half,
 
 /* ---------------------------------------------------------------- the decision */
 
-/* What a rule that names WANs says. Returns 0 where the table for everything is to choose. */
+/*
+ * Decides by a rule that names WANs. Returns 0 if the bucket table for all connections has to
+ * choose.
+ */
 static __noinline int policy_wan(struct __sk_buff *skb, const struct pcc_packet *p,
 	const struct pcc_policy *r, struct pcc_decision *d, __u32 half)
 {
@@ -276,9 +282,10 @@ static __noinline int policy_wan(struct __sk_buff *skb, const struct pcc_packet 
 }
 
 /*
- * The policies' word on a new connection. Returns 0 where they have none and the table for
- * everything is to choose; d->policy is set where a rule matched. d->hash is known. Reads only. Not
- * static: so the verifier looks at it once, and not once for each way that leads here.
+ * Decides a new connection by the policies. Returns 0 if they do not decide and the bucket table
+ * for all connections has to choose; d->policy is set if a rule matched. d->hash must be set. Reads
+ * only. Not static, so that the verifier checks the function once, and not once for each path that
+ * leads here.
  */
 __noinline int policy_decide(struct __sk_buff *skb, const struct pcc_packet *p,
 	const struct pcc_meta *meta, struct pcc_decision *d, __u32 half)
@@ -301,7 +308,7 @@ __noinline int policy_decide(struct __sk_buff *skb, const struct pcc_packet *p,
 	return 1;
 }
 
-/* Is there any policy? One load is all that a new connection pays where there is none. */
+/* Is there any policy? If not, a new connection pays one load only. */
 static __always_inline int policies_stand(__u32 half)
 {
 	const struct pcc_policy_head *head = policy_head(half);
@@ -318,7 +325,10 @@ static __always_inline int policies(struct __sk_buff *skb, const struct pcc_pack
 	return policies_stand(half) && policy_decide(skb, p, meta, d, half);
 }
 
-/* A rule matched, and the table for everything chose. */
+/*
+ * If a rule matched, but the bucket table for all connections chose, changes the reason
+ * accordingly.
+ */
 static __always_inline void policy_fell_back(struct pcc_decision *d)
 {
 	if (d->policy && (d->reason == PCC_R_NEW || d->reason == PCC_R_NEXT_BEST))
@@ -338,7 +348,10 @@ static __always_inline void policy_count(const struct pcc_policy *r, __u32 dropp
 		hit->connections += 1;
 }
 
-/* A rule's connection is remembered: count a new one, and the source's next shall have its WAN. */
+/*
+ * A connection for which a rule matched is remembered: counts it if it is new, and remembers its
+ * WAN if the rule is sticky.
+ */
 static __noinline void policy_done(
 	const struct pcc_packet *p, const struct pcc_decision *d, __u32 fresh)
 {
@@ -353,7 +366,7 @@ static __noinline void policy_done(
 		sticky_put(p, r, d->wan_id);
 }
 
-/* Has a rule ended the packet's way? Then count it. */
+/* Does a rule drop the packet? Then counts it. */
 static __noinline int policy_dropped(const struct pcc_decision *d)
 {
 	__u32 key = d && d->policy ? d->policy - 1 : PCC_NO_BUCKET;

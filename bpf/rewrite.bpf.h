@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* New addresses, ports and MACs, and what that does to checksums. */
+/* Writes new addresses, ports and MACs into a packet, and corrects its checksums. */
 #ifndef PCC_REWRITE_BPF_H
 #define PCC_REWRITE_BPF_H
 
 #include "tuple.bpf.h"
 
-/* Both MACs of the frame that leaves, which stand beside each other here as there. */
+/*
+ * Writes both MACs of the frame. They are next to each other in the frame and in struct pcc_flow.
+ */
 static __always_inline void rewrite_macs(void *eth, const struct pcc_flow *flow)
 {
 	_Static_assert(__builtin_offsetof(struct pcc_flow, smac) ==
@@ -28,8 +30,10 @@ static __always_inline __sum16 csum_apply(__sum16 check, __u32 diff)
 	return ~csum_fold32((__u16)~check + csum_fold32(diff));
 }
 
-/* New addresses and TTL into an IPv4 header. One less TTL is one less in the first byte of its
- * word. */
+/*
+ * Writes new addresses and TTL into an IPv4 header. The TTL is the first byte of its 16-bit word,
+ * so one less is 0x0100 less in the sum.
+ */
 static __always_inline void rewrite_ip4(struct iphdr *ip, const struct pcc_flow *flow)
 {
 	ip->check = csum_apply(ip->check, (__u32)flow->addr_diff + bpf_htons(0xfeff));
@@ -46,8 +50,8 @@ static __always_inline void rewrite_ip6(struct ipv6hdr *ip6, const struct pcc_fl
 }
 
 /*
- * The transport checksum of a frame in XDP, which is whole there: what is sent one to complete has
- * no XDP (docs/GUIDE.md, Limits).
+ * Corrects the transport checksum of a frame in XDP. It is complete there: XDP must not be used
+ * where frames arrive with unfinished checksums (docs/GUIDE.md, Limits).
  */
 static __always_inline void csum_frame(void *l4, void *end, const struct pcc_flow *flow, __u8 proto)
 {
@@ -71,9 +75,9 @@ static __always_inline void csum_frame(void *l4, void *end, const struct pcc_flo
 }
 
 /*
- * The same in tc, at off. An skb's checksum may be partial, or known to the card: only the kernel's
- * helpers can tell. Comes before the headers, since helpers make pointers into the packet invalid.
- * 0 or an error.
+ * The same in tc, for the header at off. The checksum of an skb may be partial, or be computed by
+ * the card; only the kernel's helpers handle these cases. Has to be called before the headers are
+ * rewritten, since helpers make pointers into the packet invalid. Returns 0 or -1.
  */
 static __always_inline int csum_skb(
 	struct __sk_buff *skb, const struct pcc_flow *flow, __u32 off, __u8 proto)
@@ -89,12 +93,12 @@ static __always_inline int csum_skb(
 	return 0;
 }
 
-/* Who sets the transport checksum right: a constant of the caller. */
+/* Who corrects the transport checksum; a constant of the caller. */
 enum rewrite_csum { CSUM_IS_DONE, CSUM_WHOLE };
 
 /*
- * New addresses, ports and TTL into the packet whose IP header is at l3, and its checksums. -1
- * where the packet ends before its ports; nothing is changed then.
+ * Writes new addresses, ports and TTL into the packet whose IP header is at l3, and corrects its
+ * checksums. Returns -1, with nothing changed, if the packet ends before its ports.
  */
 static __always_inline int rewrite_packet(void *l3, void *end, const struct pcc_flow *flow,
 	__u32 v6, __u8 proto, enum rewrite_csum csum)

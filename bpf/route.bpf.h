@@ -15,7 +15,7 @@
 #define PCC_TABLE_MAIN 254u
 #define PCC_LOOPBACK_IFINDEX 1u
 
-/* Where the helper takes a mark, from 6.10 on, it tells what comes of all rules for the packet. */
+/* From 6.10 on the helper takes a mark, and so applies all rules to the packet. */
 struct bpf_fib_lookup___pcc {
 	__u32 mark;
 } __attribute__((preserve_access_index));
@@ -24,15 +24,15 @@ struct bpf_fib_lookup___pcc {
 
 /* What becomes of a LAN's packet, by the router's tables, if it gets the mark of a WAN. */
 enum route_answer {
-	ROUTE_WAN,	  /* only defaults lead there, and it leaves by the WAN */
-	ROUTE_DEAD_END,	  /* the same, but the WAN has no route: the kernel took it away with the
-			     link */
-	ROUTE_OVERRIDDEN, /* the same, but a rule of the user's comes before the mark */
+	ROUTE_WAN,	  /* only default routes lead there, and it leaves by the WAN */
+	ROUTE_DEAD_END,	  /* as ROUTE_WAN, but the WAN has no route, perhaps since its link is
+			     down */
+	ROUTE_OVERRIDDEN, /* as ROUTE_WAN, but a rule of the user's comes before the mark */
 	ROUTE_OTHER,	  /* it has a route of its own, or is rejected: leave it alone */
 	ROUTE_LOCAL,	  /* it is for the router itself */
 	ROUTE_MARTIAN,	  /* it must not come from there: packet_is_martian() */
-	ROUTE_DEFAULT,	  /* only defaults lead there, or nothing: they may be gone with their link;
-			     no WAN was asked about */
+	ROUTE_DEFAULT,	  /* only default routes lead there, or none, as they may be gone with
+			     their link; whether a WAN can be used was not asked */
 };
 
 static __always_inline void fib_params(
@@ -63,9 +63,9 @@ static __always_inline int fib_found(long ret)
 }
 
 /*
- * IPv6 is forwarded where net.ipv6.conf.all.forwarding says so (net/ipv6/ip6_output.c,
- * ip6_forward()), but the helper wants it of the device that the packet came in by, where network
- * managers may have cleared it. Then the question is asked for the loopback.
+ * The kernel forwards IPv6 if net.ipv6.conf.all.forwarding is set (net/ipv6/ip6_output.c,
+ * ip6_forward()). The helper looks at the flag of the device that the packet came in by, which
+ * network managers may have cleared. Then the question is asked again for the loopback device.
  */
 static __always_inline long fib_lookup6(
 	struct __sk_buff *skb, struct bpf_fib_lookup *fib, __u32 flags)
@@ -78,7 +78,7 @@ static __always_inline long fib_lookup6(
 	return bpf_fib_lookup(skb, fib, sizeof(*fib), flags);
 }
 
-/* Is that what the main table says of the address? */
+/* Does the main table have a "prohibit" route for the address? */
 static __noinline int main_prohibits(struct __sk_buff *skb, const struct pcc_packet *p, __be32 dst)
 {
 	struct bpf_fib_lookup fib = {};
@@ -93,12 +93,14 @@ static __noinline int main_prohibits(struct __sk_buff *skb, const struct pcc_pac
 }
 
 /*
- * Has the destination a route of its own, or only a default? Connected nets and static routes win
- * over every mark (the rule that suppresses defaults comes first), so such packets are not ours to
- * spread, even when they leave by a WAN. The helper does not tell the length of the prefix.
+ * Does the destination have a route of its own, or only a default route? Connected nets and static
+ * routes win over every mark (the rule that suppresses defaults comes first), so packets to them
+ * are not balanced, even if they leave by a WAN. The helper does not tell the length of the prefix
+ * that it found.
  *
- * IPv4: ask for a source whose default is "prohibit". A route of the user's that forbids looks the
- * same; the look-up with the mark tells it apart, and before 6.10 the main table does.
+ * IPv4: the look-up uses a source for which pccbpf has made the default route "prohibit". A
+ * "prohibit" route of the user's gives the same result; the look-up with the mark tells the two
+ * apart, and before 6.10 a look-up in the main table.
  */
 static __noinline int route_own4(struct __sk_buff *skb, const struct pcc_packet *p)
 {
@@ -113,14 +115,17 @@ static __noinline int route_own4(struct __sk_buff *skb, const struct pcc_packet 
 	if (ret == BPF_FIB_LKUP_RET_PROHIBIT && !PCC_HAVE_FIB_MARK() &&
 		main_prohibits(skb, p, p->dst.in6_u.u6_addr32[3]) &&
 		!main_prohibits(skb, p, bpf_htonl(PCC_PROBE_V4)))
-		return ROUTE_OTHER; /* not a default that forbids, either */
+		return ROUTE_OTHER; /* "prohibit" for this destination, and not as the default */
 	if (ret == BPF_FIB_LKUP_RET_PROHIBIT)
 		return ROUTE_DEFAULT;
 	/* An address that pcc_local does not know yet. */
 	return ret == BPF_FIB_LKUP_RET_NOT_FWDED ? ROUTE_LOCAL : ROUTE_OTHER;
 }
 
-/* A way: device, metric, next hop (the helper has put the gateway into the destination). */
+/*
+ * The result of a look-up: device, metric, next hop (the helper has written the gateway into the
+ * destination).
+ */
 struct way6 {
 	__u32 ifindex;
 	__u32 metric;
@@ -134,7 +139,10 @@ static __always_inline void way6_of(struct way6 *way, const struct bpf_fib_looku
 	addr_copy6(way->hop, fib->ipv6_dst);
 }
 
-/* Without a gateway both still name their destinations: a default of a point-to-point WAN. */
+/*
+ * Without a gateway the helper leaves both destinations as they were: this is the default route of
+ * a point-to-point WAN.
+ */
 static __always_inline int on_link_default(
 	const struct way6 *way, const struct bpf_fib_lookup *def, const struct pcc_packet *p)
 {
@@ -147,9 +155,10 @@ static __always_inline int on_link_default(
 }
 
 /*
- * IPv6: the helper does not suppress defaults (fib6_rule_suppress() wants a route that it does not
- * make). So compare with the way to an address that nobody has: the same device, next hop and
- * metric is the default. A static route through the default's own next hop is taken for it.
+ * IPv6: the helper does not suppress defaults (fib6_rule_suppress() needs a route that the helper
+ * does not create). So the result is compared with that for an address that nobody has: with the
+ * same device, next hop and metric it is the default route. A static route through the next hop of
+ * the default route is mistaken for the default.
  */
 static __noinline int route_own6(struct __sk_buff *skb, const struct pcc_packet *p)
 {
@@ -215,7 +224,7 @@ static __noinline int route_marked(
 					  : fib_lookup6(skb, &fib, PCC_FIB_DIRECT | PCC_FIB_TBID);
 	}
 	if (ret < 0 || ret == BPF_FIB_LKUP_RET_FWD_DISABLED)
-		return ROUTE_WAN; /* nobody can tell */
+		return ROUTE_WAN; /* the helper cannot tell */
 	if (!fib_found(ret))
 		return ret == BPF_FIB_LKUP_RET_PROHIBIT || ret == BPF_FIB_LKUP_RET_BLACKHOLE
 			       ? ROUTE_OVERRIDDEN
@@ -223,7 +232,7 @@ static __noinline int route_marked(
 	return fib.ifindex == wan->ifindex ? ROUTE_WAN : ROUTE_OVERRIDDEN;
 }
 
-/* Is it a martian (packet_is_martian()), that came from the LAN? */
+/* Is the packet from the LAN a martian (packet_is_martian())? */
 static __noinline int is_martian(struct __sk_buff *skb, const struct pcc_packet *p)
 {
 	struct pcc_iface *iface;
@@ -237,9 +246,10 @@ static __noinline int is_martian(struct __sk_buff *skb, const struct pcc_packet 
 }
 
 /*
- * What was found of a pair of hosts, for as long as the kernel's tables and rules of the family
- * stay as they are: a client that opens one connection opens the next to the same server. Where two
- * questions have the same place the last one has it. Small, so that they stay in the cache.
+ * The answers "ROUTE_WAN" for pairs of hosts. They are used as long as the kernel's tables and
+ * rules of the family do not change, and help since clients often open several connections to the
+ * same server. If two questions have the same place, the last one overwrites the other. The maps
+ * are small, so that they stay in the cache.
  */
 #define PCC_ROUTES_SEEN_BITS 10
 #define PCC_ROUTES_SEEN (1u << PCC_ROUTES_SEEN_BITS)
@@ -278,8 +288,10 @@ struct {
 	__type(value, struct route_seen6);
 } pcc_routes_seen6 SEC(".maps");
 
-/* The generation of the tables and rules of a family; 0 where answers cannot be kept: older
- * kernels, and rules that look at protocols or ports. */
+/*
+ * The generation of the tables and rules of a family; 0 if answers cannot be kept: on older
+ * kernels, and with rules that look at protocols or ports.
+ */
 static __always_inline __u32 route_generation(struct __sk_buff *skb, __u32 family)
 {
 	const struct net___pcc *net;
@@ -294,7 +306,7 @@ static __always_inline __u32 route_generation(struct __sk_buff *skb, __u32 famil
 	return net->ipv6.fib6_rules_require_fldissect ? 0 : generation6_of(net);
 }
 
-/* The place of a question: the hosts of one network each have theirs. */
+/* The place of a question. The hosts of one network have different places. */
 static __always_inline __u32 route_place(__be32 src, __be32 dst, __u32 mark)
 {
 	return (bpf_ntohl(src) * 2 + (dst + mark) * 0x85ebca6bu) * 0x9e3779b1u >>
@@ -302,9 +314,9 @@ static __always_inline __u32 route_place(__be32 src, __be32 dst, __u32 mark)
 }
 
 /*
- * IPv4: is it known, or does one look-up tell, that the answer is ROUTE_WAN? Does the mark send the
- * packet by the default of the WAN's own table, nothing else had a say. Else ROUTE_MARTIAN, or
- * ROUTE_DEFAULT: it has to be asked at length, as before 6.10.
+ * IPv4: ROUTE_WAN if that answer is known, or if one look-up with the mark ends at the default
+ * route of the WAN's own table: then no other route or rule decided. Else ROUTE_MARTIAN, or
+ * ROUTE_DEFAULT: the caller has to ask route_own() and route_marked(), as always before 6.10.
  */
 static __noinline int route_short4(struct __sk_buff *skb, const struct pcc_packet *p,
 	const struct pcc_meta *meta, const struct pcc_wan *wan)
@@ -344,7 +356,9 @@ static __noinline int route_short4(struct __sk_buff *skb, const struct pcc_packe
 	return ROUTE_WAN;
 }
 
-/* The place of an IPv6 question; NULL where answers cannot be kept. *generation: of now. */
+/*
+ * The place of an IPv6 question; NULL if answers cannot be kept. *generation: the generation now.
+ */
 static __always_inline struct route_seen6 *route_seen6_of(struct __sk_buff *skb,
 	const struct pcc_packet *p, const struct pcc_wan *wan, __u32 *generation)
 {
@@ -356,7 +370,7 @@ static __always_inline struct route_seen6 *route_seen6_of(struct __sk_buff *skb,
 	return *generation ? bpf_map_lookup_elem(&pcc_routes_seen6, &place) : NULL;
 }
 
-/* IPv6: is it known that the answer is ROUTE_WAN? Else ROUTE_DEFAULT. */
+/* IPv6: ROUTE_WAN if that answer is known, else ROUTE_DEFAULT. */
 static __noinline int route_short6(
 	struct __sk_buff *skb, const struct pcc_packet *p, const struct pcc_wan *wan)
 {
@@ -378,7 +392,7 @@ static __noinline int route_short6(
 		       : ROUTE_DEFAULT;
 }
 
-/* Keeps that an IPv6 question was answered with ROUTE_WAN. */
+/* Keeps the answer ROUTE_WAN to an IPv6 question. */
 static __noinline int route_note6(
 	struct __sk_buff *skb, const struct pcc_packet *p, const struct pcc_wan *wan)
 {
@@ -399,8 +413,8 @@ static __noinline int route_note6(
 }
 
 /*
- * The question to the routes: what becomes of the packet with the mark of this WAN? What is asked
- * again and again is kept. wan NULL: there is none; ROUTE_DEAD_END then, in place of ROUTE_DEFAULT.
+ * The question to the routes: what becomes of the packet with the mark of this WAN? Answers
+ * ROUTE_WAN are kept. If wan is NULL the answer is ROUTE_DEAD_END in place of ROUTE_DEFAULT.
  */
 static __always_inline int route_ask(struct __sk_buff *skb, const struct pcc_packet *p,
 	const struct pcc_meta *meta, const struct pcc_wan *wan)

@@ -5,7 +5,7 @@
 
 #include "maps.bpf.h"
 
-/* In place of a reason: nothing is to be counted, or it has been already. */
+/* In place of a reason: there is nothing to count, or it has been counted already. */
 #define PCC_R_NONE (-1)
 
 static __always_inline void count_reason(__u32 reason)
@@ -58,7 +58,9 @@ static __always_inline void count_wan_tx(__u32 wan_id, __u32 bytes)
 	}
 }
 
-/* A packet from the LAN. What a WAN sends is counted at its egress, where there is a program. */
+/*
+ * Counts a packet from the LAN. The WAN is counted here only if no program at its egress does that.
+ */
 static __always_inline void count_tx(
 	const struct pcc_meta *meta, __u32 wan_id, __u32 family, __u32 bucket, __u32 bytes)
 {
@@ -115,14 +117,17 @@ static __always_inline void count_new(
 		b->new_connections += 1;
 }
 
-/* A connection that was counted at its first packet, as WAN from's, is WAN to's. */
+/* Moves the count of a new connection from WAN from to WAN to. */
 static __always_inline void count_new_moved(
 	const struct pcc_meta *meta, __u32 from, __u32 to, __u32 family, __u32 bucket)
 {
 	struct pcc_wan_stats *w = bpf_map_lookup_elem(&pcc_wan_stats, &from);
 	struct pcc_bucket_stats *b = bucket_stats(meta, family, bucket);
 
-	/* Each CPU has its own, and only their sum says something: it may be another CPU's. */
+	/*
+	 * Another CPU may have counted the connection: each CPU has counters of its own, and only
+	 * their sum is used.
+	 */
 	if (w)
 		w->new_connections -= 1;
 	if (b)

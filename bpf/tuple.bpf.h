@@ -27,8 +27,10 @@ static __always_inline void addr_copy6(__be32 to[4], const __be32 from[4])
 	to[3] = from[3];
 }
 
-/* Exchanges source and destination in place: two tuples beside each other cost stack, of which 6.1
- * gives little. */
+/*
+ * Exchanges source and destination in place: a second tuple would cost stack, and 6.1 has little of
+ * it.
+ */
 static __always_inline void tuple_turn(struct pcc_tuple *t)
 {
 	__be16 port = t->sport;

@@ -6,7 +6,9 @@
 #include "packet.bpf.h"
 #include "mark.bpf.h"
 
-/* Addresses out of the network header, and whether the packet is neighbour discovery (RFC 4861).
+/*
+ * Reads the addresses from the network header, and whether the packet is neighbour discovery (RFC
+ * 4861).
  */
 static __always_inline int wan_in_header(struct __sk_buff *skb, struct pcc_packet *p)
 {
@@ -37,7 +39,7 @@ static __always_inline int wan_in_header(struct __sk_buff *skb, struct pcc_packe
 }
 
 /*
- * pcc_wan_in: the packet gets the mark of its WAN, so that what the router itself answers leaves by
+ * pcc_wan_in: the packet gets the mark of its WAN, so that answers of the router itself leave by
  * the same WAN (tcp_fwmark_accept, fwmark_reflect) and reverse path filtering looks into that WAN's
  * table.
  */

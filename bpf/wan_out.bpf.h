@@ -5,8 +5,10 @@
 
 #include "learn.bpf.h"
 
-/* The tuple that a packet which leaves had when it came in, by that of the way back, as conntrack
- * knows it. 0 if it does. */
+/*
+ * Finds the tuple that an outgoing packet had when it came in, in the conntrack entry that has the
+ * tuple back. Returns 0 if there is such an entry.
+ */
 static __noinline int ct_origin(
 	struct __sk_buff *skb, const struct pcc_tuple *back, struct pcc_tuple *in)
 {
@@ -24,7 +26,7 @@ static __noinline int ct_origin(
 	return 0;
 }
 
-/* The connection is another WAN's than was remembered. */
+/* Changes the WAN of a connection to the one that it really takes. */
 static __always_inline void conn_move(
 	const struct pcc_meta *meta, struct pcc_conn *conn, __u32 wan_id, __u32 family)
 {
@@ -38,10 +40,10 @@ static __always_inline void conn_move(
 }
 
 /*
- * A LAN's packet leaves by WAN wan_id and has another's mark: a rule or route of the user's came
- * first, which pcc_lan_in did not see (before 6.10 it sees no IPv4 rule that looks at marks or
- * sources). Nothing is wrong with that as long as the packet has this WAN's address: the connection
- * is remembered where it really goes. Returns 0 for a leak.
+ * A packet from the LAN leaves by WAN wan_id, but has the mark of another WAN: a rule or route of
+ * the user's came first, which pcc_lan_in did not see (before 6.10 it sees no IPv4 rule that looks
+ * at marks or sources). This is correct if the packet has this WAN's address; then the connection
+ * is remembered on the WAN that it takes. Returns 0 for a leak.
  */
 static __noinline int wan_out_correct(
 	struct __sk_buff *skb, const struct pcc_meta *meta, __u32 wan_id)
@@ -72,12 +74,13 @@ static __noinline int wan_out_correct(
 }
 
 /*
- * Not what pcc_wans says of the mark: the user's own rule or route (wan_out_correct()), what was
- * under way when the WAN was taken out, what the router itself tells its neighbours, or a leak. In
- * its own IGMP and MLD reports the kernel keeps a length where the mark is
- * (skb->reserved_tailroom). Where its own connections are marked, connected nets win over the mark.
- * The outside of a tunnel (GRE, IPIP, SIT) still has the mark of what is inside, and goes where the
- * tunnel's other end is.
+ * A packet leaves by another interface than that of the WAN in its mark. The cause may be a rule or
+ * route of the user's (wan_out_correct()), a packet that was on its way when the WAN was deleted, a
+ * packet of the router itself, or a leak. Packets of the router itself are no leak in these cases:
+ * in its own IGMP and MLD reports the kernel keeps a length in the place of the mark
+ * (skb->reserved_tailroom); if the router's own connections are marked, connected nets win over the
+ * mark; a tunnel's packet (GRE, IPIP, SIT) has the mark of the packet inside, but is routed to the
+ * tunnel's other end.
  */
 static __noinline int wan_out_stray(struct __sk_buff *skb, const struct pcc_meta *meta, __u32 id)
 {
@@ -116,7 +119,7 @@ static __always_inline int wan_out(struct __sk_buff *skb, const struct pcc_meta 
 	__u32 id = mark_wan(meta, skb->mark);
 	struct pcc_wan *wan;
 
-	/* While the program is being attached or taken off, pcc_lan_in still or already counts. */
+	/* While this program is being attached or removed, pcc_lan_in does the counting. */
 	if (meta->flags & PCC_META_NO_WAN_OUT)
 		return PCC_R_NONE;
 	if (!id)
