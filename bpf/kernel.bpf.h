@@ -336,8 +336,20 @@ struct net_device {
 	possible_net_t nd_net;
 };
 
+enum skb_ext_id {
+	SKB_EXT_SEC_PATH, /* what IPsec has decrypted says so, for the policies to check */
+};
+
+struct xfrm_state;
+
+struct dst_entry {
+	struct xfrm_state *xfrm; /* where an IPsec policy takes the packet */
+};
+
 struct sk_buff {
 	struct net_device *dev;
+	__u8 active_extensions;	   /* a bit for each enum skb_ext_id */
+	unsigned long _skb_refdst; /* struct dst_entry *, and SKB_DST_NOREF in the lowest bit */
 	unsigned long _nfct; /* struct nf_conn *, and enum ip_conntrack_info in the low bits */
 };
 

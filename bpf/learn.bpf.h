@@ -88,6 +88,33 @@ static __noinline int learn_ct(struct __sk_buff *skb, const struct pcc_tuple *ba
 	return err;
 }
 
+/*
+ * Has IPsec decrypted the packet, or does a policy take it on its way out (a card may encrypt after
+ * this hook)? Each such packet is for the kernel to check: a lease would let what somebody else
+ * sends in clear with the same addresses pass the policy by.
+ */
+static __always_inline int packet_is_ipsec(struct __sk_buff *skb)
+{
+	const struct sk_buff *kernel_skb = (const void *)skb;
+	const struct dst_entry *dst;
+	const void *xfrm = NULL;
+	unsigned long ref = 0;
+	__u8 extensions = 0;
+
+	if (bpf_core_enum_value_exists(enum skb_ext_id, SKB_EXT_SEC_PATH)) {
+		if (bpf_core_read(&extensions, sizeof(extensions), &kernel_skb->active_extensions))
+			return 1;
+		if (extensions >> bpf_core_enum_value(enum skb_ext_id, SKB_EXT_SEC_PATH) & 1)
+			return 1;
+	}
+	if (!bpf_core_field_exists(struct dst_entry, xfrm))
+		return 0;
+	if (bpf_core_read(&ref, sizeof(ref), &kernel_skb->_skb_refdst))
+		return 1;
+	dst = (const void *)(ref & ~1ul);
+	return dst && (bpf_core_read(&xfrm, sizeof(xfrm), &dst->xfrm) || xfrm);
+}
+
 static __always_inline __u16 learn_diff(__be32 *from, __be32 *to, __u32 bytes)
 {
 	return csum_fold32(bpf_csum_diff(from, bytes, to, bytes, 0));
@@ -227,7 +254,7 @@ static __noinline int learn(struct __sk_buff *skb, const struct pcc_packet *p,
 		generation = ctx_generation(skb, HOOK_TC);
 	if (p->flags || p->l4_off != (p->family == PCC_V4 ? 20 : 40) ||
 		(p->tuple.proto != IPPROTO_TCP && p->tuple.proto != IPPROTO_UDP) ||
-		p->tcp_flags & (PCC_TCP_SYN | PCC_TCP_ENDS))
+		p->tcp_flags & (PCC_TCP_SYN | PCC_TCP_ENDS) || packet_is_ipsec(skb))
 		return 0;
 	in_ifindex = skb->ingress_ifindex;
 	in = bpf_map_lookup_elem(&pcc_ifaces, &in_ifindex);

@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "kernel/nat_text.h"
 #include "kernel/netlink.h"
@@ -246,12 +248,36 @@ static int replace(const char *text, bool present, struct pcc_err *err)
 	return code;
 }
 
+/* Has the kernel IPsec? Without it nft knows no rule about it. The sysctl is there with the core of
+ * it, unless this is a container; the netlink family is a module. */
+static bool kernel_has_ipsec(void)
+{
+	int fd;
+
+	if (access("/proc/sys/net/core/xfrm_larval_drop", F_OK) == 0)
+		return true;
+	fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_XFRM);
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
+/* The table as this kernel takes it. */
+static int render(const struct pcc_nat_cfg *cfg, char **text, struct pcc_nat_identity *id,
+	struct pcc_err *err)
+{
+	struct pcc_nat_cfg here = *cfg;
+
+	here.ipsec = kernel_has_ipsec();
+	return pcc_nat_render(&here, text, id, err);
+}
+
 int pcc_nat_apply(const struct pcc_nat_cfg *cfg, bool *changed, struct pcc_err *err)
 {
 	struct pcc_nat_identity want = {0}, have;
 	char *text;
 	bool done = false;
-	int present, code = pcc_nat_render(cfg, &text, &want, err);
+	int present, code = render(cfg, &text, &want, err);
 
 	if (code)
 		return code;
@@ -289,7 +315,7 @@ int pcc_nat_matches(const struct pcc_nat_cfg *cfg, struct pcc_err *err)
 {
 	struct pcc_nat_identity want = {0}, have;
 	char *text;
-	int present, code = pcc_nat_render(cfg, &text, &want, err);
+	int present, code = render(cfg, &text, &want, err);
 
 	if (code)
 		return code;

@@ -26,6 +26,8 @@ struct pcc_nat_cfg {
 				 have; 0: none */
 	bool nat4, nat6;      /* masquerade in this family */
 	bool write_ctmark;    /* write the WAN's mark into the ct mark: the data plane cannot */
+	bool ipsec;	      /* the kernel has IPsec; pcc_nat_apply() and _matches() see for
+				 themselves */
 };
 
 /*

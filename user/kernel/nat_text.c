@@ -76,7 +76,11 @@ static uint32_t rule(FILE *out, const char *text)
  * The chain of what leaves by one WAN. Conntrack marks come first since `accept` and `masquerade`
  * end the chain. A source address that belongs to that interface is right already, so only other
  * people's are masqueraded: the LAN's, and what the router itself sends from another WAN's address.
- * What is forwarded has no address of the router's as its source, and is not asked for it.
+ * What is forwarded has no address of the router's as its source, and is not asked for it; the
+ * outside of a tunnel, which IPsec puts around what is forwarded, still has the LAN as the
+ * interface that it came in by, and is known by its protocol (ESP, AH, UDP 4500). What an IPsec
+ * policy takes is left as it is: with another source the policy would not take it any more, and it
+ * would leave in clear.
  */
 static uint32_t write_out_chain(
 	FILE *out, const struct pcc_nat_cfg *cfg, const struct pcc_nat_wan *w)
@@ -90,8 +94,13 @@ static uint32_t write_out_chain(
 			cfg->mark_mask, w->mark, ~cfg->mark_mask, w->mark);
 		n++;
 	}
-	if (cfg->nat4 || cfg->nat6)
+	if (cfg->ipsec && (cfg->nat4 || cfg->nat6))
+		n += rule(out, "rt ipsec exists accept");
+	if (cfg->nat4 || cfg->nat6) {
 		n += rule(out, "iif 0 fib saddr . oif type local accept");
+		n += rule(out, "meta l4proto { 50, 51 } fib saddr . oif type local accept");
+		n += rule(out, "udp sport 4500 fib saddr . oif type local accept");
+	}
 	if (cfg->nat4)
 		n += rule(out, "meta nfproto ipv4 masquerade");
 	if (cfg->nat6)
@@ -202,7 +211,8 @@ static uint32_t write_dispatch(
  * connection that comes in by a WAN to the router itself never gets to postrouting: chain local_in
  * marks it. The dispatch by name is one hash look-up however many WANs. A packet that is looked up
  * just when the rules are switched finds nothing in the old ones' map, and a connection without NAT
- * has none for good; so what was not found is compared name by name.
+ * has none for good; so what was not found is compared name by name. The user's own rules stand at
+ * priority srcnat, 100, whenever they were loaded: ours come after them, and see what those left.
  */
 static uint32_t write_chains(FILE *out, const struct pcc_nat_cfg *cfg, const char *comment)
 {
@@ -216,7 +226,7 @@ static uint32_t write_chains(FILE *out, const struct pcc_nat_cfg *cfg, const cha
 	if (cfg->answer_mark)
 		n += write_answers(out, cfg);
 	fprintf(out, "\tchain " CHAIN_POST " {\n"
-		     "\t\ttype nat hook postrouting priority 100; policy accept;\n");
+		     "\t\ttype nat hook postrouting priority 101; policy accept;\n");
 	if (cfg->write_ctmark)
 		n += write_dispatch(out, cfg, "in", NULL);
 	n += write_dispatch(out, cfg, "out", comment);
@@ -266,7 +276,8 @@ static char *render_chains(const struct pcc_nat_cfg *cfg, struct pcc_nat_identit
 /*
  * The chains stay, their rules are replaced. Between a base chain that is deleted and another that
  * is made in the same transaction a packet can get through without NAT: the new one is asked first,
- * before the rules are switched, and the old one after that.
+ * before the rules are switched, and the old one after that. Earlier versions had it at priority
+ * 100: there the table is made anew, and nothing gets through, since the old chain is asked first.
  */
 int pcc_nat_render(const struct pcc_nat_cfg *cfg, char **text, struct pcc_nat_identity *id,
 	struct pcc_err *err)

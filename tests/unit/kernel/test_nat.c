@@ -40,7 +40,10 @@ static void render_is_exact(void **state)
 		"table inet pccbpf {\n"
 		"\tchain out_1 {\n"
 		"\t\tmeta mark & 0x0000ff00 == 0x00000100 ct mark set ct mark & 0xffff00ff | 0x00000100\n"
+		"\t\trt ipsec exists accept\n"
 		"\t\tiif 0 fib saddr . oif type local accept\n"
+		"\t\tmeta l4proto { 50, 51 } fib saddr . oif type local accept\n"
+		"\t\tudp sport 4500 fib saddr . oif type local accept\n"
 		"\t\tmeta nfproto ipv4 masquerade\n"
 		"\t\tip6 saddr != fe80::/10 masquerade\n"
 		"\t}\n"
@@ -48,7 +51,7 @@ static void render_is_exact(void **state)
 		"\t\tct mark set ct mark & 0xffff00ff | 0x00000100\n"
 		"\t}\n"
 		"\tchain postrouting {\n"
-		"\t\ttype nat hook postrouting priority 100; policy accept;\n"
+		"\t\ttype nat hook postrouting priority 101; policy accept;\n"
 		"\t\tiifname vmap { \"eth1.100\" : jump in_1 }\n"
 		"\t\toifname vmap { \"eth1.100\" : jump out_1 } comment \"pccbpf ################\"\n"
 		"\t\toifname \"eth1.100\" jump out_1\n"
@@ -64,6 +67,7 @@ static void render_is_exact(void **state)
 	(void)state;
 	cfg.nwans = 1;
 	cfg.write_ctmark = true;
+	cfg.ipsec = true;
 	assert_int_equal(pcc_nat_render(&cfg, &text, &id, NULL), 0);
 	hash = strstr(text, "comment \"pccbpf ");
 	assert_non_null(hash);
@@ -136,6 +140,7 @@ static void switches_are_independent(void **state)
 		cfg.nat4 = rows[i].nat4;
 		cfg.nat6 = rows[i].nat6;
 		cfg.write_ctmark = rows[i].ctmark;
+		cfg.ipsec = true;
 		assert_int_equal(pcc_nat_render(&cfg, &text, &id, NULL), 0);
 		if (i == 0) {
 			assert_null(text);
@@ -146,8 +151,21 @@ static void switches_are_independent(void **state)
 		assert_int_equal(!!strstr(text, "ct mark"), rows[i].ctmark);
 		assert_int_equal(!!strstr(text, "hook input"), rows[i].ctmark);
 		assert_int_equal(!!strstr(text, "type local accept"), rows[i].nat4 || rows[i].nat6);
+		assert_int_equal(!!strstr(text, "ipsec"), rows[i].nat4 || rows[i].nat6);
 		free(text);
 	}
+}
+
+/* A kernel without IPsec knows no rule about it. */
+static void no_ipsec_no_rule(void **state)
+{
+	struct pcc_nat_cfg cfg = two_wans();
+	char *text;
+
+	(void)state;
+	assert_int_equal(pcc_nat_render(&cfg, &text, &id, NULL), 0);
+	assert_null(strstr(text, "ipsec"));
+	free(text);
 }
 
 /* A name that would change the meaning of the ruleset is refused, with its name in the error. */
@@ -338,6 +356,27 @@ static void an_update_keeps_the_base_chain(void **state)
 	apply(&cfg, false);
 }
 
+/* The table of an earlier version, at the priority of the user's own rules, is replaced. */
+static void an_earlier_priority_is_replaced(void **state)
+{
+	struct pcc_nat_cfg cfg = two_wans();
+	char *line, *after;
+
+	(void)state;
+	need_netns();
+	free(nft("add table inet pccbpf; add chain inet pccbpf out_1; "
+		 "add rule inet pccbpf out_1 masquerade; "
+		 "add chain inet pccbpf postrouting { type nat hook postrouting priority 100; }; "
+		 "add rule inet pccbpf postrouting oifname ppp0 jump out_1"));
+	assert_int_equal(pcc_nat_matches(&cfg, NULL), 0);
+	apply(&cfg, true);
+	apply(&cfg, false);
+	line = nft("list chain inet pccbpf postrouting");
+	after = strstr(line, "priority srcnat + 1;");
+	assert_non_null(after);
+	free(line);
+}
+
 /* A configuration that needs no table removes it. */
 static void nothing_needed(void **state)
 {
@@ -387,10 +426,12 @@ int main(void)
 		cmocka_unit_test(render_is_exact),
 		cmocka_unit_test(answers_are_exact),
 		cmocka_unit_test(switches_are_independent),
+		cmocka_unit_test(no_ipsec_no_rule),
 		cmocka_unit_test(bad_configurations),
 		cmocka_unit_test(apply_by_difference),
 		cmocka_unit_test(damage_is_repaired),
 		cmocka_unit_test(an_update_keeps_the_base_chain),
+		cmocka_unit_test(an_earlier_priority_is_replaced),
 		cmocka_unit_test(nothing_needed),
 		cmocka_unit_test(all_wans),
 	};
