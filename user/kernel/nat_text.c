@@ -73,14 +73,13 @@ static uint32_t rule(FILE *out, const char *text)
 }
 
 /*
- * The chain of what leaves by one WAN. Conntrack marks come first since `accept` and `masquerade`
- * end the chain. A source address that belongs to that interface is right already, so only other
- * people's are masqueraded: the LAN's, and what the router itself sends from another WAN's address.
- * What is forwarded has no address of the router's as its source, and is not asked for it; the
- * outside of a tunnel, which IPsec puts around what is forwarded, still has the LAN as the
- * interface that it came in by, and is known by its protocol (ESP, AH, UDP 4500). What an IPsec
- * policy takes is left as it is: with another source the policy would not take it any more, and it
- * would leave in clear.
+ * The chain of what leaves by one WAN. A source address that belongs to that interface is right
+ * already, so only other people's are masqueraded: the LAN's, and what the router itself sends from
+ * another WAN's address. What is forwarded has no address of the router's as its source, and is not
+ * asked for it; the outside of a tunnel, which IPsec puts around what is forwarded, still has the
+ * LAN as the interface that it came in by, and is known by its protocol (ESP, AH, UDP 4500). What
+ * an IPsec policy takes is left as it is: with another source the policy would not take it any
+ * more, and it would leave in clear.
  */
 static uint32_t write_out_chain(
 	FILE *out, const struct pcc_nat_cfg *cfg, const struct pcc_nat_wan *w)
@@ -88,12 +87,6 @@ static uint32_t write_out_chain(
 	uint32_t n = 0;
 
 	fprintf(out, "\tchain out_%u {\n", w->id);
-	if (cfg->write_ctmark) {
-		fprintf(out,
-			"\t\tmeta mark & 0x%08x == 0x%08x ct mark set ct mark & 0x%08x | 0x%08x\n",
-			cfg->mark_mask, w->mark, ~cfg->mark_mask, w->mark);
-		n++;
-	}
 	if (cfg->ipsec && (cfg->nat4 || cfg->nat6))
 		n += rule(out, "rt ipsec exists accept");
 	if (cfg->nat4 || cfg->nat6) {
@@ -189,21 +182,48 @@ static uint32_t write_answers(FILE *out, const struct pcc_nat_cfg *cfg)
 	return n + 4;
 }
 
-/* comment: NULL for none. */
-static uint32_t write_dispatch(
-	FILE *out, const struct pcc_nat_cfg *cfg, const char *direction, const char *comment)
+/* By the name of the interface (by: "i" or "o") to chain TO_id. comment: NULL for none. */
+static uint32_t write_dispatch(FILE *out, const struct pcc_nat_cfg *cfg, const char *by,
+	const char *to, const char *comment)
 {
 	uint32_t i;
 
-	fprintf(out, "\t\t%sifname vmap {", direction[0] == 'i' ? "i" : "o");
+	fprintf(out, "\t\t%sifname vmap {", by);
 	for (i = 0; i < cfg->nwans; i++)
-		fprintf(out, "%s \"%s\" : jump %s_%u", i ? "," : "", cfg->wans[i].name, direction,
+		fprintf(out, "%s \"%s\" : jump %s_%u", i ? "," : "", cfg->wans[i].name, to,
 			cfg->wans[i].id);
 	fprintf(out, " }");
 	if (comment)
 		fprintf(out, " comment \"%s\"", comment);
 	fprintf(out, "\n");
 	return 1;
+}
+
+/*
+ * Marks for connections where the data plane cannot write them. The chains are of type filter: one
+ * of type nat is not asked when a chain of the user's has translated the connection before.
+ */
+static uint32_t write_marks(FILE *out, const struct pcc_nat_cfg *cfg)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < cfg->nwans; i++, n++)
+		fprintf(out,
+			"\tchain mark_%u {\n\t\tmeta mark & 0x%08x == 0x%08x ct mark set ct mark & 0x%08x | "
+			"0x%08x\n\t}\n",
+			cfg->wans[i].id, cfg->mark_mask, cfg->wans[i].mark, ~cfg->mark_mask,
+			cfg->wans[i].mark);
+	fprintf(out, "\tchain marks {\n"
+		     "\t\ttype filter hook postrouting priority 99; policy accept;\n");
+	n += rule(out, "ct state != new accept");
+	n += write_dispatch(out, cfg, "i", "in", NULL);
+	n += write_dispatch(out, cfg, "o", "mark", NULL);
+	fprintf(out, "\t}\n\tchain " CHAIN_LOCAL " {\n"
+		     "\t\ttype filter hook input priority 99; policy accept;\n");
+	n += rule(out, "ct state != new accept");
+	n += write_dispatch(out, cfg, "i", "in", NULL);
+	fprintf(out, "\t}\n");
+	return n;
 }
 
 /*
@@ -227,19 +247,13 @@ static uint32_t write_chains(FILE *out, const struct pcc_nat_cfg *cfg, const cha
 		n += write_answers(out, cfg);
 	fprintf(out, "\tchain " CHAIN_POST " {\n"
 		     "\t\ttype nat hook postrouting priority 101; policy accept;\n");
-	if (cfg->write_ctmark)
-		n += write_dispatch(out, cfg, "in", NULL);
-	n += write_dispatch(out, cfg, "out", comment);
+	n += write_dispatch(out, cfg, "o", "out", comment);
 	for (i = 0; i < cfg->nwans; i++, n++)
 		fprintf(out, "\t\toifname \"%s\" jump out_%u\n", cfg->wans[i].name,
 			cfg->wans[i].id);
 	fprintf(out, "\t}\n");
-	if (cfg->write_ctmark) {
-		fprintf(out, "\tchain " CHAIN_LOCAL " {\n"
-			     "\t\ttype nat hook input priority 100; policy accept;\n");
-		n += write_dispatch(out, cfg, "in", NULL);
-		fprintf(out, "\t}\n");
-	}
+	if (cfg->write_ctmark)
+		n += write_marks(out, cfg);
 	return n;
 }
 
