@@ -157,7 +157,8 @@ t_assert_eq "$(rt "$PCCBPF" version --json | jq -c '[(.version | type), (.abi_ve
 t_begin 'a megabyte of brackets is refused at once'
 head -c 1000000 /dev/zero | tr '\0' '[' >"$T_DIR/deep.yaml"
 start=$(now_ms)
-error 1 'deep.yaml:1:17: .*deep' rt "$PCCBPF" check "$T_DIR/deep.yaml"
+t_assert_status 1 rt "$PCCBPF" check "$T_DIR/deep.yaml"
+t_assert "it says $(<"$T_DIR/err")" grep -q '/deep.yaml:1:17: .* more than 16 deep (' "$T_DIR/err"
 t_assert_ms $(($(now_ms) - start)) 1000 'to refuse it'
 
 t_begin 'an interface name that is not UTF-8 is refused'
